@@ -1,0 +1,44 @@
+"""The one base of all events, and the rules that every event follows."""
+
+from __future__ import annotations
+
+from typing import Any, ClassVar
+
+import msgspec
+
+
+class EventType(msgspec.StructMeta):
+    """Makes an event: frozen, encoded as an array, tagged by its name.
+
+    The tag of an event of this package is its class name; that of a user's event is
+    ``package.Class``, so two packages cannot collide on the wire.
+    """
+
+    def __new__(
+        mcls, name: str, bases: tuple[type, ...], namespace: dict[str, Any], **options: Any
+    ) -> EventType:
+        """Create the class with the wire options that DESIGN.md fixes for all events."""
+        module: str = namespace["__module__"]
+        own = module.startswith("actors.events.")
+        options.setdefault("tag", name if own else f"{module.partition('.')[0]}.{name}")
+        # Events hold numbers, text and tuples, never each other's cycles: the collector
+        # would only waste time on the millions of them that a stream retains.
+        options.update(frozen=True, array_like=True, gc=False)
+        return super().__new__(mcls, name, bases, namespace, **options)
+
+
+class Event(msgspec.Struct, metaclass=EventType):
+    """One thing that happened, was asked for, or is so.
+
+    Fields are appended with defaults, never reordered or reused, and hold tuples rather than
+    lists. A class whose newest value per key is all that matters names its key fields in `key`;
+    only such a class may be read with ``delivery: latest``.
+    """
+
+    key: ClassVar[tuple[str, ...]] = ()
+    """Field names that identify what a keyed snapshot is about; empty for facts and requests."""
+
+
+def tag_of(event_class: type[Event]) -> str:
+    """Return the tag that names `event_class` on the wire and in files."""
+    return str(event_class.__struct_config__.tag)

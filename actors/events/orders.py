@@ -1,0 +1,289 @@
+"""Orders and executions, in FIX words.
+
+The order path: `Signal` or `QuoteIntent` -> `SubmitOrder` -> `OrderApproved` | `OrderDenied`
+-> `OrderSubmitted` -> venue -> `ExecutionReport` -> `OrderAccepted`, `OrderFilled`, ...
+"""
+
+from __future__ import annotations
+
+from enum import StrEnum
+
+from actors.events.event import Event
+from actors.events.market import Side
+
+
+class OrderType(StrEnum):
+    """OrdType(40)."""
+
+    LIMIT = "LIMIT"
+    MARKET = "MARKET"
+
+
+class TimeInForce(StrEnum):
+    """TimeInForce(59)."""
+
+    GTC = "GTC"
+    IOC = "IOC"
+    FOK = "FOK"
+
+
+class OrdStatus(StrEnum):
+    """OrdStatus(39) as our OMS keeps it; the last five are terminal."""
+
+    PENDING_NEW = "PENDING_NEW"
+    NEW = "NEW"
+    PARTIALLY_FILLED = "PARTIALLY_FILLED"
+    PENDING_CANCEL = "PENDING_CANCEL"
+    FILLED = "FILLED"
+    CANCELED = "CANCELED"
+    REJECTED = "REJECTED"
+    EXPIRED = "EXPIRED"
+    DENIED = "DENIED"
+
+
+class ExecType(StrEnum):
+    """ExecType(150): why a report was sent."""
+
+    NEW = "NEW"
+    TRADE = "TRADE"
+    CANCELED = "CANCELED"
+    REJECTED = "REJECTED"
+    EXPIRED = "EXPIRED"
+    CANCEL_REJECTED = "CANCEL_REJECTED"
+
+
+class Liquidity(StrEnum):
+    """LastLiquidityInd(851)."""
+
+    MAKER = "MAKER"
+    TAKER = "TAKER"
+    NONE = "NONE"
+
+
+class Signal(Event):
+    """A strategy wants to trade now; execution chooses the order.
+
+    `limit_px` 0 means at market. `reason` is kept with the order that it causes.
+    """
+
+    strategy: str
+    instrument: str
+    side: Side
+    qty: int
+    limit_px: int = 0
+    reason: str = ""
+
+
+class QuoteIntent(Event):
+    """The two-sided quote that a strategy wants to have working; quantity 0 means no quote."""
+
+    key = ("strategy", "instrument")
+
+    strategy: str
+    instrument: str
+    bid_px: int
+    bid_qty: int
+    ask_px: int
+    ask_qty: int
+
+
+class SubmitOrder(Event):
+    """A request for a new order; `limit_px` is 0 for MARKET."""
+
+    client_order_id: str
+    strategy: str
+    instrument: str
+    side: Side
+    qty: int
+    order_type: OrderType
+    time_in_force: TimeInForce
+    limit_px: int = 0
+    post_only: bool = False
+
+
+class CancelOrder(Event):
+    """A request to cancel one order; needs no approval."""
+
+    client_order_id: str
+    strategy: str
+    instrument: str
+
+
+class CancelAll(Event):
+    """A request to cancel every open order, of one instrument or (empty) of all."""
+
+    reason: str
+    instrument: str = ""
+
+
+class OrderApproved(Event):
+    """Risk reserved exposure for this order; the only way into the OMS."""
+
+    order: SubmitOrder
+
+
+class OrderDenied(Event):
+    """Our own refusal; no venue ever saw the order."""
+
+    client_order_id: str
+    strategy: str
+    instrument: str
+    side: Side
+    qty: int
+    code: str
+    """First check that failed, such as ``MAX_POSITION``."""
+    text: str
+
+
+class OrderSubmitted(Event):
+    """The OMS recorded the order and hands it to the gateway."""
+
+    order: SubmitOrder
+
+
+class OrderPendingCancel(Event):
+    """The OMS recorded a cancel request and hands it to the gateway."""
+
+    client_order_id: str
+    strategy: str
+    instrument: str
+    venue_order_id: str = ""
+
+
+class OrderAccepted(Event):
+    """The order works at the venue."""
+
+    client_order_id: str
+    strategy: str
+    instrument: str
+    side: Side
+    qty: int
+    limit_px: int
+    venue_order_id: str
+
+
+class OrderRejected(Event):
+    """The venue refused the order."""
+
+    client_order_id: str
+    strategy: str
+    instrument: str
+    side: Side
+    qty: int
+    text: str
+
+
+class OrderFilled(Event):
+    """One execution, whole or partial; `leaves_qty` 0 means that the order is done.
+
+    `fee` is a cost in smallest units of `fee_currency`: negative for a rebate.
+    """
+
+    client_order_id: str
+    strategy: str
+    instrument: str
+    side: Side
+    last_qty: int
+    last_px: int
+    cum_qty: int
+    leaves_qty: int
+    exec_id: str
+    fee: int
+    fee_currency: str
+    liquidity: Liquidity
+
+
+class OrderCanceled(Event):
+    """The order is out of the market; `leaves_qty` is what was not filled."""
+
+    client_order_id: str
+    strategy: str
+    instrument: str
+    side: Side
+    cum_qty: int
+    leaves_qty: int
+    """Quantity that will not trade any more: what a reservation gives back."""
+    text: str = ""
+
+
+class OrderExpired(Event):
+    """The venue ended the order: the rest of an IOC, an FOK that could not fill, and so on."""
+
+    client_order_id: str
+    strategy: str
+    instrument: str
+    side: Side
+    cum_qty: int
+    leaves_qty: int
+    """Quantity that will not trade any more: what a reservation gives back."""
+    text: str = ""
+
+
+class CancelRejected(Event):
+    """The venue or the OMS could not cancel; the order is as it was."""
+
+    client_order_id: str
+    strategy: str
+    instrument: str
+    text: str
+
+
+class TransitionFailed(Event):
+    """A report that the order's state does not allow; kept and counted, never applied."""
+
+    client_order_id: str
+    status: str
+    exec_type: ExecType
+    exec_id: str
+    text: str
+
+
+class NewOrderSingle(Event):
+    """A gateway sends an order to its venue (FIX D)."""
+
+    client_order_id: str
+    instrument: str
+    side: Side
+    qty: int
+    order_type: OrderType
+    time_in_force: TimeInForce
+    limit_px: int = 0
+    post_only: bool = False
+
+
+class OrderCancelRequest(Event):
+    """A gateway asks its venue to cancel one order (FIX F)."""
+
+    client_order_id: str
+    instrument: str
+
+
+class OrderMassCancelRequest(Event):
+    """A gateway asks its venue to cancel all our orders, of one instrument or (empty) of all (FIX q)."""
+
+    instrument: str = ""
+
+
+class ExecutionReport(Event):
+    """What the venue says about one order (FIX 8).
+
+    `exec_id` is unique at the venue. `text` carries the reason of a reject or an expiry.
+    Quantities and prices are 0 where they do not apply; `fee` is a cost, negative for a rebate.
+    """
+
+    client_order_id: str
+    venue_order_id: str
+    exec_id: str
+    exec_type: ExecType
+    ord_status: OrdStatus
+    instrument: str
+    side: Side
+    last_qty: int
+    last_px: int
+    cum_qty: int
+    leaves_qty: int
+    fee: int = 0
+    fee_currency: str = ""
+    liquidity: Liquidity = Liquidity.NONE
+    text: str = ""
+    transact_time: int = 0

@@ -1,0 +1,117 @@
+"""The system's own facts: connections, streams, timers, life cycle, damage."""
+
+from __future__ import annotations
+
+from actors.events.event import Event
+
+
+class RawMessage(Event):
+    """One message of a venue as it was received, before anything was understood of it."""
+
+    source: str
+    """Where it came from, such as a file's name."""
+    line: int
+    """Its number in the source, from 1."""
+    payload: bytes
+    received: int = 0
+    """UTC nanoseconds at the recorder or the socket."""
+
+
+class TimerFired(Event):
+    """A timer that this actor set came due."""
+
+    name: str
+    timer_id: int
+    due: int
+
+
+class StreamReset(Event):
+    """Forget what came from `stream`; its snapshot follows, then events from `resume_seq` on."""
+
+    stream: str
+    epoch: int
+    resume_seq: int
+    reason: str
+
+
+class StreamLive(Event):
+    """A stream that this actor reads is connected and current."""
+
+    stream: str
+
+
+class StreamStale(Event):
+    """A stream that this actor reads has stopped being current; do not act on it."""
+
+    stream: str
+    reason: str
+
+
+class ConnectionEstablished(Event):
+    """A gateway's or feed's connection to its venue is up for the first time."""
+
+    key = ("connection",)
+
+    connection: str
+
+
+class ConnectionLost(Event):
+    """A connection to a venue is down."""
+
+    key = ("connection",)
+
+    connection: str
+    reason: str
+
+
+class ConnectionRestored(Event):
+    """A connection to a venue is back after having been lost."""
+
+    key = ("connection",)
+
+    connection: str
+
+
+class MessageDiscarded(Event):
+    """A message that could not be understood; counted by `reason`, and the run goes on."""
+
+    source: str
+    line: int
+    reason: str
+    detail: str
+    instrument: str = ""
+
+
+class HaltTrading(Event):
+    """Control: no new orders from now on; cancels pass."""
+
+    reason: str
+
+
+class ResumeTrading(Event):
+    """Control: an operator lifts a halt."""
+
+    reason: str
+
+
+class StopRequested(Event):
+    """Control: the run is ending; sources pause and execution cancels what is open."""
+
+    reason: str
+
+
+class ActorFailed(Event):
+    """Control: an actor's handler raised; `restarted` tells whether it goes on, empty."""
+
+    actor: str
+    error: str
+    restarted: bool
+
+
+class Heartbeat(Event):
+    """A periodic figure of an actor, for people and monitors; `values` are (name, value)."""
+
+    key = ("actor",)
+
+    actor: str
+    values: tuple[tuple[str, int], ...]

@@ -1,0 +1,1 @@
+"""Pure trading logic: no actor, no clock, no I/O."""

@@ -1,0 +1,1 @@
+"""The actor runtime: streams, steps, one loop a node, clocks, statistics."""

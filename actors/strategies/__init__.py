@@ -1,0 +1,1 @@
+"""Strategies that ship with kaiju, as working examples."""

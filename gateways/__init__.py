@@ -1,0 +1,1 @@
+"""Venues: recorded, simulated, and the gateway that stands before them."""

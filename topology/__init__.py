@@ -1,0 +1,1 @@
+"""The topology file: load, check, draw, compose and run."""
