@@ -1,0 +1,137 @@
+"""What an actor may be told by the topology file: typed, checked before anything starts.
+
+Money is never a float here: `Amount` refuses one, because ``0.1`` in YAML is already rounded.
+"""
+
+from __future__ import annotations
+
+import re
+from decimal import Decimal, InvalidOperation
+from pathlib import Path
+from typing import Annotated, Any
+
+from pydantic import (
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    PlainSerializer,
+    ValidationInfo,
+    WithJsonSchema,
+)
+
+_UNITS = {
+    "ns": 1,
+    "us": 1_000,
+    "ms": 1_000_000,
+    "s": 1_000_000_000,
+    "m": 60_000_000_000,
+    "h": 3_600_000_000_000,
+}
+_DURATION = re.compile(r"(\d+(?:\.\d+)?)\s*(ns|us|ms|s|m|h)")
+
+
+class Settings(BaseModel):
+    """Base of every actor's settings: frozen, and a key that is not declared is an error."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", validate_default=False)
+
+
+def parse_duration(text: str) -> int:
+    """Return the nanoseconds that `text` such as ``100ms``, ``1.5s`` or ``5m`` means.
+
+    Raises:
+        ValueError: no number with a unit, or not a whole number of nanoseconds.
+    """
+    match = _DURATION.fullmatch(text.strip())
+    if match is None:
+        raise ValueError(
+            f"was {text!r}, allowed is a number with a unit, such as '100ms', '2s', '5m' or '1h'"
+        )
+    nanoseconds = Decimal(match[1]) * _UNITS[match[2]]
+    if nanoseconds != nanoseconds.to_integral_value():
+        raise ValueError(f"was {text!r}, allowed are whole nanoseconds")
+    return int(nanoseconds)
+
+
+def format_duration(nanoseconds: int) -> str:
+    """Return `nanoseconds` in the largest unit that says it with a whole number."""
+    exact = [(size, unit) for unit, size in _UNITS.items() if nanoseconds % size == 0]
+    size, unit = max(exact)
+    return f"{nanoseconds // size}{unit}"
+
+
+def _to_nanoseconds(value: Any) -> int:
+    if isinstance(value, str):
+        return parse_duration(value)
+    if value == 0 and not isinstance(value, bool):
+        return 0
+    raise ValueError(f"was {value!r}, which has no unit: write '{value}s' or '{value}ms'")
+
+
+def _to_decimal(value: Any) -> Decimal:
+    match value:
+        case float():
+            raise ValueError(f'was the float {value!r}, which is rounded: quote it, "{value}"')
+        case str() | int() | Decimal() if not isinstance(value, bool):
+            return _parse_decimal(value)
+    raise ValueError(f'was {value!r}, allowed is a quoted decimal such as "0.01"')
+
+
+def _parse_decimal(value: str | int | Decimal) -> Decimal:
+    try:
+        number = Decimal(value)
+    except InvalidOperation:
+        number = Decimal("NaN")
+    if number.is_finite():
+        return number
+    raise ValueError(f'was {value!r}, allowed is a quoted decimal such as "0.01"')
+
+
+def _against_base(value: Any, info: ValidationInfo) -> Any:
+    match value:
+        case str() | Path():
+            return Path((info.context or {}).get("base", "")) / Path(value).expanduser()
+    raise ValueError(f"was {value!r}, allowed is a path as text")
+
+
+Duration = Annotated[
+    int,
+    BeforeValidator(_to_nanoseconds),
+    PlainSerializer(format_duration, return_type=str, when_used="json"),
+    WithJsonSchema(
+        {
+            "anyOf": [
+                {"type": "string", "pattern": rf"^\s*{_DURATION.pattern}\s*$"},
+                {"const": 0},
+            ],
+            "examples": ["100ms", "2s", "5m"],
+        }
+    ),
+]
+"""Nanoseconds, written with a unit: ``100ms``, ``2s``, ``5m``; a bare 0 needs none."""
+
+Amount = Annotated[
+    Decimal,
+    BeforeValidator(_to_decimal),
+    WithJsonSchema(
+        {
+            "anyOf": [
+                {"type": "string", "pattern": r"^[-+]?\d+(\.\d+)?([eE][-+]?\d+)?$"},
+                {"type": "integer"},
+            ],
+            "examples": ["0.01"],
+        }
+    ),
+]
+"""An exact decimal, written as text (``"0.01"``) or as a whole number; a float is refused."""
+
+TopologyPath = Annotated[
+    Path,
+    BeforeValidator(_against_base),
+    WithJsonSchema({"type": "string", "examples": ["data/capture.gz"]}),
+]
+"""A path; a relative one is resolved against the folder of the topology file.
+
+The folder is the entry ``base`` of pydantic's validation context; without one, paths stay
+relative to the working directory.
+"""
