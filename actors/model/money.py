@@ -1,0 +1,137 @@
+"""Exact money: amounts, fees and marks as integers of 64 bits, rounded half-even.
+
+A price is in units of ``10 ** -price_scale``, a quantity in units of ``10 ** -qty_scale`` and an
+amount in settle units, the smallest unit of the instrument's settle currency. Rounding happens
+once, where a quantity at a price becomes an amount; everything after that adds and subtracts.
+"""
+
+from __future__ import annotations
+
+from decimal import Decimal
+from typing import Final
+
+from actors.events.reference import Contract, Instrument, exact_units
+
+FEE_RATE_SCALE: Final = 8
+"""Fee rates are integers of ``10 ** -8`` of the notional: 1 basis point is 10,000."""
+
+BASIS_POINTS: Final = 10_000
+
+LARGEST: Final = 2**63 - 1
+"""Largest amount, price or quantity; the smallest is ``-LARGEST - 1``."""
+
+_POWERS: Final = tuple(10**exponent for exponent in range(64))
+
+
+def checked(amount: int, what: str) -> int:
+    """Return `amount` if it fits 64 bits.
+
+    Args:
+        amount: any integer; its unit does not matter.
+        what: names the amount in the message.
+
+    Raises:
+        OverflowError: `amount` is outside the range of a signed 64-bit integer.
+    """
+    if -LARGEST - 1 <= amount <= LARGEST:
+        return amount
+    raise OverflowError(
+        f"{what} was {amount}, allowed is a 64-bit integer; use smaller scales or quantities"
+    )
+
+
+def divide_half_even(numerator: int, denominator: int) -> int:
+    """Return `numerator` / `denominator` rounded half-even; `denominator` must be positive."""
+    quotient, remainder = divmod(numerator, denominator)
+    twice = 2 * remainder
+    if twice > denominator or (twice == denominator and quotient & 1):
+        return quotient + 1
+    return quotient
+
+
+def notional(instrument: Instrument, qty: int, px: int) -> int:
+    """Return what `qty` at `px` amounts to, signed like `qty`.
+
+    Args:
+        instrument: gives the scales and the contract; linear amounts are quantity x price,
+            inverse ones contracts x contract size / price.
+        qty: signed quantity units.
+        px: price units; positive for an inverse instrument.
+
+    Returns:
+        Settle units, rounded half-even.
+
+    Raises:
+        OverflowError: the amount does not fit 64 bits.
+        ZeroDivisionError: an inverse instrument has no amount at price 0.
+    """
+    return _amount(instrument, qty, px, 1)
+
+
+def mark_value(instrument: Instrument, qty: int, mark_px: int) -> int:
+    """Return what `qty` is worth at a mid price, signed like `qty`.
+
+    Args:
+        instrument: gives the scales and the contract.
+        qty: signed quantity units.
+        mark_px: half price units, as `mid` returns them; positive for an inverse instrument.
+
+    Returns:
+        Settle units, rounded half-even.
+
+    Raises:
+        OverflowError: the amount does not fit 64 bits.
+    """
+    return _amount(instrument, qty, mark_px, 2)
+
+
+def _amount(instrument: Instrument, qty: int, px: int, parts: int) -> int:
+    if instrument.contract is Contract.LINEAR:
+        shift = instrument.settle_scale - instrument.price_scale - instrument.qty_scale
+        amount = qty * px * instrument.contract_size
+        divisor = parts
+    else:
+        shift = instrument.settle_scale + instrument.price_scale - instrument.qty_scale
+        amount = qty * instrument.contract_size * parts
+        divisor = px
+    if shift >= 0:
+        amount *= _POWERS[shift]
+    else:
+        divisor *= _POWERS[-shift]
+    if divisor != 1:
+        amount = divide_half_even(amount, divisor)
+    if -LARGEST <= amount <= LARGEST:
+        return amount
+    return checked(amount, f"amount of {qty} {instrument.instrument} at {px}")
+
+
+def value_sign(instrument: Instrument) -> int:
+    """Return 1 where a long position gains as its notional grows (linear), else -1 (inverse)."""
+    return 1 if instrument.contract is Contract.LINEAR else -1
+
+
+def fee_rate(rate: Decimal | str) -> int:
+    """Return a rate such as ``"0.00075"`` as the integer that `fee` takes; negative for a rebate.
+
+    Raises:
+        ValueError: `rate` has more than `FEE_RATE_SCALE` decimals.
+    """
+    return exact_units(Decimal(rate), FEE_RATE_SCALE, "fee rate")
+
+
+def fee(amount: int, rate: int) -> int:
+    """Return the fee on a fill, rounded half-even: a cost, negative for a rebate.
+
+    Args:
+        amount: notional of the fill, settle units, of either sign.
+        rate: units of ``10 ** -FEE_RATE_SCALE``, as `fee_rate` returns them.
+
+    Returns:
+        Settle units.
+    """
+    return checked(divide_half_even(abs(amount) * rate, _POWERS[FEE_RATE_SCALE]), "fee")
+
+
+def mid(bid_px: int, ask_px: int) -> int:
+    """Return the mid price in half price units, so that it is exact; 0 if a side is empty."""
+    return bid_px + ask_px if bid_px and ask_px else 0
