@@ -32,11 +32,15 @@ class Event(msgspec.Struct, metaclass=EventType):
 
     Fields are appended with defaults, never reordered or reused, and hold tuples rather than
     lists. A class whose newest value per key is all that matters names its key fields in `key`;
-    only such a class may be read with ``delivery: latest``.
+    only such a class may be read with ``delivery: latest``. A class that asks for something which
+    exactly one actor must do says so in `request`; two readers that act on it would do it twice.
     """
 
     key: ClassVar[tuple[str, ...]] = ()
     """Field names that identify what a keyed snapshot is about; empty for facts and requests."""
+
+    request: ClassVar[bool] = False
+    """True where exactly one reader must act on the event."""
 
 
 def tag_of(event_class: type[Event]) -> str:

@@ -86,6 +86,8 @@ class Trade(Event):
 class RequestSnapshot(Event):
     """A book asks its feed for a whole snapshot."""
 
+    request = True
+
     instrument: str
 
 

@@ -66,6 +66,8 @@ class Signal(Event):
     `limit_px` 0 means at market. `reason` is kept with the order that it causes.
     """
 
+    request = True
+
     strategy: str
     instrument: str
     side: Side
@@ -78,6 +80,7 @@ class QuoteIntent(Event):
     """The two-sided quote that a strategy wants to have working; quantity 0 means no quote."""
 
     key = ("strategy", "instrument")
+    request = True
 
     strategy: str
     instrument: str
@@ -89,6 +92,8 @@ class QuoteIntent(Event):
 
 class SubmitOrder(Event):
     """A request for a new order; `limit_px` is 0 for MARKET."""
+
+    request = True
 
     client_order_id: str
     strategy: str
@@ -104,6 +109,8 @@ class SubmitOrder(Event):
 class CancelOrder(Event):
     """A request to cancel one order; needs no approval."""
 
+    request = True
+
     client_order_id: str
     strategy: str
     instrument: str
@@ -111,6 +118,8 @@ class CancelOrder(Event):
 
 class CancelAll(Event):
     """A request to cancel every open order, of one instrument or (empty) of all."""
+
+    request = True
 
     reason: str
     instrument: str = ""
@@ -241,6 +250,8 @@ class TransitionFailed(Event):
 class NewOrderSingle(Event):
     """A gateway sends an order to its venue (FIX D)."""
 
+    request = True
+
     client_order_id: str
     instrument: str
     side: Side
@@ -254,12 +265,16 @@ class NewOrderSingle(Event):
 class OrderCancelRequest(Event):
     """A gateway asks its venue to cancel one order (FIX F)."""
 
+    request = True
+
     client_order_id: str
     instrument: str
 
 
 class OrderMassCancelRequest(Event):
-    """A gateway asks its venue to cancel all our orders, of one instrument or (empty) of all (FIX q)."""
+    """A gateway asks its venue to cancel our orders of one instrument or (empty) of all (FIX q)."""
+
+    request = True
 
     instrument: str = ""
 
