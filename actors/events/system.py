@@ -115,3 +115,21 @@ class Heartbeat(Event):
 
     actor: str
     values: tuple[tuple[str, int], ...]
+
+
+class ActorStarted(Event):
+    """An actor begins: its first input, or the first after a restart without its state."""
+
+    actor: str
+
+
+class StopActor(Event):
+    """Ask one actor to stop once it has handled what came before."""
+
+    actor: str
+
+
+class RecordFrame(Event):
+    """One recorded event as it goes to a file: its envelope and itself, encoded."""
+
+    body: bytes

@@ -1,0 +1,119 @@
+"""The recorder: every event of a run, to disk, readable without any of our classes."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
+from typing import Any, ClassVar
+
+import msgspec
+
+from actors.events.event import Event
+from actors.events.system import RecordFrame
+from actors.runtime import frames
+from actors.runtime.actor import Actor, Settings, handles
+from actors.runtime.envelope import Envelope
+from actors.runtime.schema import event_classes, schema_table
+
+
+class Recorder(Actor):
+    """Write every event that it hears to a file of frames; give it ``inputs: ["*"]``.
+
+    A frame's body is the MessagePack array ``[stream, epoch, seq, cause, root, time, event]``:
+    `cause` and `root` are ``[stream, epoch, seq]`` (cause may be nil), `time` is the envelope's,
+    in UTC nanoseconds. Measured times are left out, so equal runs give equal files.
+    """
+
+    class Settings(Settings):
+        """Where to write."""
+
+        file: Path = Path("events.kaiju")
+        """Relative to the run's directory."""
+
+    outputs: ClassVar[Mapping[str, tuple[type[Event], ...]]] = {"frames": (RecordFrame,)}
+
+    directory: Path
+    """The run's directory; set before the node starts."""
+    settings: Recorder.Settings
+
+    @handles(Event)
+    def on_event(self, event: Event) -> None:
+        """Encode the event with its envelope."""
+        envelope = self.envelope
+        self.emit(
+            RecordFrame(
+                msgspec.msgpack.encode(
+                    (*envelope.id, envelope.cause, envelope.root[:3], envelope.time, event)
+                )
+            )
+        )
+
+    def ports(self) -> Sequence[FramePort]:
+        """Return the port that appends to the file."""
+        header = record_header(self.instruments.values(), self.currencies.values())
+        return [FramePort(self.directory / self.settings.file, header)]
+
+
+def record_header(instruments: Iterable[Event], currencies: Iterable[Event]) -> dict[str, Any]:
+    """Return the header of a record: the schema of all loaded events, and the scales."""
+    return {
+        "schema": schema_table(event_classes()),
+        "instruments": [msgspec.to_builtins(instrument) for instrument in instruments],
+        "currencies": [msgspec.to_builtins(currency) for currency in currencies],
+    }
+
+
+class FramePort:
+    """Appends recorded frames to one file.
+
+    Args:
+        path: the file; created at the first frame.
+        header: what a new file says of itself.
+    """
+
+    output = "frames"
+
+    def __init__(self, path: Path, header: Mapping[str, Any]) -> None:
+        self.path = path
+        self._header = header
+        self._writer: frames.FrameWriter | None = None
+
+    def resume(self) -> int | None:
+        """Return how many whole frames the file holds; what an interrupted write left is cut off.
+
+        Raises:
+            DamagedFileError: the file is damaged.
+        """
+        return self._open().frames
+
+    def perform(self, envelopes: Sequence[Envelope]) -> None:
+        """Append all of `envelopes` in one write.
+
+        Raises:
+            OSError: they were not written, such as on a full disk; the file is whole and ends
+                before them.
+        """
+        bodies = [
+            envelope.event.body for envelope in envelopes if isinstance(envelope.event, RecordFrame)
+        ]
+        writer = self._open()
+        try:
+            writer.append(frames.EVENT, bodies)
+        except OSError as error:
+            raise OSError(
+                error.errno,
+                f"{error.strerror}: {len(bodies)} events could not be recorded, the file is"
+                f" whole up to frame {writer.frames}",
+                str(self.path),
+            ) from error
+
+    def close(self) -> None:
+        """Close the file."""
+        if self._writer is not None:
+            self._writer.close()
+            self._writer = None
+
+    def _open(self) -> frames.FrameWriter:
+        if self._writer is None:
+            self._writer = frames.FrameWriter(self.path, self._header)
+        return self._writer

@@ -1,0 +1,99 @@
+"""The schema table: what any file or link says about its events, for readers without our classes.
+
+A table is plain data (it is written with MessagePack)::
+
+    {"events": {tag: [[field, type], [field, type, default], ...]},
+     "enums": {name: {member: value}}}
+
+A type is the text ``int``, ``str``, ``bytes``, ``bool``, ``float`` or ``any``, or an array:
+``["list", T]``, ``["tuple", T, ...]``, ``["map", K, V]``, ``["optional", T]``, ``["enum", name]``
+or ``["event", tag]``. An event is encoded as the array ``[tag, field, field, ...]`` in that order.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from typing import Any
+
+import msgspec
+from msgspec import inspect
+
+from actors.events.event import Event, tag_of
+
+Type = str | list[Any]
+"""A type of the table, as the module's docstring describes it."""
+
+SCALARS: dict[type[inspect.Type], str] = {
+    inspect.IntType: "int",
+    inspect.StrType: "str",
+    inspect.BytesType: "bytes",
+    inspect.BoolType: "bool",
+    inspect.FloatType: "float",
+}
+
+
+def event_classes(base: type[Event] = Event) -> Iterator[type[Event]]:
+    """Yield every event class that is loaded now, in no particular order."""
+    for child in base.__subclasses__():
+        yield child
+        yield from event_classes(child)
+
+
+def schema_table(classes: Iterable[type[Event]]) -> dict[str, Any]:
+    """Return the table of `classes` and of the events and enums inside their fields.
+
+    The table is sorted, so the same classes give the same bytes in any process.
+    """
+    events: dict[str, list[list[Any]]] = {}
+    enums: dict[str, dict[str, Any]] = {}
+    waiting = list(classes)
+    while waiting:
+        event_class = waiting.pop()
+        if tag_of(event_class) not in events:
+            described = inspect.type_info(event_class)
+            assert isinstance(described, inspect.StructType)
+            events[tag_of(event_class)] = [
+                _field(field, enums, waiting) for field in described.fields
+            ]
+    return {"events": dict(sorted(events.items())), "enums": dict(sorted(enums.items()))}
+
+
+def _field(
+    field: inspect.Field, enums: dict[str, dict[str, Any]], waiting: list[type[Event]]
+) -> list[Any]:
+    described = [field.name, _type(field.type, enums, waiting)]
+    if field.default is not msgspec.NODEFAULT:
+        described.append(msgspec.to_builtins(field.default))
+    elif field.default_factory is not msgspec.NODEFAULT:
+        described.append(msgspec.to_builtins(field.default_factory()))
+    return described
+
+
+def _type(
+    found: inspect.Type, enums: dict[str, dict[str, Any]], waiting: list[type[Event]]
+) -> Type:
+    if scalar := SCALARS.get(type(found)):
+        return scalar
+    if isinstance(found, inspect.EnumType):
+        enums[found.cls.__name__] = {member.name: member.value for member in found.cls}
+        return ["enum", found.cls.__name__]
+    if isinstance(found, inspect.StructType) and issubclass(found.cls, Event):
+        waiting.append(found.cls)
+        return ["event", tag_of(found.cls)]
+    return _composite(found, enums, waiting)
+
+
+def _composite(
+    found: inspect.Type, enums: dict[str, dict[str, Any]], waiting: list[type[Event]]
+) -> Type:
+    if isinstance(found, inspect.VarTupleType | inspect.ListType):
+        return ["list", _type(found.item_type, enums, waiting)]
+    if isinstance(found, inspect.TupleType):
+        return ["tuple", *(_type(item, enums, waiting) for item in found.item_types)]
+    if isinstance(found, inspect.DictType):
+        key, value = found.key_type, found.value_type
+        return ["map", _type(key, enums, waiting), _type(value, enums, waiting)]
+    if isinstance(found, inspect.UnionType) and found.includes_none and len(found.types) == 2:  # noqa: PLR2004
+        [inner] = [kind for kind in found.types if not isinstance(kind, inspect.NoneType)]
+        return ["optional", _type(inner, enums, waiting)]
+    return "any"
