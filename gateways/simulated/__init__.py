@@ -1,0 +1,1 @@
+"""Simulated venues: a matching engine with synthetic flow, and own orders on recorded data."""

@@ -1,0 +1,197 @@
+"""Our own orders at a simulated venue: what it accepted, filled and ended, and its reports."""
+
+from __future__ import annotations
+
+from itertools import islice
+
+import msgspec
+
+from actors.events.market import Side
+from actors.events.orders import (
+    ExecType,
+    ExecutionReport,
+    Liquidity,
+    NewOrderSingle,
+    OrdStatus,
+)
+from actors.events.reference import Instrument
+from actors.model.money import fee, notional
+
+REMEMBERED = 4096
+"""At least so many ended orders are known by their client order id."""
+
+
+class Listing(msgspec.Struct, frozen=True):
+    """An instrument that the venue trades, and what a fill costs."""
+
+    instrument: Instrument
+    maker_rate: int = 0
+    """Units of ``10 ** -8`` of the notional; negative for a rebate."""
+    taker_rate: int = 0
+
+
+class OwnOrder(msgspec.Struct, gc=False):
+    """One of our orders as the venue knows it."""
+
+    client_order_id: str
+    order_id: int
+    instrument: str
+    side: Side
+    qty: int
+    limit_px: int = 0
+    """0 for a market order."""
+    cum_qty: int = 0
+    status: OrdStatus = OrdStatus.NEW
+
+    @property
+    def leaves_qty(self) -> int:
+        """Quantity that may still trade; 0 once the order has ended."""
+        working = self.status in (OrdStatus.NEW, OrdStatus.PARTIALLY_FILLED)
+        return self.qty - self.cum_qty if working else 0
+
+
+class OrderDesk(msgspec.Struct):
+    """Keeps the states of our orders and writes the report of every change.
+
+    Each method that changes an order returns its report. Execution ids are `prefix` and a count,
+    so they are unique for the life of the venue and the same in every run of the same inputs.
+    """
+
+    prefix: str = ""
+    listings: dict[str, Listing] = {}
+    working: dict[str, OwnOrder] = {}
+    """By client order id, oldest first."""
+    ended: dict[str, OwnOrder] = {}
+    """The newest of those that work no more, so that a late cancel or a repeated id is known."""
+    open_orders: dict[str, int] = {}
+    """Working orders by instrument."""
+    order_ids: int = 0
+    executions: int = 0
+
+    def knows(self, client_order_id: str) -> bool:
+        """Return whether the id is taken."""
+        return client_order_id in self.working or client_order_id in self.ended
+
+    def next_order_id(self) -> int:
+        """Return a new id, larger than all before."""
+        self.order_ids += 1
+        return self.order_ids
+
+    def accept(self, order: NewOrderSingle, now: int) -> tuple[OwnOrder, ExecutionReport]:
+        """Let an order work, whatever becomes of it next."""
+        own = OwnOrder(
+            order.client_order_id,
+            self.next_order_id(),
+            order.instrument,
+            order.side,
+            order.qty,
+            order.limit_px,
+        )
+        self.working[own.client_order_id] = own
+        self.open_orders[own.instrument] = self.open_orders.get(own.instrument, 0) + 1
+        return own, self._report(own, ExecType.NEW, now)
+
+    def reject(self, order: NewOrderSingle, text: str, now: int) -> ExecutionReport:
+        """Refuse a new order; its client order id stays free."""
+        return ExecutionReport(
+            client_order_id=order.client_order_id,
+            venue_order_id="",
+            exec_id=self._next_exec_id(),
+            exec_type=ExecType.REJECTED,
+            ord_status=OrdStatus.REJECTED,
+            instrument=order.instrument,
+            side=order.side,
+            last_qty=0,
+            last_px=0,
+            cum_qty=0,
+            leaves_qty=0,
+            text=text,
+            transact_time=now,
+        )
+
+    def fill(
+        self, own: OwnOrder, qty: int, px: int, liquidity: Liquidity, now: int
+    ) -> ExecutionReport:
+        """Trade `qty` of a working order at `px`; it ends when nothing is left."""
+        own.cum_qty += qty
+        own.status = OrdStatus.PARTIALLY_FILLED
+        if own.cum_qty == own.qty:
+            self._end(own, OrdStatus.FILLED)
+        listing = self.listings[own.instrument]
+        maker = liquidity is Liquidity.MAKER
+        rate = listing.maker_rate if maker else listing.taker_rate
+        return ExecutionReport(
+            client_order_id=own.client_order_id,
+            venue_order_id=str(own.order_id),
+            exec_id=self._next_exec_id(),
+            exec_type=ExecType.TRADE,
+            ord_status=own.status,
+            instrument=own.instrument,
+            side=own.side,
+            last_qty=qty,
+            last_px=px,
+            cum_qty=own.cum_qty,
+            leaves_qty=own.leaves_qty,
+            fee=fee(notional(listing.instrument, qty, px), rate),
+            fee_currency=listing.instrument.settle,
+            liquidity=liquidity,
+            transact_time=now,
+        )
+
+    def expire(self, own: OwnOrder, text: str, now: int) -> ExecutionReport:
+        """End a working order for the venue's own reason."""
+        self._end(own, OrdStatus.EXPIRED)
+        return self._report(own, ExecType.EXPIRED, now, text)
+
+    def cancel(self, own: OwnOrder, now: int, text: str = "") -> ExecutionReport:
+        """End a working order because we asked for it."""
+        self._end(own, OrdStatus.CANCELED)
+        return self._report(own, ExecType.CANCELED, now, text)
+
+    def reject_cancel(self, client_order_id: str, instrument: str, now: int) -> ExecutionReport:
+        """Answer a cancel request for an order that does not work (any more).
+
+        The side in the report of an order that the venue never saw means nothing.
+        """
+        own = self.ended.get(client_order_id)
+        if own is not None:
+            return self._report(
+                own, ExecType.CANCEL_REJECTED, now, f"too late to cancel: the order is {own.status}"
+            )
+        unknown = OwnOrder(client_order_id, 0, instrument, Side.BUY, 0, status=OrdStatus.REJECTED)
+        return self._report(unknown, ExecType.CANCEL_REJECTED, now, "unknown order")
+
+    def works_in(self, instrument: str) -> list[OwnOrder]:
+        """Return our working orders of one instrument, or (empty) of all, oldest first."""
+        return [o for o in self.working.values() if instrument in ("", o.instrument)]
+
+    def _end(self, own: OwnOrder, status: OrdStatus) -> None:
+        own.status = status
+        del self.working[own.client_order_id]
+        self.open_orders[own.instrument] -= 1
+        self.ended[own.client_order_id] = own
+        if len(self.ended) > 2 * REMEMBERED:
+            self.ended = dict(islice(self.ended.items(), REMEMBERED, None))
+
+    def _next_exec_id(self) -> str:
+        self.executions += 1
+        return f"{self.prefix}{self.executions}"
+
+    def _report(
+        self, own: OwnOrder, exec_type: ExecType, now: int, text: str = ""
+    ) -> ExecutionReport:
+        return ExecutionReport(
+            client_order_id=own.client_order_id,
+            venue_order_id=str(own.order_id) if own.order_id else "",
+            exec_id=self._next_exec_id(),
+            exec_type=exec_type,
+            ord_status=own.status,
+            instrument=own.instrument,
+            side=own.side,
+            last_qty=0,
+            last_px=0,
+            cum_qty=own.cum_qty,
+            leaves_qty=own.leaves_qty,
+            text=text,
+            transact_time=now,
+        )
