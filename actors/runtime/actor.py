@@ -1,0 +1,196 @@
+"""What an actor is: settings, state, outputs and the handlers that alone may change the state."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from types import MappingProxyType
+from typing import TYPE_CHECKING, Any, ClassVar, TypeVar
+
+import msgspec
+
+from actors.events.event import Event
+from actors.events.reference import Currency, Instrument
+from actors.events.system import ActorStarted, StreamLive, StreamStale
+from actors.runtime.ref import AddressedActor
+from actors.runtime.settings import Settings
+from actors.runtime.settings import Settings as BaseSettings
+
+if TYPE_CHECKING:
+    from actors.runtime.envelope import Envelope
+    from actors.runtime.loop import Loop
+    from actors.runtime.ports import Port
+    from actors.runtime.statistics import ActorStatistics
+    from actors.runtime.stream import Input, Stream
+
+__all__ = ["Actor", "Settings", "handles"]
+
+H = TypeVar("H", bound=Callable[..., Any])
+
+
+def handles(*classes: type[Event]) -> Callable[[H], H]:
+    """Mark a method as the handler of these event classes; `Event` itself means every class."""
+
+    def mark(method: H) -> H:
+        method.__dict__["handles"] = classes
+        return method
+
+    return mark
+
+
+class Actor(AddressedActor):
+    """Private state, and the handlers that alone may change it.
+
+    A subclass declares `Settings`, `State`, `outputs` and handlers. A handler decides from the
+    event, `self.state`, `self.settings`, `self.now` and `self.rng` alone: no clock, random
+    numbers, input, output, lock or sleep of its own, so that the same inputs always give the same
+    outputs. What it emits leaves when it returns; if it raises, nothing leaves.
+    """
+
+    class State(msgspec.Struct):
+        """All that an actor remembers; must survive MessagePack and start without arguments."""
+
+    outputs: ClassVar[Mapping[str, tuple[type[Event], ...]]] = MappingProxyType({})
+    """Event classes by output name; a class belongs to one output."""
+    handlers: ClassVar[Mapping[type[Event], str]] = MappingProxyType({})
+    """Names of handler methods by event class; made from `@handles`."""
+    order_path: bool = False
+    """True where a failure must halt trading and every event is timed."""
+    durable: bool = False
+    Settings: ClassVar[type[BaseSettings]] = BaseSettings
+
+    name: str
+    settings: Any
+    state: Any
+    session: str
+    instruments: Mapping[str, Instrument]
+    currencies: Mapping[str, Currency]
+    stale: dict[str, str]
+    """Input streams that are not current now, with the reason; kept by the runtime."""
+    emit: Callable[[Event], None]
+    """Add an event to this step; its class must be in `outputs`."""
+    inputs: tuple[Input, ...]
+    inbox: Input
+    """Timers, commands, sources and what the runtime says."""
+    control_input: Input | None
+    streams: Mapping[str, Stream]
+    routes: Mapping[type[Event], Stream]
+    statistics: ActorStatistics
+
+    def __init_subclass__(cls, **kwargs: Any) -> None:
+        """Build the handler table and refuse outputs that share a class."""
+        super().__init_subclass__(**kwargs)
+        table = dict(cls.handlers)
+        for name, method in vars(cls).items():
+            for event_class in getattr(method, "__dict__", {}).get("handles", ()):
+                table[event_class] = name
+        cls.handlers = MappingProxyType(table)
+        seen: dict[type[Event], str] = {}
+        for output, classes in cls.outputs.items():
+            for event_class in classes:
+                if event_class in seen:
+                    raise TypeError(
+                        f"{cls.__name__}.outputs: {event_class.__name__} was in "
+                        f"{seen[event_class]!r} and in {output!r}; a class belongs to one output"
+                    )
+                seen[event_class] = output
+
+    def __init__(self, name: str, settings: BaseSettings) -> None:
+        super().__init__()
+        self.name = name
+        self.settings = settings
+        self.state = self.State()
+        self.stale = {}
+        self.inputs = ()
+        self.control_input = None
+
+    def attach(self, loop: Loop, seed: str) -> None:
+        """Give the actor its place in a loop; called by the node."""
+        self._loop = loop
+        self._seed = seed
+        self._rng: random.Random | None = None
+        self.emit = loop.outbox.append
+
+    @property
+    def now(self) -> int:
+        """UTC nanoseconds at which the node took the input being handled."""
+        return self._loop.now
+
+    @property
+    def rng(self) -> random.Random:
+        """Random numbers that are the same in every run of the same seed."""
+        if self._rng is None:
+            self._rng = random.Random(self._seed)  # noqa: S311 - reproducible on purpose
+        return self._rng
+
+    @property
+    def envelope(self) -> Envelope:
+        """Envelope of the input being handled."""
+        return self._loop.envelope
+
+    def set_timer(self, name: str, delay_ns: int) -> int:
+        """Ask for a `TimerFired(name)` after `delay_ns`, and return the timer's id."""
+        return self._loop.set_timer(self, name, delay_ns)
+
+    def cancel_timer(self, timer_id: int) -> None:
+        """Forget a timer; one that fired already is ignored."""
+        self._loop.cancel_timer(self, timer_id)
+
+    @property
+    def readers(self) -> tuple[Input, ...]:
+        """Everything that this actor reads."""
+        control = () if self.control_input is None else (self.control_input,)
+        return (self.inbox, *control, *self.inputs)
+
+    def forget(self) -> None:
+        """Become as new: what a restart without a journal does."""
+        self.state = self.State()
+        self._rng = None
+
+    def snapshot(self, output: str) -> Iterable[Event]:  # noqa: ARG002
+        """Return the events that bring a new reader of `output` up to date."""
+        return ()
+
+    def busy(self) -> bool:
+        """Return True while business outside is open, such as working orders."""
+        return False
+
+    def source(self) -> Iterator[tuple[int, Event]] | None:
+        """Return this actor's outside inputs in time order, from where its state left off.
+
+        Each item is (UTC nanoseconds, event); the event enters this actor's own handler.
+        """
+        return None
+
+    def progress(self) -> tuple[int, int] | None:
+        """Return (done, total) of a source whose length is known."""
+        return None
+
+    def ports(self) -> Sequence[Port]:
+        """Return the doors through which this actor's outputs leave the node."""
+        return ()
+
+    def handler_table(self, classes: Iterable[type[Event]]) -> dict[type[Event], Any]:
+        """Return bound handlers for those of `classes` that this actor handles."""
+        table = {}
+        for event_class in classes:
+            name = self.handlers.get(event_class) or self.handlers.get(Event)
+            if name is not None:
+                table[event_class] = getattr(self, name)
+        return table
+
+    def note_started(self, _event: ActorStarted) -> None:
+        """Run `on_start` as a step of its own."""
+        self.on_start()
+
+    def note_stale(self, event: StreamStale) -> None:
+        """Remember that an input is not current, then run the actor's own handler."""
+        self.stale[event.stream] = event.reason
+        if StreamStale in self.handlers:
+            getattr(self, self.handlers[StreamStale])(event)
+
+    def note_live(self, event: StreamLive) -> None:
+        """Remember that an input is current, then run the actor's own handler."""
+        self.stale.pop(event.stream, None)
+        if StreamLive in self.handlers:
+            getattr(self, self.handlers[StreamLive])(event)

@@ -1,0 +1,99 @@
+"""Time as the node knows it: live, or virtual and moved only when nothing is left to do."""
+
+from __future__ import annotations
+
+import time
+from typing import Protocol
+
+FOREVER = 1 << 62
+"""A time that no run reaches (the year 2116): when nothing is due."""
+NO_LIMIT = FOREVER - 1
+"""The latest time that a run may reach where nobody set a limit."""
+
+
+class Clock(Protocol):
+    """UTC nanoseconds for handlers, and how far a node may go without waiting."""
+
+    virtual: bool
+
+    def read(self) -> int:
+        """Return the time now; never less than before."""
+
+    def move_to(self, moment: int) -> None:
+        """Note that the node took an input of `moment`."""
+
+    def horizon(self) -> int:
+        """Return the latest moment whose inputs may be taken now."""
+
+    def due_in(self, moment: int) -> int:
+        """Return real nanoseconds until `moment` is within the horizon; 0 when it is."""
+
+
+class VirtualClock:
+    """Time that jumps to the next input, as fast as possible or at a multiple of real time.
+
+    Args:
+        start: UTC nanoseconds at which the run begins.
+        speed: virtual seconds in one real second; 0 for as fast as possible.
+    """
+
+    virtual = True
+
+    def __init__(self, start: int = 0, speed: float = 0.0) -> None:
+        self._now = start
+        self._speed = speed
+        self._virtual_origin: int | None = None
+        self._real_origin = 0
+
+    def read(self) -> int:
+        """See `Clock.read`."""
+        return self._now
+
+    def move_to(self, moment: int) -> None:
+        """See `Clock.move_to`."""
+        self._now = max(self._now, moment)
+
+    def horizon(self) -> int:
+        """See `Clock.horizon`."""
+        if not self._speed:
+            return FOREVER
+        if self._virtual_origin is None:
+            return self._now
+        elapsed = time.monotonic_ns() - self._real_origin
+        return self._virtual_origin + int(elapsed * self._speed)
+
+    def due_in(self, moment: int) -> int:
+        """See `Clock.due_in`; the first moment asked for begins the pacing."""
+        if not self._speed:
+            return 0
+        if self._virtual_origin is None:
+            self._virtual_origin, self._real_origin = moment, time.monotonic_ns()
+        return max(0, int((moment - self.horizon()) / self._speed))
+
+
+class LiveClock:
+    """The machine's clock, made monotonic: it starts at UTC and then only counts up.
+
+    Args:
+        offset: nanoseconds added to UTC, so that recorded inputs of another day are due now.
+    """
+
+    virtual = False
+
+    def __init__(self, offset: int = 0) -> None:
+        self._to_utc = time.time_ns() - time.monotonic_ns() + offset
+
+    def read(self) -> int:
+        """See `Clock.read`."""
+        return time.monotonic_ns() + self._to_utc
+
+    def move_to(self, moment: int) -> None:
+        """See `Clock.move_to`; live time moves by itself."""
+
+    def horizon(self) -> int:
+        """See `Clock.horizon`."""
+        return self.read()
+
+    def due_in(self, moment: int) -> int:
+        """See `Clock.due_in`."""
+        return max(0, moment - self.read())

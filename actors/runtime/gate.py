@@ -1,0 +1,106 @@
+"""Where other threads enter a node: everything is queued, answered or counted, never lost."""
+
+from __future__ import annotations
+
+import copy
+import threading
+from collections import deque
+from typing import TYPE_CHECKING, Any
+
+from actors.events.event import Event
+from actors.events.system import StopActor
+from actors.runtime.poller import Poller
+from actors.runtime.ref import ActorDeadError, Reply, is_proxy_change, is_stop, proxy_path
+
+if TYPE_CHECKING:
+    from actors.runtime.actor import Actor
+    from actors.runtime.loop import Loop
+    from actors.runtime.supervision import Supervisor
+
+READABLE_BY_PROXY = ("state", "settings", "name", "stale")
+
+
+class Ingress:
+    """The one door for foreign threads: they append and wake the loop, and do nothing else."""
+
+    def __init__(self, loop: Loop, poller: Poller, supervisor: Supervisor) -> None:
+        self.thread_id: int | None = None
+        self._loop = loop
+        self._poller = poller
+        self._supervisor = supervisor
+        self._lock = threading.Lock()
+        self._open = True
+        self._messages: deque[tuple[Actor, Any, Reply | None]] = deque()
+
+    @property
+    def waiting(self) -> bool:
+        """Whether messages wait to be taken."""
+        return bool(self._messages)
+
+    def admit(self, actor: Actor, message: Any, reply: Reply | None) -> None:
+        """See `Gate.admit`."""
+        with self._lock:
+            admitted = self._open
+            if admitted:
+                self._messages.append((actor, message, reply))
+        if admitted:
+            self._poller.wake()
+        else:
+            self._refuse(actor, message, reply, "node stopped")
+
+    def drain(self) -> None:
+        """Turn what came since the last turn into inputs; runs on the loop's thread."""
+        for _ in range(len(self._messages)):
+            self._enter(*self._messages.popleft())
+
+    def close(self) -> None:
+        """Shut the door, then refuse what still stands in it: no message slips between."""
+        with self._lock:
+            self._open = False
+        while self._messages:
+            self._refuse(*self._messages.popleft(), "node stopped")
+
+    def _enter(self, actor: Actor, message: Any, reply: Reply | None) -> None:
+        path = proxy_path(message)
+        if actor.actor_stopped.is_set():
+            self._refuse(actor, message, reply, "actor stopped")
+        elif path is not None and reply is not None:
+            _read(actor, path, reply)
+        elif isinstance(message, Event) or is_stop(message):
+            event = message if isinstance(message, Event) else StopActor(actor.name)
+            seq = self._loop.post(actor.inbox, event)
+            if reply is not None:
+                self._loop.replies[actor.inbox, seq] = reply
+        else:
+            self._refuse(actor, message, reply, "not an event")
+
+    def _refuse(self, actor: Actor, message: Any, reply: Reply | None, reason: str) -> None:
+        if reply is None:
+            self._supervisor.count_dead_letter(actor.name, "", 0, type(message), reason)
+        elif is_stop(message) or "stopped" in reason:
+            reply.fail(ActorDeadError(f"{actor.name}: {reason}"))
+        elif is_proxy_change(message):
+            reply.fail(TypeError(f"a proxy of {actor.name} can read state, not call or set"))
+        else:
+            reply.fail(
+                TypeError(f"{actor.name}: message was {type(message).__name__}, allowed are events")
+            )
+
+
+def _read(actor: Actor, path: tuple[str, ...], reply: Reply) -> None:
+    if path[0] not in READABLE_BY_PROXY:
+        reply.fail(
+            AttributeError(
+                f"a proxy of {actor.name} reads {', '.join(READABLE_BY_PROXY)}; "
+                f"{path[0]!r} is private to the actor"
+            )
+        )
+        return
+    value: Any = actor
+    try:
+        for name in path:
+            value = getattr(value, name)
+    except AttributeError as error:
+        reply.fail(error)
+    else:
+        reply.answer(copy.deepcopy(value))

@@ -1,0 +1,255 @@
+"""The loop of a node: one queue of deliveries, one thread, one step at a time."""
+
+from __future__ import annotations
+
+import time
+from collections import deque
+from collections.abc import Callable, Iterator
+from heapq import heapify, heappop, heapreplace
+from typing import TYPE_CHECKING, Any
+
+from actors.events.event import Event
+from actors.events.system import TimerFired
+from actors.runtime.clock import FOREVER, NO_LIMIT, Clock
+from actors.runtime.envelope import Envelope, Position, Root
+from actors.runtime.ref import ActorDeadError
+from actors.runtime.step import Step
+from actors.runtime.stream import Input, Stream
+from actors.runtime.timers import SetTimer, Timers
+
+if TYPE_CHECKING:
+    from actors.runtime.actor import Actor
+    from actors.runtime.ref import Reply
+
+FLIGHT_STEPS = 256
+SAMPLED = 15
+"""Mask of step numbers that are timed off the order path: one in sixteen."""
+NEVER_SAMPLED = 1 << 62
+
+Head = tuple[int, str, Event, Iterator[tuple[int, Event]], Input]
+"""Next event of a source: (time, actor's name, event, the rest, the actor's inbox)."""
+
+
+class Loop:
+    """Runs deliveries in the order in which they were made.
+
+    A delivery is a token in `queue`: an `Input` that has something to read. Taking it makes a
+    step: the actor's handler runs, and when it returns, everything that it emitted is released
+    at one point. A handler that raises releases nothing.
+    """
+
+    def __init__(
+        self,
+        clock: Clock,
+        *,
+        clocked: bool,
+        on_failure: Callable[[Input, Envelope, Exception], None],
+        on_lag: Callable[[list[Input]], None],
+        on_dead_letter: Callable[[Input, Envelope, str], None],
+    ) -> None:
+        self.clock = clock
+        self.now = clock.read()
+        self.queue: deque[Input] = deque()
+        self.outbox: list[Event] = []
+        self.timers = Timers()
+        self.heads: list[Head] = []
+        self.steps = 0
+        self.sources_paused = False
+        self.until = NO_LIMIT
+        """Latest moment whose inputs are taken."""
+        self.envelope = Envelope(("", 0, 0), None, ("", 0, 0, 0), self.now, Event())
+        self.flight: deque[Step] = deque(maxlen=FLIGHT_STEPS)
+        self.on_failure = on_failure
+        """Called with reader, envelope and error when a handler raised; may raise itself."""
+        self.replies: dict[tuple[Input, int], Reply] = {}
+        self._requested: list[SetTimer] = []
+        self._timer_ids: dict[str, int] = {}
+        self._inboxes: dict[str, Input] = {}
+        self._sampled = SAMPLED if clocked else NEVER_SAMPLED
+        self._clocked = clocked
+        self._arrival = 0
+        self._on_lag = on_lag
+        self._on_dead_letter = on_dead_letter
+
+    def add(self, actor: Actor) -> None:
+        """Let timers and outside inputs of `actor` find it."""
+        self._inboxes[actor.name] = actor.inbox
+
+    def open_source(self, actor: Actor) -> bool:
+        """Begin to take the outside inputs of `actor`; False where it has none."""
+        source = actor.source()
+        if source is None:
+            return False
+        first = next(source, None)
+        if first is not None:
+            self.heads.append((first[0], actor.name, first[1], source, actor.inbox))
+            heapify(self.heads)
+        return True
+
+    def set_timer(self, actor: Actor, name: str, delay_ns: int) -> int:
+        """Buffer a timer of the present step and return its id."""
+        timer_id = self._timer_ids.get(actor.name, 0) + 1
+        self._timer_ids[actor.name] = timer_id
+        self._requested.append((actor.name, timer_id, name, self.now + max(1, delay_ns)))
+        return timer_id
+
+    def cancel_timer(self, actor: Actor, timer_id: int) -> None:
+        """Buffer the end of a timer."""
+        self._requested.append((actor.name, timer_id, "", 0))
+
+    def post(
+        self, inbox: Input, event: Event, cause: Position | None = None, root: Root | None = None
+    ) -> int:
+        """Append an event from outside to an actor's inbox and return its sequence number."""
+        stream = inbox.stream
+        seq = stream.next_seq
+        stream.append(event, cause, root, self.now, self.arrival())
+        self.queue.append(inbox)
+        if len(stream.tail) > stream.trim_at:
+            stream.trim()
+        return seq
+
+    def arrival(self) -> int:
+        """Return when an outside input came: monotonic on a live node, else virtual time."""
+        return self.now if self.clock.virtual else time.monotonic_ns()
+
+    def announce(self, stream: Stream, event: Event) -> None:
+        """Append to an urgent stream: its readers take the event before all else."""
+        stream.offer(stream.append(event, None, None, self.now, self.arrival()), self.queue)
+
+    def close_sources(self) -> None:
+        """Take nothing more from any source."""
+        self.heads.clear()
+
+    def release(self, reader: Input, envelope: Envelope, reply: Any = None) -> Step:
+        """Let everything leave that the handler of `envelope` emitted: the one release point."""
+        outbox, routes, queue = self.outbox, reader.routes, self.queue
+        cause, root, now = envelope.id, envelope.root, self.now
+        outputs = tuple(outbox)
+        if outputs:
+            # All routes are looked up first: a class that belongs to no output drops the step.
+            streams = [routes[event.__class__] for event in outputs]
+            outbox.clear()
+            for event, stream in zip(outputs, streams, strict=True):
+                seq = stream.next_seq
+                emitted = Envelope((stream.name, stream.epoch, seq), cause, root, now, event)
+                stream.tail.append(emitted)
+                stream.next_seq = seq + 1
+                if stream.plain:
+                    queue.extend(stream.readers)
+                else:
+                    stream.offer(emitted, queue)
+                if len(stream.tail) > stream.trim_at and (lagging := stream.trim()):
+                    self._on_lag(lagging)
+        timers: tuple[SetTimer, ...] = ()
+        if self._requested:
+            timers = tuple(self._requested)
+            self.timers.apply(self._requested, cause)
+            self._requested.clear()
+        return Step(self.steps, reader, envelope, now, outputs, timers, reply)
+
+    def discard(self) -> None:
+        """Drop what a handler emitted before it raised."""
+        self.outbox.clear()
+        self._requested.clear()
+
+    def run(self, budget: int) -> int:  # noqa: C901 - the hot path: a call costs a tenth of a hop
+        """Run up to `budget` deliveries and return how many there were.
+
+        In between, whenever the queue is empty, time goes on to the next outside input.
+        """
+        queue, flight, replies = self.queue, self.flight, self.replies
+        clock = None if self.clock.virtual else self.clock
+        popleft, perf, sampled = queue.popleft, time.perf_counter_ns, self._sampled
+        steps = self.steps
+        last = steps + budget
+        while steps < last:
+            if not queue and not self.advance():
+                break
+            reader = popleft()
+            if reader.defers is not None and reader.defers(queue):
+                continue
+            stream, position = reader.stream, reader.position
+            try:
+                envelope = stream.tail[position - stream.base]  # Stream.read, inlined
+            except IndexError:
+                continue  # a token too many: what it stood for was skipped
+            reader.position = position + 1
+            event = envelope.event
+            handler = reader.handlers.get(event.__class__)
+            if handler is None:
+                self._unhandled(reader, envelope)
+                continue
+            steps += 1
+            self.steps = steps
+            self.envelope = envelope
+            if clock is not None:
+                self.now = clock.read()
+            timed = not steps & sampled or (self._clocked and reader.actor.order_path)
+            if timed:
+                began = perf()
+            try:
+                reply = handler(event)
+                flight.append(self.release(reader, envelope, reply))
+                reader.handled += 1
+            except Exception as error:  # noqa: BLE001 - whatever a handler raises is supervised
+                self.on_failure(reader, envelope, error)
+                continue
+            if timed:
+                self._observe(reader, envelope, began, perf())
+            if replies and (waiting := replies.pop((reader, position), None)):
+                waiting.answer(reply)
+        return steps - last + budget
+
+    def advance(self) -> bool:
+        """Take the next outside input that is due: the earliest of sources and timers."""
+        heads, timers = self.heads, self.timers
+        moment = heads[0][0] if heads and not self.sources_paused else FOREVER
+        is_timer = timers.next_due < moment
+        if is_timer:
+            moment = timers.next_due
+        if moment > self.until or moment > self.clock.horizon():
+            return False
+        self.clock.move_to(moment)
+        self.now = max(self.now, moment) if self.clock.virtual else self.clock.read()
+        if self._clocked:
+            self._arrival = time.perf_counter_ns()
+        if is_timer:
+            actor, timer_id, name, due, cause = timers.pop()
+            self.post(self._inboxes[actor], TimerFired(name, timer_id, due), cause)
+            return True
+        _, name, event, source, inbox = heads[0]
+        following = next(source, None)
+        if following is None:
+            heappop(heads)
+        else:
+            heapreplace(heads, (following[0], name, following[1], source, inbox))
+        self.post(inbox, event)
+        return True
+
+    def next_moment(self) -> int:
+        """Return when the next outside input is due; `FOREVER` where there is none."""
+        moment = self.heads[0][0] if self.heads else FOREVER
+        return min(moment, self.timers.next_due)
+
+    def _unhandled(self, reader: Input, envelope: Envelope) -> None:
+        waiting = self.replies.pop((reader, reader.position - 1), None)
+        if reader.closed:
+            reader.drop(reader.closed)
+            self._on_dead_letter(reader, envelope, reader.closed)
+            error: Exception = ActorDeadError(f"{reader.actor.name} {reader.closed}")
+        else:
+            reader.unhandled += 1
+            error = TypeError(
+                f"{reader.actor.name} ({type(reader.actor).__name__}) has no handler for "
+                f"{type(envelope.event).__name__}"
+            )
+        if waiting is not None:
+            waiting.fail(error)
+
+    def _observe(self, reader: Input, envelope: Envelope, began: int, ended: int) -> None:
+        statistics = reader.actor.statistics
+        statistics.handle.observe(ended - began)
+        arrival = self._arrival if self.clock.virtual else envelope.root[3]
+        if arrival:
+            statistics.since_arrival.observe(max(0, began - arrival))

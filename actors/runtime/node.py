@@ -1,0 +1,385 @@
+"""A node: the actors of one process, their wiring, and the life of their loop."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Callable, Iterable, Mapping
+from pathlib import Path
+from types import MappingProxyType
+from typing import Any, Literal
+
+from actors.events.event import Event
+from actors.events.reference import Currency, Instrument
+from actors.events.system import (
+    ActorFailed,
+    ActorStarted,
+    HaltTrading,
+    ResumeTrading,
+    StopActor,
+    StopRequested,
+    StreamLive,
+    StreamStale,
+)
+from actors.runtime.actor import Actor, Settings
+from actors.runtime.clock import FOREVER, NO_LIMIT, Clock, VirtualClock
+from actors.runtime.gate import Ingress
+from actors.runtime.loop import Loop
+from actors.runtime.poller import EventPoller, Poller
+from actors.runtime.ports import PortReader
+from actors.runtime.ref import ActorDeadError, ActorRef, Registry
+from actors.runtime.statistics import (
+    ActorRecord,
+    ActorStatistics,
+    EdgeRecord,
+    NodeStatistics,
+    StreamRecord,
+)
+from actors.runtime.stream import Input, LatestInput, Stream
+from actors.runtime.supervision import Supervisor
+
+Durable = Literal["none", "os", "fsync"]
+
+CONTROL = (HaltTrading, ResumeTrading, StopRequested, ActorFailed)
+"""Classes of the control stream, which every actor that handles them reads first."""
+STOP_GRACE = 5_000_000_000
+"""Nanoseconds for which the clock goes on at a stop while an actor is busy."""
+TURN_INTERVAL = 100_000_000
+
+
+class Node:
+    """The actors of one process on one loop.
+
+    Actors are added in file order, then connected, then the node is run once.
+
+    Args:
+        name: the node's name in the topology.
+        clock: virtual by default.
+        seed: of every actor's random numbers, together with its name.
+        session: first part of client order ids.
+        metrics: False leaves out all clock reads; counters are always kept.
+        slice_steps: deliveries between two looks at ports and outside commands.
+        bound: events that a port may lag before sources pause; in live time also the lag
+            beyond which a reader is reset.
+        tail_bytes: budget of all tails together, beyond what readers still lack.
+        poller: how the loop waits.
+        flight_directory: where the flight recorder goes on a failure.
+    """
+
+    def __init__(
+        self,
+        name: str = "node",
+        *,
+        clock: Clock | None = None,
+        seed: int = 0,
+        session: str = "0",
+        instruments: Iterable[Instrument] = (),
+        currencies: Iterable[Currency] = (),
+        metrics: bool = True,
+        slice_steps: int = 1024,
+        bound: int = 65_536,
+        tail_bytes: int = 64 << 20,
+        poller: Poller | None = None,
+        flight_directory: Path | None = None,
+    ) -> None:
+        self.name = name
+        self.clock = clock or VirtualClock()
+        self.instruments: Mapping[str, Instrument] = MappingProxyType(
+            {i.instrument: i for i in instruments}
+        )
+        self.currencies: Mapping[str, Currency] = MappingProxyType(
+            {c.currency: c for c in currencies}
+        )
+        self.actors: dict[str, Actor] = {}
+        self.streams: dict[str, Stream] = {}
+        self.unfired: int | None = None
+        """Timers that were still pending when the node stopped."""
+        self.on_turn: Callable[[Node], None] | None = None
+        """Called on the loop's thread, at most every 100 ms of real time."""
+        self._poller = poller or EventPoller()
+        self.supervisor = Supervisor(self.control, flight_directory)
+        self.loop = Loop(
+            self.clock,
+            clocked=metrics,
+            on_failure=self.supervisor.failed,
+            on_lag=self.supervisor.lagging,
+            on_dead_letter=self.supervisor.dead_letter,
+        )
+        self.supervisor.watch(self.loop)
+        self._ingress = Ingress(self.loop, self._poller, self.supervisor)
+        self._control = Stream(f"{name}.control", urgent=True)
+        self._seed, self._session = seed, session
+        self._slice, self._bound, self._tail_bytes = slice_steps, bound, tail_bytes
+        self._ports: list[PortReader] = []
+        self._has_sources = False
+        self._stop_reason = ""
+        self._stopping = ""
+        self._next_turn = 0
+        self._stop_deadline = 0
+
+    def add(
+        self,
+        name: str,
+        actor_class: type[Actor],
+        settings: Settings | Mapping[str, Any] | None = None,
+        *,
+        durable: Durable = "none",
+    ) -> Actor:
+        """Construct an actor and give it its streams.
+
+        Raises:
+            ValueError: the name is taken.
+            pydantic.ValidationError: the settings do not fit the class.
+        """
+        if name in self.actors:
+            raise ValueError(f"node {self.name}: actor {name!r} was added twice")
+        if not isinstance(settings, Settings):
+            settings = actor_class.Settings.model_validate(dict(settings or {}))
+        actor = actor_class.created_by(self._ingress, name, settings)
+        actor.session = self._session
+        actor.instruments, actor.currencies = self.instruments, self.currencies
+        actor.durable = durable != "none"
+        actor.order_path = actor.order_path or actor.durable
+        actor.statistics = ActorStatistics()
+        actor.attach(self.loop, f"{self._seed}/{name}")
+        actor.streams = {
+            output: self._stream(f"{name}.{output}", actor) for output in actor.outputs
+        }
+        actor.routes = {
+            event_class: actor.streams[output]
+            for output, classes in actor.outputs.items()
+            for event_class in classes
+        }
+        inbox = self._stream(f"{name}.inbox", actor)
+        actor.inbox = Input(actor, inbox, self._inbox_table(actor), actor.routes)
+        inbox.attach(actor.inbox)
+        self.actors[name] = actor
+        self.loop.add(actor)
+        return actor
+
+    def connect(
+        self, reader: str, stream: str, delivery: Literal["stream", "latest"] = "stream"
+    ) -> Input:
+        """Let an actor read a stream from its next event on.
+
+        Raises:
+            KeyError: no such actor or stream.
+        """
+        actor, source = self.actors[reader], self.streams[stream]
+        output = stream.partition(".")[2]
+        table = actor.handler_table(self.supervisor.owners[stream].outputs[output])
+        kind = LatestInput if delivery == "latest" else Input
+        cursor = kind(actor, source, table, actor.routes)
+        source.attach(cursor)
+        actor.inputs = (*actor.inputs, cursor)
+        return cursor
+
+    def ref(self, name: str) -> ActorRef:
+        """Return the address of an actor, for other threads.
+
+        Raises:
+            KeyError: no such actor.
+        """
+        return self.actors[name].actor_ref  # type: ignore[return-value]
+
+    def control(self, event: Event) -> None:
+        """Send a control event to every actor that handles its class, ahead of all else."""
+        self.loop.announce(self._control, event)
+
+    def request_stop(self, reason: str) -> None:
+        """End the run in order; callable from any thread and from signal handlers."""
+        self._stop_reason = self._stop_reason or reason
+        self._poller.wake()
+
+    def run(self, duration: int | None = None) -> None:
+        """Start, run and stop the node on this thread.
+
+        Args:
+            duration: nanoseconds of the node's clock to run for; None runs until the data
+                ends or `request_stop` is called.
+        """
+        self._ingress.thread_id = threading.get_ident()
+        self._start()
+        if duration is not None:
+            self.loop.until = self.loop.now + duration
+        try:
+            while not self._finished():
+                self._turn()
+        finally:
+            self._close()
+
+    def statistics(self) -> NodeStatistics:
+        """Return the node's counters now; on a running node, call it on the loop's thread."""
+        actors = tuple(self._actor_record(actor) for actor in self.actors.values())
+        edges = tuple(_edge_record(reader) for reader in self._all_readers())
+        streams = tuple(
+            StreamRecord(s.name, s.epoch, s.next_seq, len(s.tail)) for s in self.streams.values()
+        )
+        return NodeStatistics(
+            self.name,
+            self.loop.steps,
+            self.loop.now,
+            actors,
+            edges,
+            streams,
+            dict(self.supervisor.dead_letter_counts),
+            sum(edge.queued for edge in edges),
+            self.supervisor.halted,
+        )
+
+    def _stream(self, name: str, owner: Actor) -> Stream:
+        self.streams[name] = stream = Stream(name)
+        self.supervisor.owners[name] = owner
+        return stream
+
+    def _inbox_table(self, actor: Actor) -> dict[type[Event], Any]:
+        table = actor.handler_table(c for c in actor.handlers if c is not Event)
+        table[ActorStarted] = actor.note_started
+        table[StopActor] = self._stop_actor
+        table[StreamStale] = actor.note_stale
+        table[StreamLive] = actor.note_live
+        return table
+
+    def _stop_actor(self, request: StopActor) -> None:
+        actor = self.actors[request.actor]
+        actor.on_stop()
+        self.supervisor.close(actor, "actor stopped")
+
+    def _start(self) -> None:
+        actors = list(self.actors.values())
+        share = self._tail_bytes // max(1, len(self.streams))
+        for stream in self.streams.values():
+            stream.budget = share
+            stream.lag_bound = 0 if self.clock.virtual else self._bound
+        for actor in actors:
+            if any(c in actor.handlers for c in CONTROL):
+                table = actor.handler_table(CONTROL)
+                actor.control_input = Input(actor, self._control, table, actor.routes)
+                self._control.attach(actor.control_input)
+            self._open_ports(actor)
+            Registry.register(actor.actor_ref)
+        for actor in actors:
+            self._has_sources |= self.loop.open_source(actor)
+        if self.clock.virtual and self.loop.heads:
+            self.clock.move_to(self.loop.heads[0][0])
+        self.loop.now = self.clock.read()
+        for actor in actors:
+            for reader in actor.inputs:
+                if StreamLive in actor.handlers:
+                    self.loop.post(actor.inbox, StreamLive(reader.source.name))
+            if type(actor).on_start is not Actor.on_start:
+                self.loop.post(actor.inbox, ActorStarted(actor.name))
+
+    def _open_ports(self, actor: Actor) -> None:
+        for port in actor.ports():
+            reader = Input(actor, actor.streams[port.output], {}, {})
+            actor.streams[port.output].listen(reader)
+            runner = PortReader(reader, port, self._port_failed)
+            if not self.clock.virtual:
+                runner.start_thread(f"{actor.name}.{port.output}")
+            self._ports.append(runner)
+
+    def _port_failed(self, error: Exception) -> None:
+        self.supervisor.failures.append(str(error))
+        self.supervisor.halt(str(error))
+        self.request_stop(str(error))
+
+    def _turn(self) -> None:
+        loop = self.loop
+        self._ingress.drain()
+        steps = loop.run(self._slice)
+        for port in self._ports:
+            port.wake()
+        loop.sources_paused = any(port.pending > self._bound for port in self._ports)
+        if self.on_turn is not None and time.monotonic_ns() >= self._next_turn:
+            self._next_turn = time.monotonic_ns() + TURN_INTERVAL
+            self.on_turn(self)
+        if self._stop_reason and not self._stopping:
+            self._begin_stop()
+        elif steps < self._slice and not self._stopping:
+            self._rest()
+
+    def _rest(self) -> None:
+        """Nothing is left to do now: end the run, or wait for the next outside input."""
+        moment, until = self.loop.next_moment(), self.loop.until
+        if self._has_sources and not self.loop.heads:
+            self.request_stop("end of data")
+        elif moment == FOREVER and until == NO_LIMIT and self.clock.virtual:
+            self.request_stop("nothing left to do")
+        elif moment > until:
+            if self.clock.due_in(until) == 0:
+                self.request_stop("time is up")
+            else:
+                self._wait(until)
+        else:
+            self._wait(moment)
+
+    def _wait(self, moment: int) -> None:
+        delay = min(self.clock.due_in(moment), TURN_INTERVAL)
+        if delay and not self._ingress.waiting:
+            self._poller.wait(time.monotonic_ns() + delay)
+
+    def _begin_stop(self) -> None:
+        self._stopping = self._stop_reason
+        self.loop.close_sources()
+        self.loop.until = self.loop.now
+        self._stop_deadline = self.loop.now + STOP_GRACE
+        self.control(StopRequested(self._stopping))
+
+    def _finished(self) -> bool:
+        if not self._stopping or self.loop.queue or self._ingress.waiting:
+            return False
+        if not any(a.busy() for a in self.actors.values() if not a.actor_stopped.is_set()):
+            return True
+        moment = self.loop.next_moment()
+        if moment > self._stop_deadline:
+            return True
+        self.loop.until = moment
+        self._wait(moment)
+        return False
+
+    def _close(self) -> None:
+        self._ingress.close()
+        self.unfired = len(self.loop.timers)
+        for reply in self.loop.replies.values():
+            reply.fail(ActorDeadError("node stopped"))
+        self.loop.replies.clear()
+        for actor in self.actors.values():
+            if not actor.actor_stopped.is_set():
+                actor.on_stop()
+                actor.actor_stopped.set()
+                Registry.unregister(actor.actor_ref)
+        for port in self._ports:
+            port.close()
+
+    def _all_readers(self) -> list[Input]:
+        readers = [reader for actor in self.actors.values() for reader in actor.readers]
+        return readers + [port.reader for port in self._ports]
+
+    def _actor_record(self, actor: Actor) -> ActorRecord:
+        readers = actor.readers
+        return ActorRecord(
+            actor.name,
+            type(actor).__name__,
+            sum(reader.handled for reader in readers),
+            actor.statistics.failed,
+            sum(reader.queued for reader in readers),
+            actor.statistics.handle,
+            actor.statistics.since_arrival,
+            actor.order_path,
+            not actor.actor_stopped.is_set(),
+        )
+
+
+def _edge_record(reader: Input) -> EdgeRecord:
+    return EdgeRecord(
+        reader.actor.name,
+        reader.source.name,
+        reader.delivery,
+        reader.sent,
+        reader.handled,
+        reader.unhandled,
+        reader.conflated,
+        dict(reader.dropped),
+        reader.queued,
+    )

@@ -1,0 +1,114 @@
+"""Ports: where an actor's outputs leave the node for a file, a venue or the network."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Sequence
+from typing import Protocol
+
+from actors.runtime.envelope import Envelope
+from actors.runtime.stream import Input
+
+
+class Port(Protocol):
+    """Performs what its actor emitted on one output, in order, off the handlers."""
+
+    output: str
+
+    def resume(self) -> int | None:
+        """Return the last sequence number that the counterparty is known to have.
+
+        None means that it cannot say: everything not known to be performed is in doubt.
+        """
+
+    def perform(self, envelopes: Sequence[Envelope]) -> None:
+        """Carry out these events, oldest first.
+
+        Raises:
+            OSError: the outside refused; trading halts and the run ends with this error.
+        """
+
+    def close(self) -> None:
+        """Flush and release what the port holds."""
+
+
+class PortReader:
+    """Reads one stream from a position and lets a port perform what it finds.
+
+    In virtual time the loop calls `flush` whenever it has nothing else to do; on a live node a
+    thread of its own does, so that a slow disk delays nobody.
+    """
+
+    def __init__(self, reader: Input, port: Port, on_failure: Callable[[Exception], None]) -> None:
+        self.reader = reader
+        self._port = port
+        self._on_failure = on_failure
+        self._failed = False
+        self._wake = threading.Event()
+        self._closing = False
+        self._thread: threading.Thread | None = None
+
+    @property
+    def pending(self) -> int:
+        """Events emitted and not yet performed."""
+        return 0 if self._failed else self.reader.queued
+
+    def flush(self) -> None:
+        """Perform everything that the stream holds now."""
+        batch = self._unread()
+        if not batch:
+            return
+        reader = self.reader
+        if self._failed:
+            reader.skip_to(reader.position + len(batch), "port failed")
+            return
+        try:
+            self._port.perform(batch)
+        except OSError as error:
+            self._failed = True
+            reader.skip_to(reader.position + len(batch), "port failed")
+            self._on_failure(error)
+        else:
+            reader.handled += len(batch)
+            reader.position += len(batch)
+
+    def _unread(self) -> list[Envelope]:
+        stream, position = self.reader.stream, self.reader.position
+        batch: list[Envelope] = []
+        while (envelope := stream.read(position)) is not None:
+            if envelope.id[2] != position:
+                continue  # the loop was shortening the tail between our two looks at it
+            batch.append(envelope)
+            position += 1
+        return batch
+
+    def start_thread(self, name: str) -> None:
+        """Perform on a thread of its own from now on."""
+        self._thread = threading.Thread(target=self._run, name=name, daemon=True)
+        self._thread.start()
+
+    def wake(self) -> None:
+        """Tell the thread, if there is one, that the stream may have grown."""
+        if self._thread is None:
+            self.flush()
+        else:
+            self._wake.set()
+
+    def close(self) -> None:
+        """Perform the rest and close the port."""
+        if self._thread is not None:
+            self._closing = True
+            self._wake.set()
+            self._thread.join()
+        self.flush()
+        try:
+            self._port.close()
+        except OSError as error:
+            if not self._failed:
+                self._on_failure(error)
+
+    def _run(self) -> None:
+        while not self._closing:
+            self._wake.wait()
+            self._wake.clear()
+            self.flush()

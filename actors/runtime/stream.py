@@ -1,0 +1,279 @@
+"""The one idea: a stream, and resuming it from a position.
+
+A `Stream` is the sequence-numbered log of what an actor emitted on one output; its tail is kept
+in memory. An `Input` is one reader's position in it. Delivery is nothing but advancing that
+position: the node's queue holds a token a delivery, and a token only says that the input has
+something to read, so a token too many is harmless.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping
+from typing import TYPE_CHECKING, Any, Protocol
+
+import msgspec
+
+from actors.events.event import Event
+from actors.runtime.envelope import Envelope, Position, Root
+
+if TYPE_CHECKING:
+    from actors.runtime.actor import Actor
+
+Handler = Callable[[Any], Any]
+NO_HANDLERS: Mapping[type[Event], Handler] = {}
+FEWEST_KEPT = 16
+TAIL_SLACK = 64
+ENVELOPE_BYTES = 400
+
+
+class EvictedError(LookupError):
+    """A position is older than what the stream still keeps."""
+
+
+class TokenQueue(Protocol):
+    """The node's queue of deliveries: a deque."""
+
+    def append(self, token: Input, /) -> None:
+        """Add one delivery at the end."""
+
+    def appendleft(self, token: Input, /) -> None:
+        """Add one delivery before all others."""
+
+
+class Stream:
+    """The numbered log of one output, its retained tail and its readers in file order."""
+
+    __slots__ = (
+        "base",
+        "budget",
+        "epoch",
+        "lag_bound",
+        "listeners",
+        "name",
+        "next_seq",
+        "plain",
+        "readers",
+        "tail",
+        "trim_at",
+        "urgent",
+    )
+
+    def __init__(self, name: str, *, budget: int = 1 << 20, urgent: bool = False) -> None:
+        self.name = name
+        self.epoch = 1
+        self.next_seq = 1
+        self.tail: list[Envelope] = []
+        self.base = 1
+        """Sequence number of ``tail[0]``."""
+        self.readers: tuple[Input, ...] = ()
+        self.listeners: tuple[Input, ...] = ()
+        """Readers that come for their events themselves: ports."""
+        self.plain = not urgent
+        """True while one token at the queue's end for each reader is all that an event needs."""
+        self.urgent = urgent
+        self.budget = budget
+        """Bytes that the tail may keep beyond what readers still lack."""
+        self.lag_bound = 0
+        """Events that a reader may lack before it is reset; 0 for no bound (virtual time)."""
+        self.trim_at = TAIL_SLACK
+
+    def read(self, position: int) -> Envelope | None:
+        """Return the event at `position`, or None where it was not emitted yet.
+
+        Raises:
+            EvictedError: the position is older than the retained tail.
+        """
+        index = position - self.base
+        if index < 0:
+            raise EvictedError(f"{self.name} keeps from {self.base} on, position was {position}")
+        return self.tail[index] if index < len(self.tail) else None
+
+    def attach(self, reader: Input) -> None:
+        """Add a reader behind the present ones, at its own position."""
+        self.readers = (*self.readers, reader)
+        self.plain = not self.urgent and all(type(r) is Input for r in self.readers)
+
+    def listen(self, reader: Input) -> None:
+        """Add a reader that is not told of events but comes for them itself."""
+        self.listeners = (*self.listeners, reader)
+
+    def append(
+        self, event: Event, cause: Position | None, root: Root | None, time: int, arrival: int
+    ) -> Envelope:
+        """Add an event from outside; without a `root` it is the root of its own chain."""
+        position = (self.name, self.epoch, self.next_seq)
+        envelope = Envelope(position, cause, root or (*position, arrival), time, event)
+        self.tail.append(envelope)
+        self.next_seq += 1
+        return envelope
+
+    def offer(self, envelope: Envelope, queue: TokenQueue) -> None:
+        """Tell each reader of an event just appended, where `plain` does not hold."""
+        if self.urgent:
+            for reader in reversed(self.readers):
+                queue.appendleft(reader)
+        else:
+            for reader in self.readers:
+                reader.offer(envelope, queue)
+
+    def trim(self) -> list[Input]:
+        """Shorten the tail to its budget, and return the readers that lag beyond the bound.
+
+        What a reader within the bound still lacks is always kept.
+        """
+        size = ENVELOPE_BYTES + 4 * len(msgspec.msgpack.encode(self.tail[-1].event))
+        keep = max(FEWEST_KEPT, self.budget // size)
+        lagging = [
+            reader
+            for reader in self.readers
+            if self.lag_bound
+            and type(reader) is Input
+            and self.next_seq - reader.position > self.lag_bound
+        ]
+        needed = min(
+            (
+                r.position
+                for r in (*self.readers, *self.listeners)
+                if type(r) is Input and r not in lagging
+            ),
+            default=self.next_seq,
+        )
+        cut = min(needed, self.next_seq - keep) - self.base
+        if cut > 0:
+            del self.tail[:cut]
+            self.base += cut
+        self.trim_at = len(self.tail) + max(TAIL_SLACK, keep // 2)
+        return lagging
+
+
+class Input:
+    """One actor's position in one stream, and what became of the events before it.
+
+    ``sent = handled + unhandled + conflated + dropped + queued`` holds at every moment; each of
+    the five is counted where it happens, none is derived from the others.
+    """
+
+    __slots__ = (
+        "actor",
+        "began",
+        "closed",
+        "conflated",
+        "defers",
+        "dropped",
+        "handled",
+        "handlers",
+        "position",
+        "routes",
+        "source",
+        "stream",
+        "unhandled",
+    )
+
+    delivery = "stream"
+
+    def __init__(
+        self,
+        actor: Actor,
+        stream: Stream,
+        handlers: Mapping[type[Event], Handler],
+        routes: Mapping[type[Event], Stream],
+    ) -> None:
+        self.actor = actor
+        self.stream = stream
+        self.source = stream
+        """The publisher's stream; differs from `stream` only for `LatestInput`."""
+        self.handlers = handlers
+        self.routes = routes
+        self.position = stream.next_seq
+        self.began = stream.next_seq
+        self.handled = 0
+        self.unhandled = 0
+        self.conflated = 0
+        self.dropped: dict[str, int] = {}
+        self.closed = ""
+        """Why the actor takes nothing any more; empty while it does."""
+        self.defers: Callable[[TokenQueue], bool] | None = None
+
+    @property
+    def sent(self) -> int:
+        """Events that the publisher emitted for this reader."""
+        return self.source.next_seq - self.began
+
+    @property
+    def queued(self) -> int:
+        """Events that wait to be read."""
+        return self.stream.next_seq - self.position
+
+    def offer(self, _envelope: Envelope, queue: TokenQueue) -> None:
+        """Note that the stream has one event more."""
+        queue.append(self)
+
+    def drop(self, reason: str, count: int = 1) -> None:
+        """Count events that were read by nobody, by reason."""
+        self.dropped[reason] = self.dropped.get(reason, 0) + count
+
+    def skip_to(self, position: int, reason: str) -> None:
+        """Advance without handling, and count what was passed over."""
+        if position > self.position:
+            self.drop(reason, position - self.position)
+            self.position = position
+
+
+class LatestInput(Input):
+    """A reader of the newest value per key: what was not read yet is replaced in place.
+
+    It reads a private stream of its own, in which the publisher's events are conflated, so the
+    loop handles both kinds of input alike.
+    """
+
+    __slots__ = ("_places",)
+
+    delivery = "latest"
+
+    def __init__(
+        self,
+        actor: Actor,
+        stream: Stream,
+        handlers: Mapping[type[Event], Handler],
+        routes: Mapping[type[Event], Stream],
+    ) -> None:
+        super().__init__(actor, Stream(stream.name), handlers, routes)
+        self.source = stream
+        self.began = stream.next_seq
+        self._places: dict[tuple[Any, ...], int] = {}
+        self.defers = self._yields_to_streams
+
+    def offer(self, envelope: Envelope, queue: TokenQueue) -> None:
+        """Replace the unread value of the same key, or append a new one."""
+        event, view = envelope.event, self.stream
+        key = (type(event), *[getattr(event, name) for name in event.key])
+        place = self._places.get(key, 0)
+        if place >= self.position:
+            view.tail[place - view.base] = envelope
+            self.conflated += 1
+            return
+        self._places[key] = view.next_seq
+        view.tail.append(envelope)
+        view.next_seq += 1
+        if len(view.tail) > TAIL_SLACK:
+            del view.tail[: self.position - view.base]
+            view.base = self.position
+        queue.append(self)
+
+    def _yields_to_streams(self, queue: TokenQueue) -> bool:
+        waiting = any(i.queued for i in self.actor.inputs if type(i) is Input)
+        if waiting:
+            queue.append(self)
+        return waiting
+
+
+def conserved(inputs: Iterable[Input]) -> list[str]:
+    """Return a sentence for each edge on which events are unaccounted for; empty is good."""
+    broken = []
+    for i in inputs:
+        accounted = i.handled + i.unhandled + i.conflated + sum(i.dropped.values()) + i.queued
+        if accounted != i.sent:
+            broken.append(
+                f"{i.source.name} -> {i.actor.name}: sent {i.sent}, accounted for {accounted}"
+            )
+    return broken

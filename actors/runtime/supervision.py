@@ -1,0 +1,178 @@
+"""What happens when a handler raises, a reader falls behind or a door is shut.
+
+A refusal that the business expects is an event; a raise is a bug. On the order path it halts
+trading and the actor takes nothing more. Elsewhere the actor starts again, empty, in a new epoch,
+and everyone who reads it is told and brought up to date. Nothing is lost without being counted.
+"""
+
+from __future__ import annotations
+
+import logging
+import traceback
+from collections import Counter, deque
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from actors.events.event import Event
+from actors.events.system import (
+    ActorFailed,
+    ActorStarted,
+    HaltTrading,
+    StreamReset,
+    StreamStale,
+)
+from actors.runtime.envelope import Envelope
+from actors.runtime.flight import write_flight
+from actors.runtime.ref import Registry
+from actors.runtime.statistics import DeadLetter
+from actors.runtime.stream import Input, LatestInput
+
+if TYPE_CHECKING:
+    from actors.runtime.actor import Actor
+    from actors.runtime.loop import Loop
+
+log = logging.getLogger("kaiju")
+
+DEAD_LETTERS_KEPT = 100
+DURABLE_LAG_FACTOR = 4
+
+
+class Supervisor:
+    """Decides what a failure costs, and says so to everyone whom it concerns.
+
+    Args:
+        publish: sends a control event to every actor that handles it.
+        flight_directory: where the flight recorder is dumped on a failure; None keeps it in memory.
+    """
+
+    def __init__(
+        self, publish: Callable[[Event], None], flight_directory: Path | None = None
+    ) -> None:
+        self.halted = ""
+        self.failures: list[str] = []
+        self.dead_letters: deque[DeadLetter] = deque(maxlen=DEAD_LETTERS_KEPT)
+        self.dead_letter_counts: Counter[str] = Counter()
+        self.owners: dict[str, Actor] = {}
+        """Publisher by stream name."""
+        self._publish = publish
+        self._flight_directory = flight_directory
+        self._loop: Loop | None = None
+
+    def watch(self, loop: Loop) -> None:
+        """Supervise the steps of this loop."""
+        self._loop = loop
+
+    @property
+    def loop(self) -> Loop:
+        """The loop under supervision."""
+        assert self._loop is not None
+        return self._loop
+
+    def halt(self, reason: str) -> None:
+        """Stop new orders from now on; cancels still pass."""
+        if not self.halted:
+            self.halted = reason
+            log.error("trading halted: %s", reason)
+        self._publish(HaltTrading(reason))
+
+    def dead_letter(self, reader: Input, envelope: Envelope, reason: str) -> None:
+        """Keep and count an event that nobody will finish."""
+        stream, _, seq = envelope.id
+        self.count_dead_letter(reader.actor.name, stream, seq, type(envelope.event), reason)
+
+    def count_dead_letter(
+        self, actor: str, stream: str, seq: int, event_class: type, reason: str
+    ) -> None:
+        """Keep and count a message that never became an input."""
+        self.dead_letter_counts[reason] += 1
+        self.dead_letters.append(DeadLetter(actor, stream, seq, event_class.__name__, reason))
+
+    def failed(self, reader: Input, envelope: Envelope, error: Exception) -> None:
+        """Deal with a handler that raised: drop its step, then halt or restart."""
+        actor, loop = reader.actor, self.loop
+        loop.discard()
+        reader.drop("handler raised")
+        actor.statistics.failed += 1
+        what = describe(actor, envelope, error)
+        self.failures.append(what)
+        log.error("%s", what, exc_info=error)
+        self.dead_letter(reader, envelope, "handler raised")
+        write_flight(loop.flight, what, traceback.format_exception(error), self._flight_directory)
+        waiting = loop.replies.pop((reader, reader.position - 1), None)
+        if waiting is not None:
+            waiting.fail(error)
+        hopeless = actor.order_path or isinstance(envelope.event, ActorStarted)
+        self._publish(ActorFailed(actor.name, what, restarted=not hopeless))
+        if actor.order_path:
+            self.halt(what)
+        if hopeless:
+            self.close(actor, "actor failed")
+        else:
+            self._restart(actor)
+
+    def close(self, actor: Actor, reason: str) -> None:
+        """Let an actor take nothing more; what still comes is counted by `reason`."""
+        if actor.actor_stopped.is_set():
+            return
+        for reader in actor.readers:
+            reader.handlers = {}
+            reader.closed = reason
+        self.loop.timers.forget(actor.name)
+        actor.actor_stopped.set()
+        Registry.unregister(actor.actor_ref)
+        for stream in actor.streams.values():
+            for reader in stream.readers:
+                if StreamStale in reader.actor.inbox.handlers:
+                    self.loop.post(reader.actor.inbox, StreamStale(stream.name, reason))
+
+    def lagging(self, readers: list[Input]) -> None:
+        """Reset readers that fell beyond the tail; a durable stream halts trading instead."""
+        for reader in readers:
+            publisher = self.owners[reader.source.name]
+            if not publisher.durable:
+                self.reset(reader, "fell beyond the tail")
+            elif reader.queued > DURABLE_LAG_FACTOR * reader.source.lag_bound and not self.halted:
+                self.halt(
+                    f"{reader.actor.name} is {reader.queued} events behind {reader.source.name}, "
+                    f"allowed are {DURABLE_LAG_FACTOR * reader.source.lag_bound}"
+                )
+
+    def reset(self, reader: Input, reason: str) -> None:
+        """Bring one reader up to date: reset, snapshot to it alone, then live events."""
+        reader.skip_to(reader.stream.next_seq, "reset")
+        self._announce(reader, reason)
+
+    def _announce(self, reader: Input, reason: str) -> None:
+        source, inbox = reader.source, reader.actor.inbox
+        publisher = self.owners[source.name]
+        self.loop.post(inbox, StreamReset(source.name, source.epoch, source.next_seq, reason))
+        for event in publisher.snapshot(source.name.partition(".")[2]):
+            self.loop.post(inbox, event)
+
+    def _restart(self, actor: Actor) -> None:
+        self.loop.timers.forget(actor.name)
+        actor.forget()
+        for reader in actor.inputs:
+            self.reset(reader, "reader restarted")
+        for stream in actor.streams.values():
+            stream.epoch += 1
+            for reader in stream.readers:
+                if isinstance(reader, LatestInput) or reader.actor is not actor:
+                    self._announce(reader, "publisher restarted")
+        self.loop.post(actor.inbox, ActorStarted(actor.name))
+
+
+def describe(actor: Actor, envelope: Envelope, error: Exception) -> str:
+    """Say which actor failed on which input, and how."""
+    stream, epoch, seq = envelope.id
+    if isinstance(error, KeyError) and isinstance(error.args[0], type):
+        name = error.args[0].__name__
+        allowed = ", ".join(sorted(c.__name__ for cs in actor.outputs.values() for c in cs))
+        problem = f"emitted {name}, which is in none of its outputs (allowed: {allowed or 'none'})"
+    else:
+        problem = f"raised {type(error).__name__}: {error}"
+    return (
+        f"{actor.name} ({type(actor).__name__}) {problem}, while handling "
+        f"{type(envelope.event).__name__} {stream}/{epoch}/{seq}"
+    )
