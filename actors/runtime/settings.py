@@ -7,10 +7,12 @@ from __future__ import annotations
 
 import re
 from decimal import Decimal, InvalidOperation
+from difflib import get_close_matches
 from pathlib import Path
 from typing import Annotated, Any
 
 from pydantic import (
+    AfterValidator,
     BaseModel,
     BeforeValidator,
     ConfigDict,
@@ -33,7 +35,7 @@ _DURATION = re.compile(r"(\d+(?:\.\d+)?)\s*(ns|us|ms|s|m|h)")
 class Settings(BaseModel):
     """Base of every actor's settings: frozen, and a key that is not declared is an error."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid", validate_default=False)
+    model_config = ConfigDict(frozen=True, extra="forbid")
 
 
 def parse_duration(text: str) -> int:
@@ -94,6 +96,15 @@ def _against_base(value: Any, info: ValidationInfo) -> Any:
     raise ValueError(f"was {value!r}, allowed is a path as text")
 
 
+def _known_instrument(name: str, info: ValidationInfo) -> str:
+    known = (info.context or {}).get("instruments")
+    if known is None or name in known:
+        return name
+    close = get_close_matches(name, known, n=1)
+    hint = f"did you mean '{close[0]}'?" if close else f"allowed are {', '.join(known)}"
+    raise ValueError(f"no instrument '{name}'; {hint}")
+
+
 Duration = Annotated[
     int,
     BeforeValidator(_to_nanoseconds),
@@ -134,4 +145,10 @@ TopologyPath = Annotated[
 
 The folder is the entry ``base`` of pydantic's validation context; without one, paths stay
 relative to the working directory.
+"""
+
+InstrumentId = Annotated[str, AfterValidator(_known_instrument)]
+"""The id of an instrument; one that the topology does not have is refused.
+
+The ids are the entry ``instruments`` of pydantic's validation context; without one, any passes.
 """
