@@ -1,0 +1,1 @@
+"""Binance: what its messages mean, for spot, USD-margined and coin-margined markets alike."""
