@@ -9,11 +9,12 @@ from typing import Any, ClassVar
 import msgspec
 
 from actors.events.event import Event
+from actors.events.reference import Currency, Instrument
 from actors.events.system import RecordFrame
 from actors.runtime import frames
 from actors.runtime.actor import Actor, Settings, handles
 from actors.runtime.envelope import Envelope
-from actors.runtime.schema import event_classes, schema_table
+from actors.runtime.schema import schema_table
 
 
 class Recorder(Actor):
@@ -50,14 +51,19 @@ class Recorder(Actor):
 
     def ports(self) -> Sequence[FramePort]:
         """Return the port that appends to the file."""
-        header = record_header(self.instruments.values(), self.currencies.values())
+        heard = {event_class for reader in self.inputs for event_class in reader.handlers}
+        header = record_header(heard, self.instruments.values(), self.currencies.values())
         return [FramePort(self.directory / self.settings.file, header)]
 
 
-def record_header(instruments: Iterable[Event], currencies: Iterable[Event]) -> dict[str, Any]:
-    """Return the header of a record: the schema of all loaded events, and the scales."""
+def record_header(
+    classes: Iterable[type[Event]],
+    instruments: Iterable[Instrument],
+    currencies: Iterable[Currency],
+) -> dict[str, Any]:
+    """Return the header of a record: the schema of what may be in it, and the scales."""
     return {
-        "schema": schema_table(event_classes()),
+        "schema": schema_table(classes),
         "instruments": [msgspec.to_builtins(instrument) for instrument in instruments],
         "currencies": [msgspec.to_builtins(currency) for currency in currencies],
     }

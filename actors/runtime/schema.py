@@ -12,7 +12,7 @@ or ``["event", tag]``. An event is encoded as the array ``[tag, field, field, ..
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 from typing import Any
 
 import msgspec
@@ -30,13 +30,6 @@ SCALARS: dict[type[inspect.Type], str] = {
     inspect.BoolType: "bool",
     inspect.FloatType: "float",
 }
-
-
-def event_classes(base: type[Event] = Event) -> Iterator[type[Event]]:
-    """Yield every event class that is loaded now, in no particular order."""
-    for child in base.__subclasses__():
-        yield child
-        yield from event_classes(child)
 
 
 def schema_table(classes: Iterable[type[Event]]) -> dict[str, Any]:
