@@ -33,7 +33,7 @@ def write_flight(
 def describe_step(step: Step) -> list[str]:
     """Return one line for the input of a step and one for each of its outputs."""
     stream, epoch, seq = step.envelope.id
-    head = f"{step.number} {step.now} {step.reader.actor.name} <- {stream}/{epoch}/{seq}"
+    head = f"{step.number} {step.envelope.time} {step.reader.actor.name} <- {stream}/{epoch}/{seq}"
     lines = [f"{head} {step.envelope.event!r:.400}"]
     lines += [f"    -> {event!r:.400}" for event in step.outputs]
     lines += [f"    timer {name!r} #{timer_id} due {due}" for _, timer_id, name, due in step.timers]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections import deque
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from heapq import heapify, heappop, heapreplace
 from typing import TYPE_CHECKING, Any
 
@@ -23,8 +23,8 @@ if TYPE_CHECKING:
 
 FLIGHT_STEPS = 256
 SAMPLED = 15
-"""Mask of step numbers that are timed off the order path: one in sixteen."""
-NEVER_SAMPLED = 1 << 62
+"""Low bits of the step numbers that are timed off the order path: one in sixteen."""
+NOTHING: tuple[Any, ...] = ()
 
 Head = tuple[int, str, Event, Iterator[tuple[int, Event]], Input]
 """Next event of a source: (time, actor's name, event, the rest, the actor's inbox)."""
@@ -37,6 +37,29 @@ class Loop:
     step: the actor's handler runs, and when it returns, everything that it emitted is released
     at one point. A handler that raises releases nothing.
     """
+
+    __slots__ = (
+        "_arrival",
+        "_clocked",
+        "_inboxes",
+        "_on_dead_letter",
+        "_on_lag",
+        "_requested",
+        "_timer_ids",
+        "clock",
+        "envelope",
+        "flight",
+        "heads",
+        "now",
+        "on_failure",
+        "outbox",
+        "queue",
+        "replies",
+        "sources_paused",
+        "steps",
+        "timers",
+        "until",
+    )
 
     def __init__(
         self,
@@ -65,7 +88,6 @@ class Loop:
         self._requested: list[SetTimer] = []
         self._timer_ids: dict[str, int] = {}
         self._inboxes: dict[str, Input] = {}
-        self._sampled = SAMPLED if clocked else NEVER_SAMPLED
         self._clocked = clocked
         self._arrival = 0
         self._on_lag = on_lag
@@ -121,32 +143,26 @@ class Loop:
         """Take nothing more from any source."""
         self.heads.clear()
 
-    def release(self, reader: Input, envelope: Envelope, reply: Any = None) -> Step:
+    def release(self, envelope: Envelope, routes: Mapping[type[Event], Stream]) -> None:
         """Let everything leave that the handler of `envelope` emitted: the one release point."""
-        outbox, routes, queue = self.outbox, reader.routes, self.queue
-        cause, root, now = envelope.id, envelope.root, self.now
-        outputs = tuple(outbox)
-        if outputs:
-            # All routes are looked up first: a class that belongs to no output drops the step.
-            streams = [routes[event.__class__] for event in outputs]
-            outbox.clear()
-            for event, stream in zip(outputs, streams, strict=True):
-                seq = stream.next_seq
-                emitted = Envelope((stream.name, stream.epoch, seq), cause, root, now, event)
-                stream.tail.append(emitted)
-                stream.next_seq = seq + 1
-                if stream.plain:
-                    queue.extend(stream.readers)
-                else:
-                    stream.offer(emitted, queue)
-                if len(stream.tail) > stream.trim_at and (lagging := stream.trim()):
-                    self._on_lag(lagging)
-        timers: tuple[SetTimer, ...] = ()
-        if self._requested:
-            timers = tuple(self._requested)
-            self.timers.apply(self._requested, cause)
-            self._requested.clear()
-        return Step(self.steps, reader, envelope, now, outputs, timers, reply)
+        outbox, queue, now = self.outbox, self.queue, self.now
+        cause, root = envelope.id, envelope.root
+        if len(outbox) > 1:  # a class that belongs to no output must drop the whole step
+            for event in outbox:
+                routes[event.__class__]
+        for event in outbox:
+            stream = routes[event.__class__]
+            seq = stream.next_seq
+            emitted = Envelope((stream.name, stream.epoch, seq), cause, root, now, event)
+            tail = stream.tail
+            tail.append(emitted)
+            stream.next_seq = seq + 1
+            if stream.plain:
+                queue.extend(stream.readers)
+            else:
+                stream.offer(emitted, queue)
+            if len(tail) > stream.trim_at and (lagging := stream.trim()):
+                self._on_lag(lagging)
 
     def discard(self) -> None:
         """Drop what a handler emitted before it raised."""
@@ -158,9 +174,11 @@ class Loop:
 
         In between, whenever the queue is empty, time goes on to the next outside input.
         """
-        queue, flight, replies = self.queue, self.flight, self.replies
+        queue, outbox, requested = self.queue, self.outbox, self._requested
+        release, record, replies = self.release, self.flight.append, self.replies
         clock = None if self.clock.virtual else self.clock
-        popleft, perf, sampled = queue.popleft, time.perf_counter_ns, self._sampled
+        popleft, perf = queue.popleft, time.perf_counter_ns
+        clocked = self._clocked
         steps = self.steps
         last = steps + budget
         while steps < last:
@@ -185,13 +203,22 @@ class Loop:
             self.envelope = envelope
             if clock is not None:
                 self.now = clock.read()
-            timed = not steps & sampled or (self._clocked and reader.actor.order_path)
+            timed = clocked and (not steps & SAMPLED or reader.actor.order_path)
             if timed:
                 began = perf()
             try:
                 reply = handler(event)
-                flight.append(self.release(reader, envelope, reply))
+                outputs = timers = NOTHING
+                if outbox:
+                    outputs = tuple(outbox)
+                    release(envelope, reader.routes)
+                    outbox.clear()
+                if requested:
+                    timers = tuple(requested)
+                    self.timers.apply(timers, envelope.id)
+                    requested.clear()
                 reader.handled += 1
+                record(Step(steps, reader, envelope, outputs, timers, reply))
             except Exception as error:  # noqa: BLE001 - whatever a handler raises is supervised
                 self.on_failure(reader, envelope, error)
                 continue

@@ -14,14 +14,13 @@ from actors.runtime.stream import Input
 class Step(msgspec.Struct, gc=False):
     """What a journal keeps and a flight recorder remembers of one handled input.
 
-    `number` counts the node's steps. `outputs` are in order of emission, `timers` as
+    The step's time is `envelope.time` of its outputs: when the input was taken. `number` counts the node's steps. `outputs` are in order of emission, `timers` as
     (actor name, timer id, name, due); a due time of 0 cancels.
     """
 
     number: int
     reader: Input
     envelope: Envelope
-    now: int
     outputs: tuple[Event, ...]
     timers: tuple[tuple[str, int, str, int], ...]
     reply: Any

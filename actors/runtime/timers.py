@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from heapq import heappop, heappush
 
 from actors.runtime.clock import FOREVER
@@ -22,7 +23,7 @@ class Timers:
     def __len__(self) -> int:
         return len(self._pending)
 
-    def apply(self, requests: list[SetTimer], cause: Position) -> None:
+    def apply(self, requests: Iterable[SetTimer], cause: Position) -> None:
         """Set and cancel what a step asked for; `cause` is the input of that step."""
         for actor, timer_id, name, due in requests:
             if due:
