@@ -70,10 +70,12 @@ class Player(Actor):
         self.emit(event)
 
 
-def record(directory: Path, events: Iterable[Event]) -> SystemTest:
+def record(
+    directory: Path, events: Iterable[Event], player_class: type[Player] = Player
+) -> SystemTest:
     """Record a run that emits `events`, one a nanosecond, on ``player.played``."""
     system = SystemTest(instruments=[BTCUSDT, ETHUSDT], currencies=[USDT, BTC])
-    player = system.add("player", Player)
+    player = system.add("player", player_class)
     assert isinstance(player, Player)
     player.played = events
     recorder = system.add("recorder", Recorder, inputs=["player.played"])
