@@ -1,0 +1,267 @@
+"""The life of every order, as a table of allowed transitions.
+
+The venue's reports come doubled, late and out of order. What a report may do depends on the
+order's status alone; anything else is kept as a `TransitionFailed` and changes nothing.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Final
+
+import msgspec
+
+from actors.events.event import Event
+from actors.events.orders import (
+    CancelOrder,
+    CancelRejected,
+    ExecType,
+    ExecutionReport,
+    OrderAccepted,
+    OrderCanceled,
+    OrderExpired,
+    OrderFilled,
+    OrderPendingCancel,
+    OrderRejected,
+    OrderSubmitted,
+    OrdStatus,
+    SubmitOrder,
+    TransitionFailed,
+)
+
+PENDING_NEW, NEW = OrdStatus.PENDING_NEW, OrdStatus.NEW
+PARTIALLY_FILLED, FILLED = OrdStatus.PARTIALLY_FILLED, OrdStatus.FILLED
+PENDING_CANCEL, CANCELED = OrdStatus.PENDING_CANCEL, OrdStatus.CANCELED
+REJECTED, EXPIRED = OrdStatus.REJECTED, OrdStatus.EXPIRED
+
+TERMINAL: Final = frozenset({FILLED, CANCELED, REJECTED, EXPIRED, OrdStatus.DENIED})
+UNKNOWN: Final = "UNKNOWN"
+"""Status that a failure names where the order itself is not known."""
+
+NEXT_STATUS: Final[Mapping[OrdStatus, Mapping[ExecType, OrdStatus]]] = {
+    PENDING_NEW: {
+        ExecType.NEW: NEW,
+        ExecType.TRADE: PARTIALLY_FILLED,
+        ExecType.CANCELED: CANCELED,
+        ExecType.EXPIRED: EXPIRED,
+        ExecType.REJECTED: REJECTED,
+        ExecType.CANCEL_REJECTED: PENDING_NEW,
+    },
+    NEW: {
+        ExecType.TRADE: PARTIALLY_FILLED,
+        ExecType.CANCELED: CANCELED,
+        ExecType.EXPIRED: EXPIRED,
+        ExecType.REJECTED: REJECTED,
+        ExecType.CANCEL_REJECTED: NEW,
+    },
+    PARTIALLY_FILLED: {
+        ExecType.NEW: PARTIALLY_FILLED,
+        ExecType.TRADE: PARTIALLY_FILLED,
+        ExecType.CANCELED: CANCELED,
+        ExecType.EXPIRED: EXPIRED,
+        ExecType.CANCEL_REJECTED: PARTIALLY_FILLED,
+    },
+    PENDING_CANCEL: {
+        ExecType.NEW: PENDING_CANCEL,
+        ExecType.TRADE: PENDING_CANCEL,
+        ExecType.CANCELED: CANCELED,
+        ExecType.EXPIRED: EXPIRED,
+        ExecType.REJECTED: REJECTED,
+        ExecType.CANCEL_REJECTED: PENDING_CANCEL,
+    },
+    FILLED: {ExecType.NEW: FILLED, ExecType.CANCEL_REJECTED: FILLED},
+    CANCELED: {
+        ExecType.NEW: CANCELED,
+        ExecType.TRADE: CANCELED,
+        ExecType.CANCEL_REJECTED: CANCELED,
+    },
+    EXPIRED: {
+        ExecType.NEW: EXPIRED,
+        ExecType.TRADE: EXPIRED,
+        ExecType.CANCEL_REJECTED: EXPIRED,
+    },
+    REJECTED: {ExecType.CANCEL_REJECTED: REJECTED},
+}
+"""Status after a report, by status before it and the report's type.
+
+Two entries are refined by quantities: a trade that completes the order makes it FILLED, and a
+rejected cancel puts a PENDING_CANCEL order back to what it was. An acknowledgment behind a fill or
+an end, a trade behind an end (it crossed the cancel on its way) and a refused cancel of an order
+that ended meanwhile are races that happen, not mistakes.
+"""
+
+
+class OrderRecord(msgspec.Struct):
+    """One order: what was asked for, and what became of it."""
+
+    order: SubmitOrder
+    status: OrdStatus = PENDING_NEW
+    cum_qty: int = 0
+    accepted: bool = False
+    """True once the venue acknowledged the order as such."""
+    venue_order_id: str = ""
+    executions: dict[str, tuple[ExecType, int, int]] = {}
+    """(exec_type, last_qty, last_px) of every report applied, by exec_id."""
+
+    @property
+    def leaves_qty(self) -> int:
+        """Quantity that may still trade; 0 once the order has ended."""
+        return 0 if self.status in TERMINAL else self.order.qty - self.cum_qty
+
+    @property
+    def working_status(self) -> OrdStatus:
+        """Status of the live order if no cancel were pending."""
+        if self.cum_qty:
+            return PARTIALLY_FILLED
+        return NEW if self.accepted else PENDING_NEW
+
+
+class OrderTable(msgspec.Struct):
+    """All open orders, and the closed ones that reports may still be late for."""
+
+    open: dict[str, OrderRecord] = {}
+    closed: dict[str, OrderRecord] = {}
+    """Ended orders, oldest first."""
+    duplicates: int = 0
+    """Reports that repeated an exec_id with the same content, and changed nothing."""
+
+    def find(self, client_order_id: str) -> OrderRecord | None:
+        """Return the order, open or closed; None if it is unknown or was forgotten."""
+        return self.open.get(client_order_id) or self.closed.get(client_order_id)
+
+    def submit(self, order: SubmitOrder) -> OrderSubmitted | TransitionFailed:
+        """Enter an approved order as PENDING_NEW; an id that is known already is refused."""
+        known = self.find(order.client_order_id)
+        if known is not None:
+            text = "approved a second time; a client_order_id is used once"
+            return TransitionFailed(order.client_order_id, known.status, ExecType.NEW, "", text)
+        self.open[order.client_order_id] = OrderRecord(order)
+        return OrderSubmitted(order)
+
+    def request_cancel(self, cancel: CancelOrder) -> OrderPendingCancel | CancelRejected:
+        """Make an open order PENDING_CANCEL; asking again is allowed, a request may be lost."""
+        record = self.open.get(cancel.client_order_id)
+        if record is None:
+            ended = self.closed.get(cancel.client_order_id)
+            text = "the OMS does not know this order" if ended is None else f"was {ended.status}"
+            return CancelRejected(
+                cancel.client_order_id, cancel.strategy, cancel.instrument, f"no open order: {text}"
+            )
+        record.status = PENDING_CANCEL
+        order = record.order
+        return OrderPendingCancel(
+            order.client_order_id, order.strategy, order.instrument, record.venue_order_id
+        )
+
+    def apply(self, report: ExecutionReport) -> Event | None:
+        """Apply one report of the venue.
+
+        Returns:
+            The fact that follows for everyone else, a `TransitionFailed` for a report that the
+            order does not allow, or None for a duplicate or an acknowledgment behind the end.
+        """
+        record = self.find(report.client_order_id)
+        if record is None:
+            return _failure(report, UNKNOWN, "the OMS does not know this order")
+        execution = (report.exec_type, report.last_qty, report.last_px)
+        if record.executions.get(report.exec_id) == execution:
+            self.duplicates += 1
+            return None
+        problem = _problem(record, report)
+        if problem:
+            return _failure(report, record.status, problem)
+        if report.exec_id:
+            record.executions[report.exec_id] = execution
+        record.venue_order_id = report.venue_order_id or record.venue_order_id
+        return self._advance(record, report)
+
+    def forget_closed(self, keep: int) -> None:
+        """Forget the oldest closed orders once there are twice as many as to `keep`."""
+        if len(self.closed) >= 2 * keep:
+            self.closed = dict(list(self.closed.items())[len(self.closed) - keep :])
+
+    def _advance(self, record: OrderRecord, report: ExecutionReport) -> Event | None:
+        exec_type, ended = report.exec_type, record.status in TERMINAL
+        status = NEXT_STATUS[record.status][exec_type]
+        if exec_type is ExecType.NEW:
+            record.accepted = True
+        elif exec_type is ExecType.TRADE:
+            record.cum_qty += report.last_qty
+            status = FILLED if record.cum_qty == record.order.qty else status
+        elif exec_type is ExecType.CANCEL_REJECTED and not ended:
+            status = record.working_status
+        record.status = status
+        if not ended and status in TERMINAL:
+            self.closed[report.client_order_id] = self.open.pop(report.client_order_id)
+        if ended and exec_type is ExecType.NEW:
+            return None
+        return _fact(record, report)
+
+
+def _problem(record: OrderRecord, report: ExecutionReport) -> str:
+    order, allowed = record.order, NEXT_STATUS[record.status]
+    if report.exec_type not in allowed:
+        return f"a {record.status} order allows only {', '.join(allowed)}"
+    if report.exec_type is ExecType.NEW and record.accepted:
+        return "accepted a second time"
+    if (report.instrument, report.side) != (order.instrument, order.side):
+        return (
+            f"reported as {report.side.name} {report.instrument}, "
+            f"the order is {order.side.name} {order.instrument}"
+        )
+    if report.exec_id in record.executions:
+        exec_type, qty, px = record.executions[report.exec_id]
+        return (
+            f"exec_id came before as {exec_type} of {qty} at {px}, "
+            f"now as {report.exec_type} of {report.last_qty} at {report.last_px}"
+        )
+    if report.exec_type is ExecType.TRADE:
+        return _problem_of_fill(record, report)
+    return ""
+
+
+def _problem_of_fill(record: OrderRecord, report: ExecutionReport) -> str:
+    if report.last_qty <= 0 or report.last_px <= 0 or not report.exec_id:
+        return (
+            f"a fill of {report.last_qty} at {report.last_px} with exec_id {report.exec_id!r}; "
+            "quantity and price must be positive and the exec_id given"
+        )
+    if record.cum_qty + report.last_qty > record.order.qty:
+        return f"overfill: {record.cum_qty} + {report.last_qty} of {record.order.qty}"
+    return ""
+
+
+def _failure(report: ExecutionReport, status: str, text: str) -> TransitionFailed:
+    return TransitionFailed(report.client_order_id, status, report.exec_type, report.exec_id, text)
+
+
+def _fact(record: OrderRecord, report: ExecutionReport) -> Event:
+    order = record.order
+    about = (order.client_order_id, order.strategy, order.instrument)
+    unfilled = order.qty - record.cum_qty
+    match report.exec_type:
+        case ExecType.TRADE:
+            return OrderFilled(
+                *about,
+                order.side,
+                report.last_qty,
+                report.last_px,
+                record.cum_qty,
+                record.leaves_qty,
+                report.exec_id,
+                report.fee,
+                report.fee_currency,
+                report.liquidity,
+            )
+        case ExecType.NEW:
+            return OrderAccepted(
+                *about, order.side, order.qty, order.limit_px, record.venue_order_id
+            )
+        case ExecType.CANCELED:
+            return OrderCanceled(*about, order.side, record.cum_qty, unfilled, report.text)
+        case ExecType.EXPIRED:
+            return OrderExpired(*about, order.side, record.cum_qty, unfilled, report.text)
+        case ExecType.REJECTED:
+            return OrderRejected(*about, order.side, order.qty, report.text)
+        case ExecType.CANCEL_REJECTED:
+            return CancelRejected(*about, report.text)
