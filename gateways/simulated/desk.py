@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from itertools import islice
+from typing import TypeAlias
 
 import msgspec
 
@@ -12,13 +13,22 @@ from actors.events.orders import (
     ExecutionReport,
     Liquidity,
     NewOrderSingle,
+    OrderCancelRequest,
+    OrderMassCancelRequest,
+    OrderType,
     OrdStatus,
+    TimeInForce,
 )
 from actors.events.reference import Instrument
 from actors.model.money import fee, notional
+from gateways.simulated.filters import filter_refusal
+
+VenueRequest: TypeAlias = NewOrderSingle | OrderCancelRequest | OrderMassCancelRequest
 
 REMEMBERED = 4096
 """At least so many ended orders are known by their client order id."""
+
+SELF_TRADE = "self-trade prevention: the rest would meet an order of our own"
 
 
 class Listing(msgspec.Struct, frozen=True):
@@ -68,9 +78,28 @@ class OrderDesk(msgspec.Struct):
     order_ids: int = 0
     executions: int = 0
 
-    def knows(self, client_order_id: str) -> bool:
-        """Return whether the id is taken."""
-        return client_order_id in self.working or client_order_id in self.ended
+    def refusal(self, order: NewOrderSingle, opposite_px: int) -> str:
+        """Return why a new order is refused; empty if it is not.
+
+        Args:
+            order: as it arrived.
+            opposite_px: best price that it could trade at, in price units; 0 if there is none.
+        """
+        listing, client_order_id = self.listings.get(order.instrument), order.client_order_id
+        if listing is None:
+            return f"unknown instrument {order.instrument}"
+        if client_order_id in self.working or client_order_id in self.ended:
+            return f"duplicate client order id {client_order_id}"
+        text = filter_refusal(
+            order,
+            listing.instrument,
+            open_orders=self.open_orders.get(order.instrument, 0),
+            reference_px=opposite_px,
+        )
+        crosses = opposite_px and opposite_px * order.side <= order.limit_px * order.side
+        if not text and order.post_only and crosses:
+            return "a post-only order would trade at once"
+        return text
 
     def next_order_id(self) -> int:
         """Return a new id, larger than all before."""
@@ -148,18 +177,25 @@ class OrderDesk(msgspec.Struct):
         self._end(own, OrdStatus.CANCELED)
         return self._report(own, ExecType.CANCELED, now, text)
 
-    def reject_cancel(self, client_order_id: str, instrument: str, now: int) -> ExecutionReport:
-        """Answer a cancel request for an order that does not work (any more).
+    def reject_cancel(self, request: OrderCancelRequest, now: int) -> ExecutionReport:
+        """Answer a request for an order that does not work (any more).
 
         The side in the report of an order that the venue never saw means nothing.
         """
-        own = self.ended.get(client_order_id)
+        own = self.ended.get(request.client_order_id)
         if own is not None:
             return self._report(
                 own, ExecType.CANCEL_REJECTED, now, f"too late to cancel: the order is {own.status}"
             )
-        unknown = OwnOrder(client_order_id, 0, instrument, Side.BUY, 0, status=OrdStatus.REJECTED)
+        unknown = OwnOrder(
+            request.client_order_id, 0, request.instrument, Side.BUY, 0, status=OrdStatus.REJECTED
+        )
         return self._report(unknown, ExecType.CANCEL_REJECTED, now, "unknown order")
+
+    def find(self, request: OrderCancelRequest) -> OwnOrder | None:
+        """Return the working order that a request names, if there is one."""
+        own = self.working.get(request.client_order_id)
+        return own if own is not None and own.instrument == request.instrument else None
 
     def works_in(self, instrument: str) -> list[OwnOrder]:
         """Return our working orders of one instrument, or (empty) of all, oldest first."""
@@ -195,3 +231,17 @@ class OrderDesk(msgspec.Struct):
             text=text,
             transact_time=now,
         )
+
+
+def end_of_rest(order: NewOrderSingle) -> str:
+    """Return why what an order could not trade at once expires; empty if it rests."""
+    if order.order_type is OrderType.MARKET:
+        return "no liquidity left for a MARKET order"
+    return "" if order.time_in_force is TimeInForce.GTC else f"rest of an {order.time_in_force}"
+
+
+def fill_or_kill_text(order: NewOrderSingle, available: int) -> str:
+    """Return why a FOK order expires of which only `available` could trade; empty if it trades."""
+    if order.time_in_force is not TimeInForce.FOK or available >= order.qty:
+        return ""
+    return f"FOK: {available} of {order.qty} units could be filled"

@@ -7,7 +7,7 @@ from actors.events.reference import Instrument, from_units
 from actors.model.money import notional
 
 
-def refusal(
+def filter_refusal(
     order: NewOrderSingle, instrument: Instrument, *, open_orders: int, reference_px: int
 ) -> str:
     """Return why the venue's filters refuse an order, or an empty text if they do not.

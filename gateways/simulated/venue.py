@@ -6,7 +6,7 @@ the orders of the anonymous crowd; both meet in the same books.
 
 from __future__ import annotations
 
-from typing import NamedTuple, TypeAlias
+from typing import NamedTuple
 
 import msgspec
 
@@ -17,14 +17,18 @@ from actors.events.orders import (
     NewOrderSingle,
     OrderCancelRequest,
     OrderMassCancelRequest,
-    OrderType,
     TimeInForce,
 )
-from gateways.simulated.desk import Listing, OrderDesk, OwnOrder
-from gateways.simulated.filters import refusal
+from gateways.simulated.desk import (
+    SELF_TRADE,
+    Listing,
+    OrderDesk,
+    OwnOrder,
+    VenueRequest,
+    end_of_rest,
+    fill_or_kill_text,
+)
 from gateways.simulated.matching import LimitOrderBook, Match
-
-VenueRequest: TypeAlias = NewOrderSingle | OrderCancelRequest | OrderMassCancelRequest
 
 
 class CrowdOrder(NamedTuple):
@@ -128,24 +132,25 @@ class Venue(msgspec.Struct):
         return Quote(instrument, market.book.update_id, *_top(market.book), venue_time=now)
 
     def _submit(self, order: NewOrderSingle, now: int, outcome: Outcome) -> None:
-        text = self._refusal(order)
+        market = self.markets.get(order.instrument)
+        book = market.book if market else LimitOrderBook()
+        text = self.desk.refusal(order, book.opposite(order.side).best_px())
         if text:
             outcome.reports.append(self.desk.reject(order, text, now))
             return
-        book = self.markets[order.instrument].book
         own, accepted = self.desk.accept(order, now)
         outcome.reports.append(accepted)
         if order.time_in_force is TimeInForce.FOK:
             available = book.available(order.side, order.qty, order.limit_px)
-            if available < order.qty:
-                text = f"FOK: {available} of {order.qty} units could be filled"
+            text = fill_or_kill_text(order, available)
+            if text:
                 outcome.reports.append(self.desk.expire(own, text, now))
                 return
         matches, blocked = book.take(order.side, order.qty, order.limit_px, own=True)
         self._settle(order.instrument, order.side, matches, own, now=now, outcome=outcome)
         if not own.leaves_qty:
             return
-        text = "self-trade prevention" if blocked else _end_of_rest(order)
+        text = SELF_TRADE if blocked else end_of_rest(order)
         if text:
             outcome.reports.append(self.desk.expire(own, text, now))
         else:
@@ -157,27 +162,10 @@ class Venue(msgspec.Struct):
                 client_order_id=own.client_order_id,
             )
 
-    def _refusal(self, order: NewOrderSingle) -> str:
-        listing = self.desk.listings.get(order.instrument)
-        if listing is None:
-            return f"unknown instrument {order.instrument}"
-        if self.desk.knows(order.client_order_id):
-            return f"duplicate client order id {order.client_order_id}"
-        book = self.markets[order.instrument].book
-        text = refusal(
-            order,
-            listing.instrument,
-            open_orders=self.desk.open_orders.get(order.instrument, 0),
-            reference_px=book.opposite(order.side).best_px(),
-        )
-        if not text and order.post_only and book.crosses(order.side, order.limit_px):
-            return "post-only order would trade at once"
-        return text
-
     def _cancel(self, request: OrderCancelRequest, now: int) -> ExecutionReport:
-        own = self.desk.working.get(request.client_order_id)
-        if own is None or own.instrument != request.instrument:
-            return self.desk.reject_cancel(request.client_order_id, request.instrument, now)
+        own = self.desk.find(request)
+        if own is None:
+            return self.desk.reject_cancel(request, now)
         self.markets[own.instrument].book.remove(own.order_id)
         return self.desk.cancel(own, now)
 
@@ -220,9 +208,3 @@ class Venue(msgspec.Struct):
 def _top(book: LimitOrderBook) -> tuple[int, int, int, int]:
     bids, asks = book.bids, book.asks
     return bids.best_px(), bids.best_qty(), asks.best_px(), asks.best_qty()
-
-
-def _end_of_rest(order: NewOrderSingle) -> str:
-    if order.order_type is OrderType.MARKET:
-        return "no liquidity left for a MARKET order"
-    return "rest of an IOC order" if order.time_in_force is TimeInForce.IOC else ""

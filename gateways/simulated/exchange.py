@@ -1,0 +1,141 @@
+"""The simulated exchange as an actor: its books, the crowd that fills them, and our orders."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from typing import ClassVar
+
+import msgspec
+
+from actors.events.event import Event
+from actors.events.market import DepthDiff, DepthSnapshot, Quote, RequestSnapshot, Trade
+from actors.events.orders import ExecutionReport
+from actors.events.system import ConnectionEstablished, StopRequested, TimerFired
+from actors.runtime.actor import handles
+from actors.runtime.settings import Duration, InstrumentId
+from gateways.simulated.desk import VenueRequest
+from gateways.simulated.face import SimulatedVenue, VenueSettings, VenueState
+from gateways.simulated.flow import FlowSettings, SyntheticFlow, synthetic_flow
+from gateways.simulated.venue import Outcome, Venue
+
+ARRIVAL = "arrival"
+DEPTH = "depth"
+
+
+class SimulatedExchange(SimulatedVenue):
+    """Match our orders with those of a seeded synthetic crowd, and publish the market."""
+
+    class Settings(VenueSettings):
+        """The crowd of each instrument that trades here, beside fees and latency."""
+
+        flow: dict[InstrumentId, FlowSettings]
+        depth_interval: Duration = 100_000_000
+        """Changed levels are published so long after the first change; 0 is at once."""
+
+    class State(VenueState):
+        """What is on its way, the venue itself, and its crowds."""
+
+        venue: Venue = msgspec.field(default_factory=Venue)
+        flows: dict[str, SyntheticFlow] = msgspec.field(default_factory=dict)
+        arrivals: dict[int, str] = msgspec.field(default_factory=dict)
+        """Instrument by timer."""
+        depth_timers: dict[int, str] = msgspec.field(default_factory=dict)
+        stopping: bool = False
+
+    outputs: ClassVar[Mapping[str, tuple[type[Event], ...]]] = {
+        "depth": (DepthSnapshot, DepthDiff),
+        "quotes": (Quote,),
+        "trades": (Trade,),
+        "reports": (ExecutionReport,),
+        "connection": (ConnectionEstablished,),
+    }
+
+    settings: Settings
+    state: State
+
+    def on_start(self) -> None:
+        """Open trading with the crowd's first orders already in the books."""
+        state, now = self.state, self.now
+        self.connect()
+        state.venue.desk.prefix = self.execution_prefix()
+        for name, settings in self.settings.flow.items():
+            instrument = self.instruments[name]
+            state.venue.list_instrument(self.settings.listing(instrument))
+            state.flows[name] = flow = synthetic_flow(instrument, settings)
+            for order in flow.opening(self.rng):
+                state.venue.arrive(name, order, now)
+            state.venue.take_diff(name, now)
+            self.emit(state.venue.snapshot(name, now))
+            self.emit(state.venue.quote(name, now))
+            self._await_arrival(name)
+
+    @handles(TimerFired)
+    def on_timer(self, timer: TimerFired) -> None:
+        """Let the crowd act, publish a batch of changes, or end a request's or report's way."""
+        if timer.name == ARRIVAL:
+            self._arrive(self.state.arrivals.pop(timer.timer_id))
+        elif timer.name == DEPTH:
+            self._publish_depth(self.state.depth_timers.pop(timer.timer_id))
+        else:
+            super().on_timer(timer)
+
+    @handles(RequestSnapshot)
+    def on_request_snapshot(self, request: RequestSnapshot) -> None:
+        """Publish what changed and then the whole book, so that the next diff follows it."""
+        if request.instrument in self.state.venue.markets:
+            self._publish_depth(request.instrument)
+            self.emit(self.state.venue.snapshot(request.instrument, self.now))
+
+    @handles(StopRequested)
+    def on_stop_requested(self, _stop: StopRequested) -> None:
+        """Let the crowd go home; our requests and reports still arrive."""
+        state = self.state
+        state.stopping = True
+        for timer_id in (*state.arrivals, *state.depth_timers):
+            self.cancel_timer(timer_id)
+        state.arrivals, state.depth_timers = {}, {}
+        for name in state.venue.markets:
+            self._publish_depth(name)
+
+    def perform(self, request: VenueRequest) -> None:
+        """Carry out a request that reached the venue now."""
+        venue = self.state.venue
+        outcome = venue.handle(request, self.now)
+        touched = {report.instrument for report in outcome.reports} & venue.markets.keys()
+        self._publish(outcome, sorted(touched))
+
+    def snapshot(self, output: str) -> Iterable[Event]:
+        """Return whole books, or quotes, or the connection's state."""
+        venue = self.state.venue
+        if output == "depth":
+            return [venue.snapshot(name, self.now) for name in venue.markets]
+        if output == "quotes":
+            return [venue.quote(name, self.now) for name in venue.markets]
+        return super().snapshot(output)
+
+    def _arrive(self, name: str) -> None:
+        venue = self.state.venue
+        arrival = self.state.flows[name].arrive(self.rng, venue.markets[name].book)
+        if arrival is not None:
+            self._publish(venue.arrive(name, arrival, self.now), (name,))
+        self._await_arrival(name)
+
+    def _await_arrival(self, name: str) -> None:
+        timer_id = self.set_timer(ARRIVAL, self.state.flows[name].wait(self.rng))
+        self.state.arrivals[timer_id] = name
+
+    def _publish(self, outcome: Outcome, names: Iterable[str]) -> None:
+        for event in outcome.market_data:
+            self.emit(event)
+        self.report(outcome.reports)
+        state, interval = self.state, self.settings.depth_interval
+        for name in names:
+            if state.stopping or not interval:
+                self._publish_depth(name)
+            elif name not in state.depth_timers.values():
+                state.depth_timers[self.set_timer(DEPTH, interval)] = name
+
+    def _publish_depth(self, name: str) -> None:
+        diff = self.state.venue.take_diff(name, self.now)
+        if diff is not None:
+            self.emit(diff)

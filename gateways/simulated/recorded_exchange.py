@@ -1,0 +1,70 @@
+"""The recorded exchange as an actor: our orders against the data of a recorded feed."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import ClassVar
+
+import msgspec
+
+from actors.events.event import Event
+from actors.events.market import DepthDiff, DepthSnapshot, Quote, Trade
+from actors.events.orders import ExecutionReport
+from actors.events.system import ConnectionEstablished, StreamReset
+from actors.runtime.actor import handles
+from gateways.simulated.desk import VenueRequest
+from gateways.simulated.face import SimulatedVenue, VenueState
+from gateways.simulated.recorded_venue import RecordedVenue
+
+
+class RecordedExchange(SimulatedVenue):
+    """Fill our orders against recorded books, quotes and trades, with a queue position."""
+
+    class State(VenueState):
+        """What is on its way, and the venue itself."""
+
+        venue: RecordedVenue = msgspec.field(default_factory=RecordedVenue)
+
+    outputs: ClassVar[Mapping[str, tuple[type[Event], ...]]] = {
+        "reports": (ExecutionReport,),
+        "connection": (ConnectionEstablished,),
+    }
+
+    state: State
+
+    def on_start(self) -> None:
+        """List every instrument of the topology."""
+        venue = self.state.venue
+        venue.desk.prefix = self.execution_prefix()
+        for instrument in self.instruments.values():
+            venue.list_instrument(self.settings.listing(instrument))
+        self.connect()
+
+    @handles(Quote)
+    def on_quote(self, quote: Quote) -> None:
+        """Keep the quote, and look at our orders only where there are any."""
+        market = self.state.venue.markets[quote.instrument]
+        market.quote = quote
+        if market.resting:
+            self.report(self.state.venue.on_quote(market, self.now))
+
+    @handles(Trade)
+    def on_trade(self, trade: Trade) -> None:
+        """Let a recorded trade meet our resting orders."""
+        venue = self.state.venue
+        if venue.markets[trade.instrument].resting:
+            self.report(venue.on_trade(trade, self.now))
+
+    @handles(DepthDiff, DepthSnapshot)
+    def on_depth(self, depth: DepthDiff | DepthSnapshot) -> None:
+        """Keep the recorded book current and let it meet our resting orders."""
+        self.report(self.state.venue.on_depth(depth, self.now))
+
+    @handles(StreamReset)
+    def on_stream_reset(self, reset: StreamReset) -> None:
+        """Forget recorded data: some of it was missed."""
+        self.state.venue.forget_data(reset.reason)
+
+    def perform(self, request: VenueRequest) -> None:
+        """Carry out a request that reached the venue now."""
+        self.report(self.state.venue.handle(request, self.now))
