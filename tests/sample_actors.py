@@ -1,0 +1,181 @@
+"""A small trading chain for tests of the topology: the right classes, no trading."""
+
+from __future__ import annotations
+
+from abc import abstractmethod
+from collections.abc import Mapping
+from decimal import Decimal
+from pathlib import Path
+from typing import ClassVar
+
+import msgspec
+
+from actors.events.event import Event
+from actors.events.market import BookDelta, BookStateChanged, DepthDiff, RequestSnapshot, TopOfBook
+from actors.events.orders import (
+    CancelOrder,
+    ExecutionReport,
+    NewOrderSingle,
+    OrderApproved,
+    OrderDenied,
+    OrderFilled,
+    OrderSubmitted,
+    QuoteIntent,
+    Signal,
+    SubmitOrder,
+)
+from actors.events.system import StreamReset
+from actors.runtime.actor import Actor, Settings, handles
+from actors.runtime.settings import Amount, Duration, InstrumentId, TopologyPath
+
+Outputs = Mapping[str, tuple[type[Event], ...]]
+
+
+class Market(Actor):
+    """Emits depth and fills orders."""
+
+    class Settings(Settings):
+        seed: int = 0
+        file: TopologyPath = Path("none")
+
+    outputs: ClassVar[Outputs] = {"depth": (DepthDiff,), "reports": (ExecutionReport,)}
+
+    @handles(RequestSnapshot)
+    def on_request(self, request: RequestSnapshot) -> None: ...
+
+    @handles(NewOrderSingle)
+    def on_order(self, order: NewOrderSingle) -> None: ...
+
+
+class Book(Actor):
+    """Builds books from diffs."""
+
+    outputs: ClassVar[Outputs] = {
+        "top": (TopOfBook,),
+        "deltas": (BookDelta,),
+        "state": (BookStateChanged,),
+        "requests": (RequestSnapshot,),
+    }
+
+    @handles(DepthDiff)
+    def on_diff(self, diff: DepthDiff) -> None: ...
+
+
+class Quoting(Settings):
+    """Settings inside settings."""
+
+    levels: int = 1
+
+
+class Maker(Actor):
+    """Quotes both sides."""
+
+    class Settings(Settings):
+        quote_qty: Amount
+        refresh: Duration = 0
+        instrument: InstrumentId = ""
+        quoting: Quoting = Quoting()
+
+    outputs: ClassVar[Outputs] = {"intents": (QuoteIntent,)}
+
+    @handles(TopOfBook)
+    def on_top(self, top: TopOfBook) -> None: ...
+
+
+class Taker(Actor):
+    """Wants to trade now and then."""
+
+    class Settings(Settings):
+        quote_qty: Amount = Decimal(1)
+
+    outputs: ClassVar[Outputs] = {"signals": (Signal,)}
+
+    @handles(TopOfBook)
+    def on_top(self, top: TopOfBook) -> None: ...
+
+    @handles(OrderFilled)
+    def on_fill(self, fill: OrderFilled) -> None: ...
+
+
+class Execution(Actor):
+    """Turns wishes into orders."""
+
+    outputs: ClassVar[Outputs] = {"orders": (SubmitOrder,), "cancels": (CancelOrder,)}
+
+    @handles(QuoteIntent)
+    def on_intent(self, intent: QuoteIntent) -> None: ...
+
+    @handles(Signal)
+    def on_signal(self, signal: Signal) -> None: ...
+
+
+class Risk(Actor):
+    """Approves orders."""
+
+    outputs: ClassVar[Outputs] = {"decisions": (OrderApproved, OrderDenied)}
+
+    @handles(SubmitOrder)
+    def on_submit(self, order: SubmitOrder) -> None: ...
+
+
+class Oms(Actor):
+    """Keeps orders."""
+
+    outputs: ClassVar[Outputs] = {"requests": (OrderSubmitted,), "orders": (OrderFilled,)}
+
+    @handles(OrderApproved)
+    def on_approved(self, approved: OrderApproved) -> None: ...
+
+    @handles(CancelOrder)
+    def on_cancel(self, cancel: CancelOrder) -> None: ...
+
+    @handles(ExecutionReport)
+    def on_report(self, report: ExecutionReport) -> None: ...
+
+    @handles(StreamReset)
+    def on_reset(self, reset: StreamReset) -> None: ...
+
+
+class Gateway(Actor):
+    """Sends orders to the venue."""
+
+    outputs: ClassVar[Outputs] = {"venue": (NewOrderSingle,), "reports": (ExecutionReport,)}
+
+    @handles(OrderSubmitted)
+    def on_submitted(self, order: OrderSubmitted) -> None: ...
+
+    @handles(ExecutionReport)
+    def on_report(self, report: ExecutionReport) -> None: ...
+
+
+class Daredevil(Actor):
+    """A gateway that takes orders from anybody."""
+
+    outputs: ClassVar[Outputs] = {"venue": (NewOrderSingle,)}
+
+    @handles(SubmitOrder)
+    def on_submit(self, order: SubmitOrder) -> None: ...
+
+
+class Recorder(Actor):
+    """Hears everything."""
+
+    @handles(Event)
+    def on_event(self, event: Event) -> None: ...
+
+
+class Unfinished(Actor):
+    """Lacks a method."""
+
+    @abstractmethod
+    def decide(self) -> None: ...
+
+
+class Demanding(Actor):
+    """Its state cannot begin empty."""
+
+    class State(msgspec.Struct):
+        cash: int
+
+
+NOT_AN_ACTOR = 42

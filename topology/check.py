@@ -1,0 +1,75 @@
+"""Every mistake of a topology file at once, each with its line and the nearest fix.
+
+```
+TopologyError      what `load` raises; carries all Findings
+  Findings         errors and warnings, in the order of the file
+    Finding        file:line:col: message
+```
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from actors.runtime.actor import Actor
+from topology.check_classes import check_classes
+from topology.check_graph import check_graph
+from topology.check_names import check_names
+from topology.check_schema import check_schema
+from topology.file import Document, load_document
+from topology.findings import Findings, TopologyError
+from topology.graph import Graph, build_graph
+from topology.spec import Topology
+
+
+@dataclass(frozen=True)
+class Checked:
+    """A file, everything found in it, and its graph as far as it can be drawn."""
+
+    document: Document
+    findings: Findings
+    graph: Graph
+    classes: Mapping[str, type[Actor]]
+
+
+def check(path: Path | str) -> Findings:
+    """Return all mistakes and warnings of the file at `path`, in the order of the file."""
+    return examine(Path(path)).findings
+
+
+def load(path: Path | str) -> Topology:
+    """Return the topology at `path`.
+
+    Raises:
+        TopologyError: the file has mistakes; the text lists every one of them.
+    """
+    checked = examine(Path(path))
+    if checked.findings.errors:
+        raise TopologyError(checked.findings)
+    return Topology.model_validate(checked.document.data)
+
+
+def load_graph(path: Path | str) -> Graph:
+    """Return the graph of the topology at `path`.
+
+    Raises:
+        TopologyError: the file has mistakes; the text lists every one of them.
+    """
+    checked = examine(Path(path))
+    if checked.findings.errors:
+        raise TopologyError(checked.findings)
+    return checked.graph
+
+
+def examine(path: Path) -> Checked:
+    """Run every pass over the file at `path`, whatever the passes before it found."""
+    document = load_document(path)
+    draft = check_schema(document)
+    check_names(document, draft)
+    classes = check_classes(document, draft)
+    name = document.data.get("name") if isinstance(document.data, dict) else None
+    graph = build_graph(str(name), draft.actors, classes)
+    check_graph(document, draft, graph)
+    return Checked(document, Findings.of(document.findings), graph, classes)

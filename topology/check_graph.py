@@ -1,0 +1,203 @@
+"""Pass: does every stream reach who must act on it, and nobody who must not?"""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Iterable
+
+from actors.events.event import Event
+from actors.events.orders import (
+    NewOrderSingle,
+    OrderApproved,
+    OrderSubmitted,
+    QuoteIntent,
+    Signal,
+    SubmitOrder,
+)
+from actors.events.system import StreamReset
+from actors.runtime.actor import Actor
+from topology.check_schema import Draft
+from topology.file import Document
+from topology.graph import Edge, Graph, Vertex
+
+ORDER_WISHES = (Signal, QuoteIntent, SubmitOrder)
+"""What begins an order; whoever emits one must not reach a venue but through risk."""
+ORDER_CARRIERS = (*ORDER_WISHES, OrderApproved, OrderSubmitted, NewOrderSingle)
+
+
+def check_graph(document: Document, draft: Draft, graph: Graph) -> None:
+    """Report every edge that is missing, useless or dangerous."""
+    for unresolved in graph.unresolved:
+        document.find(("actors", unresolved.reader, "inputs", unresolved.index), unresolved.message)
+    _check_unheard(document, graph)
+    _check_latest(document, graph)
+    _check_requests(document, draft, graph)
+    _check_risk(document, graph)
+    _check_durable(document, draft, graph)
+
+
+def _check_unheard(document: Document, graph: Graph) -> None:
+    by_input: dict[tuple[str, int], list[Edge]] = {}
+    for edge in graph.edges:
+        by_input.setdefault((edge.reader, edge.index), []).append(edge)
+    for edges in by_input.values():
+        reader = graph.actors[edges[0].reader]
+        if reader.actor_class is None or any(edge.handled for edge in edges):
+            continue
+        carried = _names(c for edge in edges for c in edge.classes)
+        own = _names(reader.actor_class.handlers)
+        handled = f"only {own}" if own else "nothing"
+        document.find(
+            _place(edges[0]),
+            f"'{reader.name}' handles {handled}, and nothing that '{edges[0].stream}' carries:"
+            f" {carried}",
+        )
+
+
+def _check_latest(document: Document, graph: Graph) -> None:
+    for edge in graph.edges:
+        without = _names(c for c in edge.classes if not c.key)
+        if edge.delivery == "latest" and without:
+            document.find(
+                (*_place(edge), "delivery"),
+                f"'latest' keeps the newest value per key, and {without} of '{edge.stream}'"
+                f" {'has' if ',' not in without else 'have'} no key: read it with 'stream'",
+            )
+
+
+def _check_requests(document: Document, draft: Draft, graph: Graph) -> None:
+    for stream, classes in graph.streams.items():
+        for request in (c for c in classes if c.request):
+            acting = [e for e in graph.readers(stream) if graph.actors[e.reader].handles(request)]
+            if not acting:
+                _report_unserved(document, graph, stream, request)
+            for place, edge in enumerate(acting):
+                _report_rival(document, draft, acting[:place], edge, request)
+
+
+def _report_unserved(document: Document, graph: Graph, stream: str, request: type[Event]) -> None:
+    emitter = graph.actors[stream.partition(".")[0]]
+    able = [v.name for v in graph.actors.values() if v.handles(request) and v is not emitter]
+    misled = {unresolved.reader for unresolved in graph.unresolved}
+    unknown = any(vertex.actor_class is None for vertex in graph.actors.values())
+    if unknown or misled & {*able} or _has_ports(emitter):
+        return  # another mistake may be the reason, or a port performs it
+    fix = f"; add '{stream}' to the inputs of '{able[0]}'" if able else "; no actor here can"
+    document.find(
+        ("actors", emitter.name),
+        f"'{stream}' asks for something ({request.__name__}) and nobody who reads it acts on"
+        f" it{fix}",
+        at_key=True,
+    )
+
+
+def _report_rival(
+    document: Document, draft: Draft, earlier: list[Edge], edge: Edge, request: type[Event]
+) -> None:
+    instruments = draft.named.get("instruments", ())
+    mine = draft.actors[edge.reader].accepts.share(instruments)
+    for other in earlier:
+        if mine & draft.actors[other.reader].accepts.share(instruments) or not instruments:
+            document.find(
+                _place(edge),
+                f"'{other.reader}' acts on {request.__name__} of '{edge.stream}' already, and"
+                f" '{edge.reader}' would do it again; remove one of them, or give both 'accepts'"
+                " without overlap",
+            )
+            return
+
+
+def _check_risk(document: Document, graph: Graph) -> None:
+    reported: set[tuple[str, int]] = set()
+    for gateway in graph.actors.values():
+        if gateway.emits(NewOrderSingle) and not gateway.emits(OrderApproved):
+            for path in _unapproved_paths(graph, gateway):
+                last = path[0]
+                if (last.reader, last.index) in reported:
+                    continue
+                reported.add((last.reader, last.index))
+                names = " -> ".join([*(e.source for e in reversed(path)), gateway.name])
+                document.find(
+                    _place(last),
+                    f"orders can reach a venue without risk: {names}; put an actor that emits"
+                    " OrderApproved between them",
+                )
+            if not _order_inputs(graph, gateway.name):
+                document.find(
+                    ("actors", gateway.name),
+                    f"'{gateway.name}' sends orders to a venue (NewOrderSingle) and reads none"
+                    " that risk approved",
+                    at_key=True,
+                )
+
+
+def _unapproved_paths(graph: Graph, gateway: Vertex) -> Iterable[list[Edge]]:
+    """Yield paths of edges, the last one first, from whoever wishes for orders to `gateway`."""
+    waiting = deque([[edge] for edge in _order_inputs(graph, gateway.name)])
+    seen = {gateway.name}
+    while waiting:
+        path = waiting.popleft()
+        source = graph.actors[path[-1].source]
+        if source.name in seen or source.emits(OrderApproved):
+            continue
+        seen.add(source.name)
+        further = _order_inputs(graph, source.name)
+        unknown = source.actor_class is None
+        if any(source.emits(wish) for wish in ORDER_WISHES) or not (further or unknown):
+            yield path
+        else:
+            waiting.extend([*path, edge] for edge in further)
+
+
+def _order_inputs(graph: Graph, reader: str) -> list[Edge]:
+    vertex = graph.actors[reader]
+    return [
+        edge
+        for edge in graph.inputs(reader)
+        if any(c in ORDER_CARRIERS and vertex.handles(c) for c in edge.classes)
+    ]
+
+
+def _check_durable(document: Document, draft: Draft, graph: Graph) -> None:
+    for name, entry in draft.actors.items():
+        if entry.durable != "none":
+            document.find(
+                ("actors", name, "durable"),
+                f"'durable: {entry.durable}' is not yet kept: '{name}' counts as order path, but"
+                " forgets everything at a restart",
+                level="warning",
+            )
+    reported: set[tuple[str | int, ...]] = set()
+    for edge in graph.edges:
+        reader = graph.actors[edge.reader]
+        lasting = draft.actors[edge.reader].durable != "none"
+        source = draft.actors[edge.source]
+        at_risk = lasting and source.durable == "none" and not _handles_reset(reader)
+        if at_risk and _place(edge) not in reported:
+            reported.add(_place(edge))
+            document.find(
+                _place(edge),
+                f"'{edge.reader}' is durable and '{edge.source}' is not: after a restart its"
+                f" stream begins again, and {_class_name(reader)} does not handle StreamReset;"
+                f" make '{edge.source}' durable or handle it",
+            )
+
+
+def _handles_reset(vertex: Vertex) -> bool:
+    return vertex.actor_class is None or vertex.handles(StreamReset)
+
+
+def _has_ports(vertex: Vertex) -> bool:
+    return vertex.actor_class is not None and vertex.actor_class.ports is not Actor.ports
+
+
+def _class_name(vertex: Vertex) -> str:
+    return vertex.actor_class.__name__ if vertex.actor_class else vertex.name
+
+
+def _place(edge: Edge) -> tuple[str | int, ...]:
+    return ("actors", edge.reader, "inputs", edge.index)
+
+
+def _names(classes: Iterable[type[Event]]) -> str:
+    return ", ".join(dict.fromkeys(c.__name__ for c in classes))

@@ -1,0 +1,216 @@
+"""What a topology file may say: one model, from which checks, schema and documentation follow."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from decimal import Decimal
+from typing import Annotated, Any, Literal
+
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, StringConstraints
+
+from actors.events.reference import Contract, Currency, Instrument, exact_units
+from actors.runtime.settings import Amount
+
+Delivery = Literal["stream", "latest"]
+Durability = Literal["none", "os", "fsync"]
+
+NAME = r"^[a-z][a-z0-9_]*$"
+INSTRUMENT = r"^[A-Z0-9_-]+\.[A-Z0-9_]+$"
+CURRENCY = r"^[A-Z0-9]{1,12}$"
+CLASS = r"^[A-Za-z_][\w.]*:[A-Za-z_]\w*$"
+PATTERNS = {
+    NAME: "lower-case letters, digits and '_', a letter first",
+    INSTRUMENT: "'SYMBOL.VENUE' in capitals, such as 'BTCUSDT.BINANCE'",
+    CURRENCY: "capitals and digits, such as 'USDT'",
+    CLASS: "'package.module:Class', such as 'actors.risk:Risk'",
+}
+"""What each pattern means to a person."""
+
+Name = Annotated[str, StringConstraints(pattern=NAME, max_length=40)]
+"""Of a topology, a node or an actor: becomes a directory, a label and part of a topic."""
+InstrumentName = Annotated[str, StringConstraints(pattern=INSTRUMENT)]
+CurrencyName = Annotated[str, StringConstraints(pattern=CURRENCY)]
+ClassName = Annotated[str, StringConstraints(pattern=CLASS)]
+Scale = Annotated[int, Field(strict=True, ge=0, le=18)]
+Port = Annotated[int, Field(strict=True, ge=1, le=65533)]
+Count = Annotated[int, Field(strict=True, ge=0)]
+Step = Annotated[Amount, Field(gt=0)]
+Bound = Annotated[Amount, Field(ge=0)]
+
+PORTS_OF_A_NODE = ("live", "recovery", "health and metrics")
+"""A node uses its port and the ones after it for these."""
+
+
+def _as_list(value: Any) -> Any:
+    return [value] if isinstance(value, str) else value
+
+
+def as_input(value: Any) -> Any:
+    """Return the long form of an input that was written as text."""
+    return {"from": value} if isinstance(value, str) else value
+
+
+Words = Annotated[tuple[str, ...], BeforeValidator(_as_list)]
+
+
+class Spec(BaseModel):
+    """Base of everything in the file: frozen, and an unknown key is an error."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", populate_by_name=True)
+
+
+class NodeSpec(Spec):
+    """One process: where other nodes find it."""
+
+    host: Annotated[str, Field(min_length=1, description="Host name or address.")]
+    port: Annotated[
+        Port, Field(description="Live stream; the next two are recovery, health and metrics.")
+    ]
+
+
+class CurrencySpec(Spec):
+    """A currency and its smallest unit."""
+
+    scale: Annotated[Scale, Field(description="Decimals of the smallest unit.")]
+
+    def build(self, name: str) -> Currency:
+        """Return the currency as actors see it."""
+        return Currency(name, self.scale)
+
+
+class InstrumentSpec(Spec):
+    """One tradable instrument; scales are for life, the filters below them may change."""
+
+    price_scale: Annotated[Scale, Field(description="Decimals of a price.")]
+    qty_scale: Annotated[Scale, Field(description="Decimals of a quantity.")]
+    tick_size: Annotated[Step, Field(description="Smallest price step.")]
+    lot_size: Annotated[Step, Field(description="Smallest quantity step.")]
+    base: Annotated[CurrencyName, Field(description="What is bought and sold.")]
+    quote: Annotated[CurrencyName, Field(description="What prices are in.")]
+    contract: Annotated[Contract, Field(description="How quantity at a price becomes money.")] = (
+        Contract.LINEAR
+    )
+    contract_size: Annotated[
+        int, Field(strict=True, ge=1, description="Quote value of one inverse contract.")
+    ] = 1
+    symbol: Annotated[
+        str, Field(description="The venue's own name; else what stands before the dot.")
+    ] = ""
+    min_qty: Annotated[Bound, Field(description="Smallest quantity of an order.")] = Decimal(0)
+    max_qty: Annotated[Bound, Field(description="Largest; 0 for none.")] = Decimal(0)
+    min_notional: Annotated[
+        Bound, Field(description="Smallest amount of an order; 0 for none.")
+    ] = Decimal(0)
+    min_px: Annotated[Bound, Field(description="Lowest price; 0 for none.")] = Decimal(0)
+    max_px: Annotated[Bound, Field(description="Highest price; 0 for none.")] = Decimal(0)
+    max_open_orders: Annotated[Count, Field(description="Working at once; 0 for no limit.")] = 0
+
+    @property
+    def settle(self) -> str:
+        """Currency of amounts."""
+        return self.quote if self.contract is Contract.LINEAR else self.base
+
+    def build(self, name: str, currencies: Mapping[str, CurrencySpec]) -> Instrument:
+        """Return the instrument as actors see it, in integer units.
+
+        Raises:
+            ValueError: a price, quantity or amount has more decimals than its scale.
+        """
+        symbol, _, venue = name.partition(".")
+        settle_scale = currencies[self.settle].scale
+        units = {key: exact_units(*args) for key, args in self._decimals(settle_scale).items()}
+        return Instrument(
+            instrument=name,
+            venue=venue,
+            symbol=self.symbol or symbol,
+            base=self.base,
+            quote=self.quote,
+            settle=self.settle,
+            price_scale=self.price_scale,
+            qty_scale=self.qty_scale,
+            settle_scale=settle_scale,
+            max_open_orders=self.max_open_orders,
+            contract=self.contract,
+            contract_size=self.contract_size,
+            **units,
+        )
+
+    def _decimals(self, settle_scale: int) -> dict[str, tuple[Decimal, int, str]]:
+        scales = {"tick_size": self.price_scale, "min_px": self.price_scale}
+        scales |= {"max_px": self.price_scale, "min_notional": settle_scale}
+        scales |= dict.fromkeys(("lot_size", "min_qty", "max_qty"), self.qty_scale)
+        return {key: (getattr(self, key), scale, key) for key, scale in scales.items()}
+
+    def inexact(self, settle_scale: int | None) -> Iterable[tuple[str, Decimal, int]]:
+        """Yield (key, value, scale) of each value that is not a whole number of units.
+
+        Args:
+            settle_scale: scale of the settle currency; None where it is unknown, which leaves
+                amounts out.
+        """
+        for key, (value, scale, _) in self._decimals(settle_scale or 0).items():
+            known = key != "min_notional" or settle_scale is not None
+            if known and value.scaleb(scale) % 1:
+                yield key, value, scale
+
+
+class InputSpec(Spec):
+    """One stream that an actor reads."""
+
+    from_: Annotated[
+        str,
+        Field(
+            alias="from",
+            min_length=1,
+            description="'actor.output', an actor with one output, '*' or '*.output'.",
+        ),
+    ]
+    delivery: Annotated[
+        Delivery, Field(description="Every event in order, or the newest value per key.")
+    ] = "stream"
+
+
+class AcceptsSpec(Spec):
+    """What this actor's share is, where several read the same requests.
+
+    Events of other instruments are left to the others; what names no instrument is for all.
+    """
+
+    venue: Annotated[Words, Field(description="Only instruments of these venues.")] = ()
+    instrument: Annotated[Words, Field(description="Only these instruments.")] = ()
+
+    def share(self, instruments: Iterable[str]) -> frozenset[str]:
+        """Return those of `instruments` that are this actor's; all where nothing is said."""
+        return frozenset(
+            name
+            for name in instruments
+            if (not self.venue or name.partition(".")[2] in self.venue)
+            and (not self.instrument or name in self.instrument)
+        )
+
+
+class ActorSpec(Spec):
+    """One actor: its class, its node and what it reads."""
+
+    class_: Annotated[ClassName, Field(alias="class", description="'package.module:Class'.")]
+    node: Annotated[str, Field(min_length=1, description="A key of 'nodes'.")]
+    inputs: Annotated[
+        tuple[Annotated[InputSpec, BeforeValidator(as_input)], ...],
+        Field(description="What it reads; readers of one event are served in file order."),
+    ] = ()
+    durable: Annotated[Durability, Field(description="What survives a crash.")] = "none"
+    settings: Annotated[dict[str, Any], Field(description="Keys of the class's Settings.")] = Field(
+        default_factory=dict
+    )
+    accepts: AcceptsSpec = AcceptsSpec()
+
+
+class Topology(Spec):
+    """A whole system: which actors exist, who reads what, and where each one lives."""
+
+    version: Literal[1]
+    name: Name
+    nodes: Annotated[dict[Name, NodeSpec], Field(min_length=1)]
+    currencies: dict[CurrencyName, CurrencySpec]
+    instruments: dict[InstrumentName, InstrumentSpec]
+    actors: Annotated[dict[Name, ActorSpec], Field(min_length=1)]
