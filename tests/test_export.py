@@ -11,12 +11,14 @@ import polars as pl
 import pytest
 from polars.testing import assert_frame_equal
 
+from actors.events.accounts import PnlUpdated
 from actors.events.event import Event
 from actors.events.market import DepthDiff, Quote
 from actors.runtime.frames import DamagedFileError
 from actors.testing import START
-from tests.builders import BTCUSDT
+from tests.builders import BTCUSDT, ETHUSDT
 from tests.recording import EVENTS, ORDER, Player, record
+from topology import parquet
 from topology.export import ExportError, export_jsonl, export_parquet
 
 
@@ -169,3 +171,40 @@ def test_a_number_that_fits_no_column_is_named(tmp_path: Path) -> None:
 
     with pytest.raises(ExportError, match="Quote: "):
         export_parquet(tmp_path, tmp_path / "out")
+
+
+def test_rows_are_written_in_groups_of_any_number(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(parquet, "ROWS_IN_MEMORY", 2)
+    record(tmp_path, [EVENTS[0]] * 4).run()
+
+    export_parquet(tmp_path, tmp_path / "out")
+    assert pl.read_parquet(tmp_path / "out" / "Quote.parquet")["seq"].to_list() == [1, 2, 3, 4]
+
+
+def test_amounts_beyond_64_bits_at_a_finer_scale_stay_exact(tmp_path: Path) -> None:
+    largest = 2**63 - 1
+    quotes: list[Event] = [
+        Quote(ETHUSDT.instrument, 1, 1, largest, 1, 1),
+        Quote(BTCUSDT.instrument, 1, 1, 1, 1, 1),
+    ]
+    record(tmp_path, quotes).run()
+    export_parquet(tmp_path, tmp_path)
+
+    sizes = pl.read_parquet(tmp_path / "Quote.parquet")["bid_qty_decimal"].to_list()
+    assert sizes == [Decimal(largest).scaleb(-4), Decimal("0.00001")]
+
+
+def test_a_mark_in_half_price_units_is_scaled_exactly(tmp_path: Path) -> None:
+    pnl = PnlUpdated("taker", BTCUSDT.instrument, "USDT", 1, 10_000_051, 0, 0, 0, 0)
+
+    class Pnl(Player):
+        outputs = {"played": (PnlUpdated,)}  # noqa: RUF012
+        handlers = {PnlUpdated: "on_played"}  # noqa: RUF012
+
+    record(tmp_path, [pnl], Pnl).run()
+    export_parquet(tmp_path, tmp_path)
+
+    [row] = pl.read_parquet(tmp_path / "PnlUpdated.parquet").rows(named=True)
+    assert row["mark_px_decimal"] == Decimal("50000.255")

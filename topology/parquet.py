@@ -17,6 +17,7 @@ import msgspec
 import pyarrow as pa
 from pyarrow.parquet import ParquetWriter
 
+from actors.events.reference import from_units
 from topology.export import ExportError, finished_only
 from topology.record import Record, Recorded
 from topology.scales import Unit
@@ -103,14 +104,16 @@ class Table:
             self._flush()
 
     def _flush(self) -> None:
+        if not self._rows:
+            return
         rows = [_envelope_row(row) for row in self._rows]
         data: dict[str, Any] = dict(zip(ENVELOPE, zip(*rows, strict=True), strict=False))
         for column in self._columns:
             data[column.name] = [_value(row.event, column) for row in self._rows]
         for column in self._columns:
             if column.unit is not None:
-                pairs = zip(data[column.name], data[column.named_by], strict=True)
-                data[f"{column.name}_decimal"] = [column.unit.decimal(*pair) for pair in pairs]
+                decimals = _decimals(column.unit, data[column.name], data[column.named_by])
+                data[f"{column.name}_decimal"] = decimals
         self._rows.clear()
         try:
             self._writer.write_table(pa.table(data, schema=self._schema))
@@ -171,6 +174,19 @@ def _arrow_type(kind: Any, record: Record) -> Any:
             item = _arrow_type(first, record)
             return item and pa.list_(item)
     return None
+
+
+def _decimals(unit: Unit, values: list[int | None], names: list[str]) -> Any:
+    """Return `values` as an exact Arrow column, all at the unit's largest scale."""
+    scale = unit.largest_scale
+    kind = pa.decimal128(DECIMAL_DIGITS, scale)
+    units = [unit.at(scale, *pair) for pair in zip(values, names, strict=True)]
+    try:
+        # A decimal is its units and a scale: this path never makes a Python object a value.
+        whole = pa.array(units, NUMBER).cast(pa.decimal128(DECIMAL_DIGITS, 0))
+        return pa.Array.from_buffers(kind, len(units), whole.buffers())
+    except OverflowError:
+        return pa.array([None if u is None else from_units(u, scale) for u in units], kind)
 
 
 def _envelope_row(recorded: Recorded) -> tuple[Any, ...]:

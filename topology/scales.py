@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from decimal import Decimal
 from typing import Any
 
 import msgspec
 
-from actors.events.reference import Currency, Instrument, from_units
+from actors.events.reference import Currency, Instrument
 
 SETTLE_AMOUNTS = {
     "PositionUpdated": ("cost", "realized", "fees", "cash_flow"),
@@ -44,12 +43,16 @@ class Unit:
         """Decimals that hold every value of the field exactly."""
         return max(self._scales.values(), default=0) + self.half
 
-    def decimal(self, units: int | None, name: str) -> Decimal | None:
-        """Return `units` as an exact decimal; None where the scale of `name` is not known."""
-        scale = self._scales.get(name)
-        if scale is None or units is None:
+    def at(self, scale: int, units: int | None, name: str) -> int | None:
+        """Return `units` in units of ``10 ** -scale``; None where the scale of `name` is unknown.
+
+        `scale` is `largest_scale` or more, so that nothing is rounded.
+        """
+        own = self._scales.get(name)
+        if own is None or units is None:
             return None
-        return from_units(units * 5, scale + 1) if self.half else from_units(units, scale)
+        finer = units * 5 if self.half else units
+        return finer * int(10 ** (scale - own - self.half))
 
 
 class Scales:
