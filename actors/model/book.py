@@ -41,6 +41,8 @@ class Book(msgspec.Struct):
     intact: bool = False
     bridged: bool = False
     """A diff was applied on the snapshot, so that futures must name their predecessor."""
+    renumbered: bool = False
+    """The stream began anew, so a snapshot with a lower id than the book's is no older."""
     applied: int = 0
     """Diffs applied so far."""
     ignored: int = 0
@@ -79,13 +81,14 @@ class Book(msgspec.Struct):
         self.bridged = True
         self.applied += 1
         if self.state is not LIVE:
+            self.renumbered = False
             self._enter(LIVE, "diffs continue")
         return True
 
     def restore(self, snapshot: DepthSnapshot) -> bool:
         """Take a snapshot and the kept diffs that follow it; return whether it was used.
 
-        One that is no newer than the book, too old for the kept diffs, or damaged is not used.
+        One that is older than the book, too old for the kept diffs, or damaged is not used.
         """
         if not self.connected or not self._wants(snapshot.last_update_id):
             return False
@@ -101,16 +104,26 @@ class Book(msgspec.Struct):
             return False
         self.ignored += len(self.buffer) - len(kept)
         self.last_update_id, self.venue_time = snapshot.last_update_id, snapshot.venue_time
-        self.intact, self.bridged, self.buffer = True, False, []
+        self.intact, self.bridged, self.renumbered = True, False, False
+        self.buffer = []
         if all(self.apply(diff) for diff in kept):
             self._enter(LIVE, f"snapshot {snapshot.last_update_id}")
         return self.state is LIVE
 
     def doubt(self, reason: str) -> None:
-        """Note that a message was lost or damaged which may have been a diff."""
+        """Note that a message was lost or damaged which may have been a diff.
+
+        The next diff tells: where it follows the last one nothing was lost, and the book is LIVE
+        again; otherwise it needs a snapshot.
+        """
         if self.intact and self.state is not GAP:
-            self.gaps += 1
             self._enter(GAP, reason)
+
+    def reset(self, reason: str) -> None:
+        """Note that the stream of diffs began anew, perhaps with other update ids."""
+        self.doubt(reason)
+        self.renumbered = True
+        self.buffer.clear()
 
     def silence(self, reason: str) -> None:
         """Note that nothing came for too long; the next diff that follows ends it."""
@@ -127,17 +140,13 @@ class Book(msgspec.Struct):
         self.connected = True
         self._restart(BUFFERING, reason)
 
-    def reset(self, reason: str) -> None:
-        """Note that the stream of diffs began anew."""
-        self._restart(GAP, reason)
-
     def _continues(self, diff: DepthDiff) -> bool:
         if self.bridged:
             return _follows(diff, self.last_update_id)
         return _bridges(diff, self.last_update_id)
 
     def _wants(self, snapshot_id: int) -> bool:
-        if not self.intact or snapshot_id > self.last_update_id:
+        if not self.intact or self.renumbered or snapshot_id > self.last_update_id:
             return True
         return snapshot_id == self.last_update_id and self.state is not LIVE
 
@@ -157,7 +166,6 @@ class Book(msgspec.Struct):
             self._enter(BUFFERING, "first diff, no snapshot yet")
 
     def _fail(self, reason: str) -> None:
-        self.gaps += 1
         self._forget()
         self._enter(GAP, reason)
 
@@ -174,6 +182,8 @@ class Book(msgspec.Struct):
         self.asks.clear()
 
     def _enter(self, state: BookState, reason: str) -> None:
+        if state is GAP and self.state is not GAP:
+            self.gaps += 1
         self.state = state
         self.reason = reason
 

@@ -1,0 +1,138 @@
+"""A feed of recorded market data, in the order and at the times in which it was received."""
+
+from __future__ import annotations
+
+import heapq
+from collections.abc import Iterator, Mapping
+from functools import cached_property
+from operator import itemgetter
+from pathlib import Path
+from typing import Annotated, Any, ClassVar
+
+import msgspec
+from pydantic import AfterValidator, BeforeValidator, Field
+
+from actors.events.event import Event
+from actors.events.market import DepthDiff, DepthSnapshot, Quote, RequestSnapshot, Trade
+from actors.events.system import (
+    ConnectionEstablished,
+    MessageDiscarded,
+    RawMessage,
+)
+from actors.runtime.actor import Actor, Settings, handles
+from actors.runtime.settings import InstrumentId, TopologyPath
+from gateways.binance.messages import Malformed, MessageDecoder
+from gateways.recording import Recording
+
+
+def _one_or_many(value: Any) -> Any:
+    return [value] if isinstance(value, str | Path) else value
+
+
+def _existing_files(paths: tuple[Path, ...]) -> tuple[Path, ...]:
+    files: list[Path] = []
+    for path in paths:
+        found = [path] if path.is_file() else sorted(path.parent.glob(path.name))
+        if not found:
+            there = ", ".join(sorted(p.name for p in path.parent.glob("*"))) or "no file"
+            raise ValueError(f"was {path}, which matches no file; its folder holds {there}")
+        files += found
+    return tuple(files)
+
+
+Files = Annotated[
+    tuple[TopologyPath, ...],
+    BeforeValidator(_one_or_many, json_schema_input_type=TopologyPath | list[TopologyPath]),
+    AfterValidator(_existing_files),
+    Field(min_length=1),
+]
+
+
+class RecordedFeed(Actor):
+    """Play raw Binance captures of any number of instruments, merged by the time of receipt.
+
+    A line that cannot be understood is discarded with a reason, and the feed goes on.
+    """
+
+    class Settings(Settings):
+        """What was recorded."""
+
+        recordings: dict[InstrumentId, Files] = Field(min_length=1)
+        """Files of each instrument in time order: paths or patterns such as ``btcusdt_*.gz``."""
+
+    class State(msgspec.Struct):
+        """How far the feed is, and what it could not use."""
+
+        handled: dict[str, int] = {}
+        """Last line handled, by source."""
+        discarded: dict[str, int] = {}
+        """Damaged messages, by reason."""
+        ignored: int = 0
+        """Sound messages that say nothing about the market here."""
+        unanswered: int = 0
+        """Snapshots asked for; a recording has none but its own."""
+
+    outputs: ClassVar[Mapping[str, tuple[type[Event], ...]]] = {
+        "depth": (DepthSnapshot, DepthDiff),
+        "quotes": (Quote,),
+        "trades": (Trade,),
+        "connection": (ConnectionEstablished,),
+        "discarded": (MessageDiscarded,),
+    }
+    settings: RecordedFeed.Settings
+    state: RecordedFeed.State
+
+    def on_start(self) -> None:
+        """Say that the venues are there, as the recorder saw them."""
+        venues = dict.fromkeys(self.instruments[i].venue for i in self.settings.recordings)
+        for venue in venues:
+            self.emit(ConnectionEstablished(venue))
+
+    @handles(RawMessage)
+    def on_raw_message(self, raw: RawMessage) -> None:
+        """Emit what the message means."""
+        instrument, decoder = self._channels[raw.source]
+        self.state.handled[raw.source] = raw.line
+        event = decoder.decode(raw.payload)
+        if isinstance(event, Malformed):
+            counts = self.state.discarded
+            counts[event.reason] = counts.get(event.reason, 0) + 1
+            self.emit(
+                MessageDiscarded(raw.source, raw.line, event.reason, event.detail, instrument)
+            )
+        elif event is None:
+            self.state.ignored += 1
+        else:
+            self.emit(event)
+
+    @handles(RequestSnapshot)
+    def on_request_snapshot(self, _request: RequestSnapshot) -> None:
+        """Count it: the book stays unusable until the recording's next snapshot."""
+        self.state.unanswered += 1
+
+    def source(self) -> Iterator[tuple[int, Event]]:
+        """Read all recordings on from where the state left off."""
+        handled = self.state.handled
+        return heapq.merge(
+            *[recording.messages(handled) for recording in self._recordings.values()],
+            key=itemgetter(0),
+        )
+
+    def progress(self) -> tuple[int, int]:
+        """Return bytes read and bytes in all, as the files are on disk."""
+        recordings = self._recordings.values()
+        return sum(r.done for r in recordings), sum(r.size for r in recordings)
+
+    @cached_property
+    def _recordings(self) -> dict[str, Recording]:
+        files = self.settings.recordings
+        return {instrument: Recording(instrument, files[instrument]) for instrument in files}
+
+    @cached_property
+    def _channels(self) -> dict[str, tuple[str, MessageDecoder]]:
+        return {
+            source: (instrument, decoder)
+            for instrument, recording in self._recordings.items()
+            for decoder in [MessageDecoder(self.instruments[instrument])]
+            for source in recording.sources
+        }
