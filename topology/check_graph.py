@@ -78,9 +78,8 @@ def _check_requests(document: Document, draft: Draft, graph: Graph) -> None:
 def _report_unserved(document: Document, graph: Graph, stream: str, request: type[Event]) -> None:
     emitter = graph.actors[stream.partition(".")[0]]
     able = [v.name for v in graph.actors.values() if v.handles(request) and v is not emitter]
-    misled = {unresolved.reader for unresolved in graph.unresolved}
     unknown = any(vertex.actor_class is None for vertex in graph.actors.values())
-    if unknown or misled & {*able} or _has_ports(emitter):
+    if unknown or graph.incomplete & {*able} or _has_ports(emitter):
         return  # another mistake may be the reason, or a port performs it
     fix = f"; add '{stream}' to the inputs of '{able[0]}'" if able else "; no actor here can"
     document.find(
@@ -122,7 +121,7 @@ def _check_risk(document: Document, graph: Graph) -> None:
                     f"orders can reach a venue without risk: {names}; put an actor that emits"
                     " OrderApproved between them",
                 )
-            if not _order_inputs(graph, gateway.name):
+            if not _order_inputs(graph, gateway.name) and gateway.name not in graph.incomplete:
                 document.find(
                     ("actors", gateway.name),
                     f"'{gateway.name}' sends orders to a venue (NewOrderSingle) and reads none"
@@ -142,7 +141,7 @@ def _unapproved_paths(graph: Graph, gateway: Vertex) -> Iterable[list[Edge]]:
             continue
         seen.add(source.name)
         further = _order_inputs(graph, source.name)
-        unknown = source.actor_class is None
+        unknown = source.actor_class is None or source.name in graph.incomplete
         if any(source.emits(wish) for wish in ORDER_WISHES) or not (further or unknown):
             yield path
         else:

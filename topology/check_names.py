@@ -68,7 +68,7 @@ def _check_units(document: Document, draft: Draft, name: str, instrument: Instru
     for key, value, decimals in instrument.inexact(scale):
         document.find(
             ("instruments", name, key),
-            f"was {value}, which has more than the {decimals} decimals of its scale",
+            f"was {value:f}, which has more than the {decimals} decimals of its scale",
         )
     needed = instrument.price_scale + instrument.qty_scale
     if instrument.contract is Contract.LINEAR and scale is not None and scale < needed:

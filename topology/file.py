@@ -62,18 +62,23 @@ class Document:
         try:
             node = self._yaml.compose(self.path.read_text(encoding="utf-8"))
         except MarkedYAMLError as error:
-            mark = error.problem_mark or error.context_mark
-            self._add_syntax(mark, error.problem or error.context or "not YAML")
+            self._add_syntax(error)
         except (YAMLError, UnicodeDecodeError) as error:
-            self._add_syntax(None, " ".join(str(error).split()))
+            self._add((1, 1), f"not YAML: {' '.join(str(error).split())}")
         except OSError as error:
-            self._add_syntax(None, f"cannot be read: {error.strerror}")
+            self._add((1, 1), f"cannot be read: {error.strerror}")
         else:
             self.data = self._build(node, ()) if node is not None else {}
 
-    def _add_syntax(self, mark: Any, problem: str) -> None:
-        line, column = (mark.line + 1, mark.column + 1) if mark else (1, 1)
-        self.findings.append(Finding(self.file, line, column, f"not YAML: {problem}"))
+    def _add(self, position: tuple[int, int], message: str) -> None:
+        self.findings.append(Finding(self.file, *position, message))
+
+    def _add_syntax(self, error: MarkedYAMLError) -> None:
+        began, mark = error.context_mark, error.problem_mark or error.context_mark
+        what = f"not YAML: {error.problem or error.context}"
+        if began and error.context and began.line != mark.line:
+            what += f" {error.context}, which began on line {began.line + 1}"
+        self._add((mark.line + 1, mark.column + 1) if mark else (1, 1), what)
 
     def _build(self, node: Node, place: Place) -> Any:
         if not place:
@@ -102,13 +107,13 @@ class Document:
             inner = (*place, key)
             if key in built:
                 line, _ = self._keys[inner]
-                self._find_at(key_node, f"the key '{key}' was given on line {line} already")
+                self._add(_position(key_node), f"the key '{key}' was given on line {line} already")
                 continue
             self._keys[inner] = _position(key_node)
             if isinstance(key_node, ScalarNode):
                 built[key] = self._item(value_node, inner)
             else:
-                self._find_at(key_node, "a key must be text")
+                self._add(_position(key_node), "a key must be text")
         return built
 
     def _item(self, node: Node, place: Place) -> Any:
@@ -121,11 +126,10 @@ class Document:
             try:
                 return self._yaml.constructor.construct_object(node, deep=True)
             except (ValueError, YAMLError) as error:
-                self._find_at(node, f"'{node.value}' is no {node.tag.removeprefix(TAG)}: {error}")
+                self._add(
+                    _position(node), f"'{node.value}' is no {node.tag.removeprefix(TAG)}: {error}"
+                )
         return node.value
-
-    def _find_at(self, node: Node, message: str) -> None:
-        self.findings.append(Finding(self.file, *_position(node), message))
 
 
 def _position(node: Node) -> tuple[int, int]:

@@ -110,6 +110,8 @@ class Graph:
     actors: dict[str, Vertex]
     edges: list[Edge] = field(default_factory=list)
     unresolved: list[Unresolved] = field(default_factory=list)
+    incomplete: set[str] = field(default_factory=set)
+    """Actors with an input that is not in `edges`, because it or its class is damaged."""
 
     @property
     def nodes(self) -> dict[str, tuple[str, ...]]:
@@ -156,6 +158,8 @@ def build_graph(
 
 def _connect(graph: Graph, reader: str, inputs: Sequence[InputSpec | None]) -> None:
     read: dict[str, Edge] = {}
+    if None in inputs:
+        graph.incomplete.add(reader)
     numbered = [(i, entry) for i, entry in enumerate(inputs) if entry is not None]
     # Patterns come last: a stream that is also named is read as it is named.
     for index, entry in sorted(numbered, key=lambda item: _is_pattern(item[1].from_)):
@@ -163,7 +167,9 @@ def _connect(graph: Graph, reader: str, inputs: Sequence[InputSpec | None]) -> N
             streams = _resolve(graph, reader, entry.from_)
         except _UnresolvedError as error:
             graph.unresolved.append(Unresolved(reader, index, str(error)))
-            continue
+            streams = []
+        if not streams:
+            graph.incomplete.add(reader)
         for stream in streams:
             if stream not in read:
                 read[stream] = _edge(graph, reader, index, stream, entry)
