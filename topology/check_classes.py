@@ -22,6 +22,7 @@ from topology.findings import nearest
 from topology.graph import INBOX
 
 OWN_PACKAGES = ("actors", "gateways")
+NOT_FOR_FILES = ("actors.runtime", "actors.testing")
 USER_FOLDER = "user"
 LOOKED_IN = f"; looked in the installed packages, the working directory and its '{USER_FOLDER}'"
 
@@ -67,7 +68,7 @@ def add_user_folders() -> None:
 def known_actors() -> Iterator[tuple[str, type[Actor]]]:
     """Yield (``module:Class``, class) of every actor that comes with the system."""
     for name in _modules():
-        if name.partition(".")[0] in OWN_PACKAGES:
+        if name.partition(".")[0] in OWN_PACKAGES and not name.startswith(NOT_FOR_FILES):
             for class_name, actor_class in _actors_of(importlib.import_module(name)):
                 yield f"{name}:{class_name}", actor_class
 

@@ -79,8 +79,8 @@ class Edge:
     """What of it reaches a handler of the reader."""
     index: int
     """Which of the reader's inputs in the file it comes from."""
-    wildcard: bool
-    """Whether that input names no stream but a pattern."""
+    everything: bool
+    """Whether that input is ``"*"``."""
 
     @property
     def source(self) -> str:
@@ -183,8 +183,8 @@ def _edge(graph: Graph, reader: str, index: int, stream: str, entry: InputSpec) 
     classes = graph.streams[stream]
     vertex = graph.actors[reader]
     handled = tuple(event_class for event_class in classes if vertex.listens(event_class))
-    wildcard = _is_pattern(entry.from_)
-    return Edge(stream, reader, entry.delivery, classes, handled, index, wildcard)
+    everything = entry.from_ == EVERYTHING
+    return Edge(stream, reader, entry.delivery, classes, handled, index, everything)
 
 
 class _UnresolvedError(Exception):

@@ -50,7 +50,9 @@ def as_input(value: Any) -> Any:
     return {"from": value} if isinstance(value, str) else value
 
 
-Words = Annotated[tuple[str, ...], BeforeValidator(_as_list)]
+Words = Annotated[
+    tuple[str, ...], BeforeValidator(_as_list, json_schema_input_type=str | tuple[str, ...])
+]
 
 
 class Spec(BaseModel):
@@ -195,7 +197,10 @@ class ActorSpec(Spec):
     class_: Annotated[ClassName, Field(alias="class", description="'package.module:Class'.")]
     node: Annotated[str, Field(min_length=1, description="A key of 'nodes'.")]
     inputs: Annotated[
-        tuple[Annotated[InputSpec, BeforeValidator(as_input)], ...],
+        tuple[
+            Annotated[InputSpec, BeforeValidator(as_input, json_schema_input_type=str | InputSpec)],
+            ...,
+        ],
         Field(description="What it reads; readers of one event are served in file order."),
     ] = ()
     durable: Annotated[Durability, Field(description="What survives a crash.")] = "none"
