@@ -54,20 +54,18 @@ class VirtualClock:
         self._now = max(self._now, moment)
 
     def horizon(self) -> int:
-        """See `Clock.horizon`."""
+        """See `Clock.horizon`; the first call begins the pacing."""
         if not self._speed:
             return FOREVER
         if self._virtual_origin is None:
-            return self._now
+            self._virtual_origin, self._real_origin = self._now, time.monotonic_ns()
         elapsed = time.monotonic_ns() - self._real_origin
         return self._virtual_origin + int(elapsed * self._speed)
 
     def due_in(self, moment: int) -> int:
-        """See `Clock.due_in`; the first moment asked for begins the pacing."""
+        """See `Clock.due_in`."""
         if not self._speed:
             return 0
-        if self._virtual_origin is None:
-            self._virtual_origin, self._real_origin = moment, time.monotonic_ns()
         return max(0, int((moment - self.horizon()) / self._speed))
 
 

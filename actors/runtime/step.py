@@ -14,8 +14,9 @@ from actors.runtime.stream import Input
 class Step(msgspec.Struct, gc=False):
     """What a journal keeps and a flight recorder remembers of one handled input.
 
-    The step's time is `envelope.time` of its outputs: when the input was taken. `number` counts the node's steps. `outputs` are in order of emission, `timers` as
-    (actor name, timer id, name, due); a due time of 0 cancels.
+    `number` counts the node's steps; the step's time is that of its outputs' envelopes. `outputs`
+    are in order of emission, `timers` as (actor name, timer id, name, due); a due time of 0
+    cancels.
     """
 
     number: int

@@ -36,6 +36,10 @@ log = logging.getLogger("kaiju")
 
 DEAD_LETTERS_KEPT = 100
 DURABLE_LAG_FACTOR = 4
+RESTARTS_ALLOWED = 5
+RESTART_WINDOW = 1_000_000_000
+"""Nanoseconds of the node's clock in which an actor may restart `RESTARTS_ALLOWED` times: a
+snapshot that its reader cannot digest would otherwise be sent and fail for ever."""
 
 
 class Supervisor:
@@ -55,6 +59,7 @@ class Supervisor:
         self.dead_letter_counts: Counter[str] = Counter()
         self.owners: dict[str, Actor] = {}
         """Publisher by stream name."""
+        self._restarts: dict[str, deque[int]] = {}
         self._publish = publish
         self._flight_directory = flight_directory
         self._loop: Loop | None = None
@@ -102,7 +107,11 @@ class Supervisor:
         waiting = loop.replies.pop((reader, reader.position - 1), None)
         if waiting is not None:
             waiting.fail(error)
-        hopeless = actor.order_path or isinstance(envelope.event, ActorStarted)
+        hopeless = (
+            actor.order_path
+            or isinstance(envelope.event, ActorStarted)
+            or self._restarts_too_often(actor)
+        )
         self._publish(ActorFailed(actor.name, what, restarted=not hopeless))
         if actor.order_path:
             self.halt(what)
@@ -149,6 +158,13 @@ class Supervisor:
         self.loop.post(inbox, StreamReset(source.name, source.epoch, source.next_seq, reason))
         for event in publisher.snapshot(source.name.partition(".")[2]):
             self.loop.post(inbox, event)
+
+    def _restarts_too_often(self, actor: Actor) -> bool:
+        times = self._restarts.setdefault(actor.name, deque(maxlen=RESTARTS_ALLOWED))
+        if len(times) == RESTARTS_ALLOWED and self.loop.now - times[0] < RESTART_WINDOW:
+            return True
+        times.append(self.loop.now)
+        return False
 
     def _restart(self, actor: Actor) -> None:
         self.loop.timers.forget(actor.name)
