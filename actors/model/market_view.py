@@ -1,0 +1,43 @@
+"""What a decision may know of the market: tops of LIVE books, and nothing of any other."""
+
+from __future__ import annotations
+
+import msgspec
+
+from actors.events.market import BookState, BookStateChanged, TopOfBook
+
+
+class MarketView(msgspec.Struct):
+    """The newest usable top of every book.
+
+    Tops and states come on two streams, so a top from before a gap may arrive after it. While a
+    book is known not to be LIVE its tops are therefore ignored, and leaving LIVE forgets the one
+    that was there: the first top after LIVE makes the book usable again. A topology that wires
+    only tops is served too, because a top is published by a LIVE book alone.
+    """
+
+    tops: dict[str, TopOfBook] = {}
+    """Newest top by instrument; missing while its book must not be used."""
+    marks: dict[str, int] = {}
+    """Last mid of a two-sided LIVE book by instrument, in half price units."""
+    down: dict[str, BookState] = {}
+    """Books that are known not to be LIVE."""
+
+    def take(self, top: TopOfBook) -> bool:
+        """Keep a top unless its book is down; return whether it was kept."""
+        instrument = top.instrument
+        if instrument in self.down:
+            return False
+        self.tops[instrument] = top
+        if top.bid_px and top.ask_px:
+            self.marks[instrument] = top.bid_px + top.ask_px
+        return True
+
+    def note(self, change: BookStateChanged) -> bool:
+        """Keep the state of a book; return whether the book is LIVE."""
+        if change.state is BookState.LIVE:
+            self.down.pop(change.instrument, None)
+            return True
+        self.down[change.instrument] = change.state
+        self.tops.pop(change.instrument, None)
+        return False

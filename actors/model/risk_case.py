@@ -1,0 +1,137 @@
+"""What a pre-trade check decides on: codes, limits and the case of one order."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from enum import StrEnum
+
+import msgspec
+
+from actors.events.accounts import TradingState
+from actors.events.market import TopOfBook
+from actors.events.orders import SubmitOrder
+from actors.events.reference import Instrument, from_units
+from actors.model.exposure import Exposures
+from actors.model.market_view import MarketView
+from actors.model.money import notional
+from actors.model.order_rate import OrderRate
+
+SECOND_NS = 1_000_000_000
+
+
+class RiskCode(StrEnum):
+    """Why an order was denied, in the order of the checks."""
+
+    UNKNOWN_INSTRUMENT = "UNKNOWN_INSTRUMENT"
+    TRADING_HALTED = "TRADING_HALTED"
+    DUPLICATE_ORDER_ID = "DUPLICATE_ORDER_ID"
+    STALE_INPUT = "STALE_INPUT"
+    BOOK_NOT_LIVE = "BOOK_NOT_LIVE"
+    EMPTY_BOOK = "EMPTY_BOOK"
+    PRICE_FILTER = "PRICE_FILTER"
+    LOT_FILTER = "LOT_FILTER"
+    MIN_NOTIONAL = "MIN_NOTIONAL"
+    MAX_ORDER_QTY = "MAX_ORDER_QTY"
+    MAX_ORDER_NOTIONAL = "MAX_ORDER_NOTIONAL"
+    PRICE_COLLAR = "PRICE_COLLAR"
+    REDUCING_ONLY = "REDUCING_ONLY"
+    MAX_POSITION = "MAX_POSITION"
+    MAX_ACCOUNT_POSITION = "MAX_ACCOUNT_POSITION"
+    MAX_GROSS_EXPOSURE = "MAX_GROSS_EXPOSURE"
+    MAX_OPEN_ORDERS = "MAX_OPEN_ORDERS"
+    ORDER_RATE = "ORDER_RATE"
+    DAILY_LOSS = "DAILY_LOSS"
+    """Denies nothing by itself: it changes the trading state."""
+
+
+class Denial(msgspec.Struct, frozen=True):
+    """One failed check; `limit` is set where a number was compared with a limit of ours."""
+
+    code: RiskCode
+    text: str
+    value: int = 0
+    limit: int | None = None
+
+
+class InstrumentLimits(msgspec.Struct, frozen=True):
+    """Limits in one instrument, in its units."""
+
+    max_order_qty: int
+    max_order_notional: int
+    """Settle units."""
+    max_position: int
+    """Largest worst-case position of one strategy, either way."""
+    max_account_position: int
+    """Largest worst-case position of all strategies together, either way."""
+    max_gross_exposure: int
+    """Largest sum of worst-case positions in this settle currency, in its units."""
+
+
+class AccountLimits(msgspec.Struct, frozen=True):
+    """Limits that concern the account as a whole."""
+
+    price_collar_bps: int
+    """How far outside the spread a limit price may be; 0 for any."""
+    max_open_orders: int
+    orders_per_second: int
+    order_burst: int
+
+    @property
+    def order_interval_ns(self) -> int:
+        """Nanoseconds that one order costs."""
+        return SECOND_NS // self.orders_per_second
+
+
+@dataclass(frozen=True, slots=True)
+class Case:
+    """All that the decision about one order depends on."""
+
+    order: SubmitOrder
+    instrument: Instrument
+    limits: InstrumentLimits
+    account: AccountLimits
+    trading_state: TradingState
+    known_ids: Mapping[str, bool]
+    stale: Mapping[str, str]
+    """Inputs that are not current, with the reason."""
+    market: MarketView
+    exposures: Exposures
+    instruments: Mapping[str, Instrument]
+    rate: OrderRate
+    now: int
+
+    @property
+    def top(self) -> TopOfBook | None:
+        """Top of the order's book, if it may be used."""
+        return self.market.tops.get(self.order.instrument)
+
+    @property
+    def worst_px(self) -> int:
+        """Price that the order's amount is judged by; 0 where nothing tells.
+
+        A limit, but for a sale not below the bid that it would meet; the far side at market.
+        """
+        order, top = self.order, self.top
+        if order.side > 0:
+            return order.limit_px or (top.ask_px if top else 0)
+        return max(order.limit_px, top.bid_px if top else 0)
+
+    @property
+    def amount(self) -> int:
+        """Notional of the order at its worst price, in settle units; 0 where nothing tells."""
+        px = self.worst_px
+        return notional(self.instrument, self.order.qty, px) if px > 0 else 0
+
+    def quantity(self, units: int) -> str:
+        """Return a quantity as people write it."""
+        return f"{from_units(units, self.instrument.qty_scale):f}"
+
+    def price(self, units: int) -> str:
+        """Return a price as people write it."""
+        return f"{from_units(units, self.instrument.price_scale):f}"
+
+    def money(self, units: int) -> str:
+        """Return an amount with its currency, as people write it."""
+        amount = from_units(units, self.instrument.settle_scale)
+        return f"{amount:f} {self.instrument.settle}"

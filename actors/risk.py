@@ -1,0 +1,303 @@
+"""Risk: nothing that can increase exposure passes without its approval."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from decimal import Decimal
+from functools import cached_property
+from typing import ClassVar, Literal
+
+import msgspec
+from pydantic import Field
+
+from actors.events.accounts import (
+    PnlUpdated,
+    PositionUpdated,
+    RiskLimitExceeded,
+    TradingState,
+    TradingStateChanged,
+)
+from actors.events.event import Event
+from actors.events.market import BookStateChanged, TopOfBook
+from actors.events.orders import (
+    CancelAll,
+    OrderApproved,
+    OrderCanceled,
+    OrderDenied,
+    OrderExpired,
+    OrderFilled,
+    OrderRejected,
+    SubmitOrder,
+)
+from actors.events.reference import Instrument, from_units, to_units
+from actors.events.system import HaltTrading, ResumeTrading, StreamReset
+from actors.model.exposure import Exposures
+from actors.model.loss_limit import DayResult
+from actors.model.market_view import MarketView
+from actors.model.order_rate import OrderRate
+from actors.model.risk_case import (
+    AccountLimits,
+    Case,
+    Denial,
+    InstrumentLimits,
+    RiskCode,
+)
+from actors.model.risk_checks import first_failure, unknown_instrument
+from actors.runtime.actor import Actor, Settings, handles
+from actors.runtime.settings import Amount
+
+PerInstrument = dict[str, Amount]
+"""Decimals by instrument id; ``"*"`` is for every instrument not named."""
+PerCurrency = dict[str, Amount]
+"""Decimals by settle currency; ``"*"`` is for every currency not named."""
+
+EVERY = "*"
+SEVERITY = tuple(TradingState)
+"""Trading states from the mildest to the strictest."""
+
+
+class Risk(Actor):
+    """Approve or deny every order against limits, and stop trading when losses pass theirs.
+
+    An approved order reserves its quantity until it fills or ends; a fill turns reserve into
+    position in the same step. A resumed halt stays lifted until a new cause arises: resuming counts
+    the day's loss from there on.
+    """
+
+    class Settings(Settings):
+        """Limits; what is not named for an instrument or a currency falls to ``"*"``."""
+
+        max_order_qty: PerInstrument = Field(default_factory=dict)
+        """Largest quantity of one order; default 10."""
+        max_order_notional: PerInstrument = Field(default_factory=dict)
+        """Largest amount of one order, in the settle currency; default 1,000,000."""
+        max_position: PerInstrument = Field(default_factory=dict)
+        """Largest worst-case position of one strategy, long or short; default 20."""
+        max_account_position: PerInstrument = Field(default_factory=dict)
+        """Largest worst-case position of all strategies together; default 50."""
+        max_gross_exposure: PerCurrency = Field(default_factory=dict)
+        """Largest sum of all worst-case positions at mid; default 5,000,000."""
+        max_daily_loss: PerCurrency = Field(default_factory=dict)
+        """Largest loss of a UTC day, realized and unrealized; default 100,000."""
+        on_daily_loss: Literal["REDUCING", "HALTED"] = "HALTED"
+        """What the daily loss limit makes of the trading state."""
+        price_collar_bps: int = Field(default=500, ge=0)
+        """How far outside the spread a limit price may be, in basis points; 0 for any."""
+        max_open_orders: int = Field(default=200, ge=1)
+        orders_per_second: int = Field(default=100, ge=1, le=1_000_000)
+        order_burst: int = Field(default=100, ge=1)
+        """Orders that may come at once before the rate limits them."""
+        remembered_orders: int = Field(default=1_000, ge=1)
+        """Ended orders whose ids are still recognized as used."""
+
+    class State(msgspec.Struct):
+        """Exposure, market and result of the day, as far as approval depends on them."""
+
+        trading_state: TradingState = TradingState.ACTIVE
+        exposures: Exposures = msgspec.field(default_factory=Exposures)
+        market: MarketView = msgspec.field(default_factory=MarketView)
+        rate: OrderRate = msgspec.field(default_factory=OrderRate)
+        day: DayResult = msgspec.field(default_factory=DayResult)
+        known_ids: dict[str, bool] = {}
+        """Ids of approved orders, oldest first."""
+
+    outputs: ClassVar[Mapping[str, tuple[type[Event], ...]]] = {
+        "decisions": (OrderApproved, OrderDenied),
+        "limits": (RiskLimitExceeded, TradingStateChanged),
+        "control": (CancelAll,),
+    }
+    order_path = True
+
+    settings: Risk.Settings
+    state: State
+
+    @cached_property
+    def instrument_limits(self) -> Mapping[str, InstrumentLimits]:
+        """Limits by instrument, in its units."""
+        return {i.instrument: _limits_of(i, self.settings) for i in self.instruments.values()}
+
+    @cached_property
+    def account_limits(self) -> AccountLimits:
+        """Limits of the account as a whole."""
+        s = self.settings
+        return AccountLimits(
+            s.price_collar_bps, s.max_open_orders, s.orders_per_second, s.order_burst
+        )
+
+    @cached_property
+    def loss_limits(self) -> Mapping[str, int]:
+        """Largest loss of a day by currency, in smallest units."""
+        losses = self.settings.max_daily_loss
+        return {
+            name: currency.amount(_named(losses, name, "100000"))
+            for name, currency in self.currencies.items()
+        }
+
+    def on_start(self) -> None:
+        """Refuse limits for what the topology does not define.
+
+        Raises:
+            ValueError: a limit names an unknown instrument or currency.
+        """
+        s = self.settings
+        for limits in (
+            s.max_order_qty,
+            s.max_order_notional,
+            s.max_position,
+            s.max_account_position,
+        ):
+            _refuse_unknown(limits, self.instruments, "instrument")
+        for limits in (s.max_gross_exposure, s.max_daily_loss):
+            _refuse_unknown(limits, self.currencies, "currency")
+
+    @handles(SubmitOrder)
+    def on_submit_order(self, order: SubmitOrder) -> None:
+        """Approve the order and reserve it, or deny it with the first check that failed."""
+        denial = unknown_instrument(order, self.instruments) or first_failure(self._case(order))
+        if denial is not None:
+            self._deny(order, denial)
+            return
+        state = self.state
+        state.exposures.reserve(order)
+        state.rate.take(self.now, self.account_limits.order_interval_ns)
+        self._remember(order.client_order_id)
+        self.emit(OrderApproved(order))
+
+    @handles(OrderFilled)
+    def on_order_filled(self, fill: OrderFilled) -> None:
+        """Turn what the fill had reserved into position."""
+        self.state.exposures.fill(fill)
+
+    @handles(OrderCanceled, OrderExpired, OrderRejected)
+    def on_order_ended(self, end: OrderCanceled | OrderExpired | OrderRejected) -> None:
+        """Give back what the order had reserved."""
+        self.state.exposures.release(end.client_order_id)
+
+    @handles(PositionUpdated)
+    def on_position_updated(self, position: PositionUpdated) -> None:
+        """Adopt a position from before this strategy's first order; later ones come as fills."""
+        if not self.state.exposures.knows(position.strategy, position.instrument):
+            self.state.exposures.adopt(position.strategy, position.instrument, position.qty)
+
+    @handles(PnlUpdated)
+    def on_pnl_updated(self, pnl: PnlUpdated) -> None:
+        """Watch the day's loss in the currency of `pnl`."""
+        loss = self.state.day.take(pnl, self.now)
+        limit = self.loss_limits[pnl.currency]
+        target = TradingState(self.settings.on_daily_loss)
+        if loss <= limit or not self._is_stricter(target):
+            return
+        scale = self.currencies[pnl.currency].scale
+        text = (
+            f"day's loss {from_units(loss, scale):f} {pnl.currency} "
+            f"exceeds limit {from_units(limit, scale):f}"
+        )
+        self.emit(RiskLimitExceeded(RiskCode.DAILY_LOSS.value, "", "", loss, limit, text))
+        self._change_state(target, text)
+        self.emit(CancelAll(text))
+
+    @handles(TopOfBook)
+    def on_top_of_book(self, top: TopOfBook) -> None:
+        """Keep the newest top."""
+        self.state.market.take(top)
+
+    @handles(BookStateChanged)
+    def on_book_state_changed(self, change: BookStateChanged) -> None:
+        """Keep whether the book may be used."""
+        self.state.market.note(change)
+
+    @handles(HaltTrading)
+    def on_halt_trading(self, halt: HaltTrading) -> None:
+        """Deny everything from now on, and cancel what is open."""
+        self._change_state(TradingState.HALTED, halt.reason)
+        self.emit(CancelAll(halt.reason))
+
+    @handles(ResumeTrading)
+    def on_resume_trading(self, resume: ResumeTrading) -> None:
+        """Let everything through again, and count losses from here on."""
+        self.state.day.rearm()
+        self._change_state(TradingState.ACTIVE, resume.reason)
+
+    @handles(StreamReset)
+    def on_stream_reset(self, reset: StreamReset) -> None:
+        """Halt if facts about orders were missed: the exposure is no longer known."""
+        carries_fills = any(
+            reader.source.name == reset.stream and OrderFilled in reader.handlers
+            for reader in self.inputs
+        )
+        if carries_fills:
+            reason = f"exposure unknown: {reset.stream} was reset ({reset.reason})"
+            self._change_state(TradingState.HALTED, reason)
+            self.emit(CancelAll(reason))
+
+    def _case(self, order: SubmitOrder) -> Case:
+        state = self.state
+        return Case(
+            order,
+            self.instruments[order.instrument],
+            self.instrument_limits[order.instrument],
+            self.account_limits,
+            state.trading_state,
+            state.known_ids,
+            self.stale,
+            state.market,
+            state.exposures,
+            self.instruments,
+            state.rate,
+            self.now,
+        )
+
+    def _deny(self, order: SubmitOrder, denial: Denial) -> None:
+        about = (order.strategy, order.instrument)
+        self.emit(
+            OrderDenied(
+                order.client_order_id, *about, order.side, order.qty, denial.code.value, denial.text
+            )
+        )
+        if denial.limit is not None:
+            self.emit(
+                RiskLimitExceeded(
+                    denial.code.value, *about, denial.value, denial.limit, denial.text
+                )
+            )
+
+    def _remember(self, client_order_id: str) -> None:
+        known, keep = self.state.known_ids, self.settings.remembered_orders
+        known[client_order_id] = True
+        if len(known) >= 2 * keep:
+            self.state.known_ids = dict(list(known.items())[len(known) - keep :])
+
+    def _is_stricter(self, target: TradingState) -> bool:
+        return SEVERITY.index(target) > SEVERITY.index(self.state.trading_state)
+
+    def _change_state(self, target: TradingState, reason: str) -> None:
+        if target is not self.state.trading_state:
+            self.state.trading_state = target
+            self.emit(TradingStateChanged(target, reason))
+
+
+def _named(amounts: Mapping[str, Decimal], name: str, default: str) -> Decimal:
+    return amounts.get(name, amounts.get(EVERY, Decimal(default)))
+
+
+def _refuse_unknown(amounts: Mapping[str, Decimal], known: Iterable[str], what: str) -> None:
+    unknown = sorted(set(amounts) - {*known, EVERY})
+    if unknown:
+        allowed = ", ".join(sorted(known))
+        raise ValueError(f"limit for {what} {unknown[0]!r}, allowed are {allowed} and '*'")
+
+
+def _limits_of(instrument: Instrument, settings: Risk.Settings) -> InstrumentLimits:
+    def qty(amounts: Mapping[str, Decimal], default: str) -> int:
+        return to_units(_named(amounts, instrument.instrument, default), instrument.qty_scale)
+
+    def money(amounts: Mapping[str, Decimal], name: str, default: str) -> int:
+        return to_units(_named(amounts, name, default), instrument.settle_scale)
+
+    return InstrumentLimits(
+        max_order_qty=qty(settings.max_order_qty, "10"),
+        max_order_notional=money(settings.max_order_notional, instrument.instrument, "1000000"),
+        max_position=qty(settings.max_position, "20"),
+        max_account_position=qty(settings.max_account_position, "50"),
+        max_gross_exposure=money(settings.max_gross_exposure, instrument.settle, "5000000"),
+    )
