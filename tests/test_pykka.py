@@ -28,7 +28,7 @@ class Asker(Relay):
 class Running:
     def __init__(self) -> None:
         self.node = Node(clock=LiveClock())
-        self.node.add("relay", Relay, {"fails_on": [13]})
+        self.node.add("relay", Relay, {"fails_on": [666]})
         self.node.add("asker", Asker)
         self.started = threading.Event()
         self.node.on_turn = lambda _node: self.started.set()
@@ -96,8 +96,8 @@ def test_only_events_may_be_asked_and_only_those_that_are_handled(running: Runni
 def test_an_ask_whose_handler_raises_gets_the_error_and_the_actor_goes_on(
     running: Running,
 ) -> None:
-    with pytest.raises(ValueError, match="tick 13 was poison"):
-        running.ref("relay").ask(Tick(13))
+    with pytest.raises(ValueError, match="tick 666 was poison"):
+        running.ref("relay").ask(Tick(666))
     assert running.ref("relay").ask(Tick(1)) == 1
 
 
