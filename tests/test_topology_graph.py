@@ -13,7 +13,7 @@ from actors.events.market import TopOfBook
 from actors.events.orders import OrderApproved, OrderDenied
 from tests.sample_actors import Maker, Market
 from tests.test_topology_check import SOUND
-from topology.check import load_graph
+from topology.check import examine
 from topology.draw import draw
 from topology.graph import Edge, Graph
 from topology.schema import schema
@@ -54,7 +54,7 @@ flowchart LR
 def graph(tmp_path: Path) -> Graph:
     file = tmp_path / "t.yaml"
     file.write_text(SOUND)
-    return load_graph(file)
+    return examine(file).graph
 
 
 def test_an_edge_knows_its_stream_its_classes_and_what_of_them_is_handled(graph: Graph) -> None:
@@ -89,7 +89,7 @@ def test_a_stream_that_is_named_beside_a_pattern_is_read_as_it_is_named(tmp_path
     file = tmp_path / "t.yaml"
     file.write_text(SOUND.replace('["*"]', '["*", {from: book.top, delivery: latest}]'))
 
-    deliveries = {e.stream: e.delivery for e in load_graph(file).inputs("recorder")}
+    deliveries = {e.stream: e.delivery for e in examine(file).graph.inputs("recorder")}
 
     assert deliveries["book.top"] == "latest"
     assert deliveries["market.depth"] == "stream"
@@ -107,7 +107,7 @@ def test_words_of_mermaid_are_no_names_in_the_drawing(tmp_path: Path) -> None:
     file = tmp_path / "t.yaml"
     file.write_text(SOUND.replace("  maker:", "  end:").replace("[maker,", "[end,"))
 
-    drawing = draw(load_graph(file))
+    drawing = draw(examine(file).graph)
 
     assert 'end_["<b>end</b><br/>Maker"]' in drawing
     assert 'end_ -->|"intents"| execution' in drawing

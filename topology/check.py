@@ -32,11 +32,23 @@ class Checked:
     findings: Findings
     graph: Graph
     classes: Mapping[str, type[Actor]]
+    """Class of each actor; those that cannot be used are not in it."""
+
+    @property
+    def topology(self) -> Topology:
+        """What the file says.
+
+        Raises:
+            TopologyError: it has mistakes; the text lists every one of them.
+        """
+        if self.findings.errors:
+            raise TopologyError(self.findings)
+        return Topology.model_validate(self.document.data)
 
 
 def check(path: Path | str) -> Findings:
     """Return all mistakes and warnings of the file at `path`, in the order of the file."""
-    return examine(Path(path)).findings
+    return examine(path).findings
 
 
 def load(path: Path | str) -> Topology:
@@ -45,27 +57,12 @@ def load(path: Path | str) -> Topology:
     Raises:
         TopologyError: the file has mistakes; the text lists every one of them.
     """
-    checked = examine(Path(path))
-    if checked.findings.errors:
-        raise TopologyError(checked.findings)
-    return Topology.model_validate(checked.document.data)
+    return examine(path).topology
 
 
-def load_graph(path: Path | str) -> Graph:
-    """Return the graph of the topology at `path`.
-
-    Raises:
-        TopologyError: the file has mistakes; the text lists every one of them.
-    """
-    checked = examine(Path(path))
-    if checked.findings.errors:
-        raise TopologyError(checked.findings)
-    return checked.graph
-
-
-def examine(path: Path) -> Checked:
+def examine(path: Path | str) -> Checked:
     """Run every pass over the file at `path`, whatever the passes before it found."""
-    document = load_document(path)
+    document = load_document(Path(path))
     draft = check_schema(document)
     check_names(document, draft)
     classes = check_classes(document, draft)

@@ -1,0 +1,78 @@
+"""A checked topology as a node: its actors, built with their settings and connected.
+
+All actors of the file come into one node, whatever their `node:`, in file order; so moving an
+actor changes nothing about what happens.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from operator import attrgetter
+from typing import Any
+
+from actors.events.event import Event
+from actors.runtime.node import Node
+from actors.runtime.stream import Handler
+from topology.check import Checked
+from topology.check_classes import settings_context
+
+
+def compose(checked: Checked, **options: Any) -> Node:
+    """Return a node with all actors of a topology, ready to run.
+
+    Args:
+        checked: what `topology.check.examine` returned for the file.
+        options: of `Node`, such as `clock`, `seed`, `session` or `metrics`.
+
+    Raises:
+        TopologyError: the file has mistakes; the text lists every one of them.
+    """
+    topology = checked.topology
+    node = Node(
+        topology.name,
+        instruments=[
+            spec.build(name, topology.currencies) for name, spec in topology.instruments.items()
+        ],
+        currencies=[spec.build(name) for name, spec in topology.currencies.items()],
+        **options,
+    )
+    context = settings_context(checked.document.path, tuple(topology.instruments))
+    for name, entry in topology.actors.items():
+        actor_class = checked.classes[name]
+        settings = actor_class.Settings.model_validate(entry.settings, context=context)
+        node.add(name, actor_class, settings, durable=entry.durable)
+    for edge in checked.graph.edges:
+        reader = node.connect(edge.reader, edge.stream, edge.delivery)
+        share = topology.actors[edge.reader].accepts.share(topology.instruments)
+        if len(share) < len(topology.instruments):
+            reader.handlers = _only(share, reader.handlers)
+    return node
+
+
+def _only(
+    share: frozenset[str], handlers: Mapping[type[Event], Handler]
+) -> dict[type[Event], Handler]:
+    """Return handlers that leave events of other instruments than `share` to other actors."""
+    return {
+        event_class: _accepting(share, instrument_of, handler)
+        if (instrument_of := _instrument_of(event_class))
+        else handler
+        for event_class, handler in handlers.items()
+    }
+
+
+def _instrument_of(event_class: type[Event]) -> Callable[[Event], str] | None:
+    fields = event_class.__struct_fields__
+    if "instrument" in fields:
+        return attrgetter("instrument")
+    return attrgetter("order.instrument") if "order" in fields else None
+
+
+def _accepting(
+    share: frozenset[str], instrument_of: Callable[[Event], str], handler: Handler
+) -> Handler:
+    def accept(event: Event) -> Any:
+        instrument = instrument_of(event)
+        return handler(event) if not instrument or instrument in share else None
+
+    return accept
