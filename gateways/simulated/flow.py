@@ -87,28 +87,22 @@ class SyntheticFlow(msgspec.Struct):
         move = self.fair * self.step // STEP_SCALE
         self.fair += move if rng.getrandbits(1) else -move
         side = Side.BUY if rng.getrandbits(1) else Side.SELL
+        for thin in (side, Side(-side)):
+            if 2 * book.side(thin).orders < self.orders:
+                return self._limit_order(rng, thin)
         kind = rng.random() * (self.limit_rate + self.market_rate + self.cancel_rate)
         if kind < self.limit_rate:
             return self._place(rng, book.side(side), side)
         if kind < self.limit_rate + self.market_rate:
-            return self._trade(rng, book, side)
-        return self._withdraw(rng, book.side(side), side)
+            return CrowdOrder(side, self._qty(rng))
+        return self._withdraw(rng, book.side(side))
 
     def _place(self, rng: Random, queue: BookSide, side: Side) -> CrowdOrder | CrowdCancel | None:
         if queue.orders < 2 * self.orders:
             return self._limit_order(rng, side)
         return _newest_of_crowd(queue.levels[queue.keys[0]])
 
-    def _trade(self, rng: Random, book: LimitOrderBook, side: Side) -> CrowdOrder:
-        if 2 * book.opposite(side).orders < self.orders:
-            return self._limit_order(rng, Side(-side))
-        return CrowdOrder(side, self._qty(rng))
-
-    def _withdraw(
-        self, rng: Random, queue: BookSide, side: Side
-    ) -> CrowdOrder | CrowdCancel | None:
-        if 2 * queue.orders < self.orders:
-            return self._limit_order(rng, side)
+    def _withdraw(self, rng: Random, queue: BookSide) -> CrowdCancel | None:
         best = queue.keys[-1]
         # A quote on the wrong side of the fair value loses money: its owner hurries.
         if best * FAIR_SCALE > queue.sign * self.fair:
