@@ -11,8 +11,16 @@ from typing import ClassVar
 import msgspec
 
 from actors.events.event import Event
-from actors.events.market import BookDelta, BookStateChanged, DepthDiff, RequestSnapshot, TopOfBook
+from actors.events.market import (
+    BookDelta,
+    BookStateChanged,
+    DepthDiff,
+    RequestSnapshot,
+    Side,
+    TopOfBook,
+)
 from actors.events.orders import (
+    CancelAll,
     CancelOrder,
     ExecutionReport,
     NewOrderSingle,
@@ -20,9 +28,11 @@ from actors.events.orders import (
     OrderDenied,
     OrderFilled,
     OrderSubmitted,
+    OrderType,
     QuoteIntent,
     Signal,
     SubmitOrder,
+    TimeInForce,
 )
 from actors.events.system import StreamReset
 from actors.runtime.actor import Actor, Settings, handles
@@ -179,3 +189,49 @@ class Demanding(Actor):
 
 
 NOT_AN_ACTOR = 42
+
+
+class Asker(Actor):
+    """Asks for one order in each instrument, and then for all to be canceled."""
+
+    class Settings(Settings):
+        file: TopologyPath = Path("none")
+
+    outputs: ClassVar[Outputs] = {"orders": (SubmitOrder,), "all": (CancelAll,)}
+
+    def on_start(self) -> None:
+        for instrument in self.instruments:
+            order_id = f"{self.session}-{instrument}"
+            self.emit(
+                SubmitOrder(
+                    order_id, self.name, instrument, Side.BUY, 1, OrderType.MARKET, TimeInForce.IOC
+                )
+            )
+        self.emit(CancelAll("the end"))
+
+
+class Approver(Actor):
+    """Approves whatever it is asked."""
+
+    outputs: ClassVar[Outputs] = {"decisions": (OrderApproved,)}
+
+    @handles(SubmitOrder)
+    def on_submit(self, order: SubmitOrder) -> None:
+        self.emit(OrderApproved(order))
+
+
+class Listener(Actor):
+    """Remembers what it hears."""
+
+    class State(msgspec.Struct):
+        heard: list[str] = []
+
+    state: State
+
+    @handles(OrderApproved)
+    def on_approved(self, approved: OrderApproved) -> None:
+        self.state.heard.append(approved.order.instrument)
+
+    @handles(CancelAll)
+    def on_cancel_all(self, request: CancelAll) -> None:
+        self.state.heard.append(request.reason)
