@@ -1,0 +1,81 @@
+"""Positions of every strategy, from fills alone."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from typing import ClassVar
+
+import msgspec
+
+from actors.events.accounts import FeePaid, PositionUpdated
+from actors.events.event import Event
+from actors.events.orders import OrderFilled
+from actors.model.position import Position
+from actors.runtime.actor import Actor, handles
+
+
+class PositionKeeper(Actor):
+    """Keep quantity, cost, realized profit and fees by strategy and instrument.
+
+    Positions of an account are sums over strategies, so they need no book of their own. Fees in
+    the settle currency are part of the position; others are told apart, as `FeePaid`, because
+    nothing here converts currencies.
+    """
+
+    class State(msgspec.Struct):
+        """Positions by strategy, then by instrument."""
+
+        positions: dict[str, dict[str, Position]] = {}
+
+    outputs: ClassVar[Mapping[str, tuple[type[Event], ...]]] = {
+        "positions": (PositionUpdated,),
+        "fees": (FeePaid,),
+    }
+    order_path = True  # restarting empty would lose what is held: better to halt
+
+    state: State
+
+    @handles(OrderFilled)
+    def on_order_filled(self, fill: OrderFilled) -> None:
+        """Apply the fill and tell the position that it made."""
+        instrument = self.instruments[fill.instrument]
+        position = self._position(fill.strategy, fill.instrument)
+        position.fill(instrument, fill.side, fill.last_qty, fill.last_px)
+        position.exec_id = fill.exec_id
+        if fill.fee:
+            position.pay(fill.fee, fill.fee_currency)
+            if fill.fee_currency != instrument.settle:
+                self.emit(_fee_of(fill))
+        self.emit(self._update(fill.strategy, fill.instrument, position))
+
+    def snapshot(self, output: str) -> Iterator[Event]:
+        """Return every position, for a new reader of ``positions``."""
+        if output == "positions":
+            for strategy, positions in self.state.positions.items():
+                for instrument, position in positions.items():
+                    yield self._update(strategy, instrument, position)
+
+    def _position(self, strategy: str, instrument: str) -> Position:
+        of_strategy = self.state.positions.setdefault(strategy, {})
+        position = of_strategy.get(instrument)
+        if position is None:
+            position = of_strategy[instrument] = Position()
+        return position
+
+    def _update(self, strategy: str, instrument: str, position: Position) -> PositionUpdated:
+        return PositionUpdated(
+            strategy,
+            instrument,
+            position.qty,
+            position.cost,
+            position.realized,
+            position.fees.get(self.instruments[instrument].settle, 0),
+            position.exec_id,
+            position.bought_qty,
+            position.sold_qty,
+            position.cash_flow,
+        )
+
+
+def _fee_of(fill: OrderFilled) -> FeePaid:
+    return FeePaid(fill.strategy, fill.instrument, fill.fee_currency, fill.fee, fill.exec_id)
