@@ -1,0 +1,297 @@
+"""Prometheus metrics of a node, rendered when they are asked for; the only importer of its client.
+
+Actors hold no metric code: the runtime counts, a `Watch` looks on the loop's thread a few times a
+second, and a scrape turns the latest look into text. Names begin with ``kaiju_`` and values are in
+base units: seconds, whole quantities, whole currency.
+"""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Iterator
+from socketserver import ThreadingMixIn
+from typing import Any, Self
+from wsgiref.simple_server import WSGIRequestHandler, WSGIServer, make_server
+
+from prometheus_client import CollectorRegistry, ProcessCollector, make_wsgi_app
+from prometheus_client.core import (
+    CounterMetricFamily,
+    GaugeMetricFamily,
+    HistogramMetricFamily,
+    Metric,
+)
+from prometheus_client.registry import Collector
+
+from actors.events.market import BookState
+from actors.events.orders import NewOrderSingle
+from actors.runtime.node import Node
+from actors.runtime.statistics import Histogram, bucket_bound
+from topology.watch import View, Watch
+
+SECOND = 1_000_000_000
+OCTAVE = 8
+"""Buckets of our histograms that make one of Prometheus."""
+FIRST_OCTAVE, LAST_OCTAVE = 5, 32
+"""From half a microsecond to more than a minute."""
+EDGE_COUNTS = ("sent", "handled", "unhandled", "conflated")
+SILENCE = 10 * SECOND
+"""Real time without a turn of the loop after which a node is not healthy."""
+
+
+class NodeCollector(Collector):
+    """Turns the latest look at a node into metric families.
+
+    Args:
+        gateways: names of the actors that send orders to a venue; the time from an outside
+            event's arrival to their turn is tick to order.
+    """
+
+    def __init__(self, gateways: frozenset[str]) -> None:
+        self.view: View | None = None
+        """The latest look; set on the loop's thread."""
+        self._gateways = gateways
+
+    def collect(self) -> Iterator[Metric]:
+        """Yield the families; nothing before the first look."""
+        view = self.view
+        if view is None:
+            return
+        yield from self._node(view)
+        yield from self._edges(view)
+        yield from self._actors(view)
+        yield from _market(view)
+        yield from _trading(view)
+
+    def _node(self, view: View) -> Iterator[Metric]:
+        statistics = view.statistics
+        info = GaugeMetricFamily("kaiju_node_info", "Always 1.", labels=["topology", "node"])
+        info.add_metric([view.topology, statistics.node], 1)
+        yield info
+        yield CounterMetricFamily(
+            "kaiju_steps", "Events handled by all actors.", value=statistics.steps
+        )
+        yield GaugeMetricFamily(
+            "kaiju_clock_seconds", "The node's clock, UTC.", value=statistics.now / SECOND
+        )
+        yield GaugeMetricFamily(
+            "kaiju_trading_halted", "1 once trading was halted.", value=bool(statistics.halted)
+        )
+        dead = CounterMetricFamily(
+            "kaiju_dead_letters", "Messages that nobody finished.", labels=["reason"]
+        )
+        for reason, count in statistics.dead_letters.items():
+            dead.add_metric([reason], count)
+        yield dead
+
+    def _edges(self, view: View) -> Iterator[Metric]:
+        edges = view.statistics.edges
+        for name in EDGE_COUNTS:
+            family = CounterMetricFamily(
+                f"kaiju_edge_{name}", f"Events {name}, by edge.", labels=["stream", "reader"]
+            )
+            for edge in edges:
+                family.add_metric([edge.stream, edge.reader], getattr(edge, name))
+            yield family
+        dropped = CounterMetricFamily(
+            "kaiju_edge_dropped",
+            "Events dropped, by edge and reason.",
+            labels=["stream", "reader", "reason"],
+        )
+        queued = GaugeMetricFamily(
+            "kaiju_edge_queued", "Events waiting, by edge.", labels=["stream", "reader"]
+        )
+        for edge in edges:
+            queued.add_metric([edge.stream, edge.reader], edge.queued)
+            for reason, count in edge.dropped.items():
+                dropped.add_metric([edge.stream, edge.reader, reason], count)
+        yield dropped
+        yield queued
+        streams = CounterMetricFamily(
+            "kaiju_stream_events", "Events emitted, by stream.", labels=["stream"]
+        )
+        for stream in view.statistics.streams:
+            streams.add_metric([stream.name], stream.next_seq - 1)
+        yield streams
+
+    def _actors(self, view: View) -> Iterator[Metric]:
+        depth = GaugeMetricFamily(
+            "kaiju_mailbox_depth", "Events waiting for an actor.", labels=["actor"]
+        )
+        alive = GaugeMetricFamily(
+            "kaiju_actor_up", "0 once an actor has stopped.", labels=["actor"]
+        )
+        failed = CounterMetricFamily(
+            "kaiju_actor_failures", "Handlers that raised.", labels=["actor"]
+        )
+        handle = HistogramMetricFamily(
+            "kaiju_handle_seconds", "How long handlers ran, where timed.", labels=["actor"]
+        )
+        arrival = HistogramMetricFamily(
+            "kaiju_since_arrival_seconds",
+            "From an outside event's arrival to the actor's turn on what it led to.",
+            labels=["actor"],
+        )
+        order = HistogramMetricFamily(
+            "kaiju_tick_to_order_seconds",
+            "From an outside event's arrival to the turn of the gateway.",
+            labels=["actor"],
+        )
+        for actor in view.statistics.actors:
+            depth.add_metric([actor.name], actor.mailbox_depth)
+            alive.add_metric([actor.name], actor.alive)
+            failed.add_metric([actor.name], actor.failed)
+            _add_histogram(handle, actor.name, actor.handle)
+            _add_histogram(arrival, actor.name, actor.since_arrival)
+            if actor.name in self._gateways:
+                _add_histogram(order, actor.name, actor.since_arrival)
+        yield from (depth, alive, failed, handle, arrival, order)
+
+
+def _market(view: View) -> Iterator[Metric]:
+    state = GaugeMetricFamily(
+        "kaiju_book_state", "1 for the state that a book is in.", labels=["instrument", "state"]
+    )
+    for instrument, found in view.books.items():
+        for each in BookState:
+            state.add_metric([instrument, each], found is each)
+    age = GaugeMetricFamily(
+        "kaiju_book_age_seconds", "Since the top of a book changed.", labels=["instrument"]
+    )
+    top = GaugeMetricFamily(
+        "kaiju_book_top", "Best prices of a LIVE book.", labels=["instrument", "side"]
+    )
+    for instrument, found_top in view.tops.items():
+        age.add_metric([instrument], view.top_ages[instrument] / SECOND)
+        unit = 10 ** view.scales.prices.get(instrument, 0)
+        top.add_metric([instrument, "bid"], found_top.bid_px / unit)
+        top.add_metric([instrument, "ask"], found_top.ask_px / unit)
+    feed = GaugeMetricFamily(
+        "kaiju_feed_age_seconds", "Since the newest market data of a stream.", labels=["stream"]
+    )
+    for stream, nanoseconds in view.feed_ages.items():
+        feed.add_metric([stream], nanoseconds / SECOND)
+    yield from (state, age, top, feed)
+
+
+def _trading(view: View) -> Iterator[Metric]:
+    orders = CounterMetricFamily(
+        "kaiju_orders", "What happened to orders.", labels=["strategy", "state"]
+    )
+    for (strategy, state), count in view.orders.items():
+        orders.add_metric([strategy, state.replace(" ", "_")], count)
+    position = GaugeMetricFamily(
+        "kaiju_position", "Position, in whole quantity.", labels=["strategy", "instrument"]
+    )
+    for (strategy, instrument), found in view.positions.items():
+        unit = 10 ** view.scales.quantities.get(instrument, 0)
+        position.add_metric([strategy, instrument], found.qty / unit)
+    pnl = GaugeMetricFamily(
+        "kaiju_pnl",
+        "Profit and loss in whole currency; net = realized + unrealized - fees.",
+        labels=["strategy", "instrument", "currency", "part"],
+    )
+    for (strategy, instrument), update in view.pnl.items():
+        unit = 10 ** view.scales.settle.get(instrument, 0)
+        for part in ("realized", "unrealized", "fees", "net"):
+            labels = [strategy, instrument, update.currency, part]
+            pnl.add_metric(labels, getattr(update, part) / unit)
+    yield from (orders, position, pnl)
+
+
+def _add_histogram(family: HistogramMetricFamily, actor: str, histogram: Histogram) -> None:
+    # The loop goes on counting while this runs; one copy keeps the buckets consistent.
+    counts = list(histogram.counts)
+    if not counts:
+        return
+    buckets, seen, first = [], 0, 0
+    for octave in range(FIRST_OCTAVE, LAST_OCTAVE + 1):
+        end = (octave + 1) * OCTAVE
+        seen += sum(counts[first:end])
+        first = end
+        buckets.append((str(bucket_bound(end - 1) / SECOND), seen))
+    buckets.append(("+Inf", sum(counts)))
+    family.add_metric([actor], buckets, histogram.total / SECOND)
+
+
+class MetricsServer:
+    """Serves ``/metrics`` and ``/healthz`` while a node runs.
+
+    ``/healthz`` answers 200 while the loop turns and trading is not halted, else 503 with the
+    reason.
+
+    Args:
+        watch: looks at the node.
+        host: address to listen on; the loopback unless a container says otherwise.
+        port: 0 for any free one.
+
+    Raises:
+        OSError: the port is taken.
+    """
+
+    def __init__(self, watch: Watch, host: str = "127.0.0.1", port: int = 0) -> None:
+        self._watch = watch
+        self._turned = 0
+        self._collector = NodeCollector(gateways(watch.node))
+        registry = CollectorRegistry()
+        registry.register(self._collector)
+        ProcessCollector(registry=registry)
+        self._metrics = make_wsgi_app(registry)
+        self._server = make_server(host, port, self._answer, _Server, _SilentHandler)
+        self.address = f"{host}:{self._server.server_port}"
+        """Where it listens."""
+        self._thread = threading.Thread(target=self._serve, name="metrics", daemon=True)
+
+    def __enter__(self) -> Self:
+        self._thread.start()
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        self._server.shutdown()
+        self._thread.join()
+        self._server.server_close()
+
+    def on_turn(self, _node: Node) -> None:
+        """Look at the node for the scrapes until the next turn."""
+        self._turned = time.monotonic_ns()
+        self._collector.view = self._watch.look()
+
+    def _serve(self) -> None:
+        self._server.serve_forever(poll_interval=0.1)
+
+    def _answer(self, environ: dict[str, Any], start_response: Any) -> Any:
+        path = environ["PATH_INFO"]
+        if path == "/metrics":
+            return self._metrics(environ, start_response)
+        status, text = self._health() if path == "/healthz" else ("404 Not Found", "not found")
+        start_response(status, [("Content-Type", "text/plain; charset=utf-8")])
+        return [f"{text}\n".encode()]
+
+    def _health(self) -> tuple[str, str]:
+        view = self._collector.view
+        if view is None:
+            return "503 Service Unavailable", "starting"
+        silence = time.monotonic_ns() - self._turned
+        if silence > SILENCE:
+            return "503 Service Unavailable", f"no turn of the loop for {silence // SECOND} s"
+        if view.statistics.halted:
+            return "503 Service Unavailable", f"trading halted: {view.statistics.halted}"
+        return "200 OK", "ok"
+
+
+class _Server(ThreadingMixIn, WSGIServer):
+    daemon_threads = True
+
+
+class _SilentHandler(WSGIRequestHandler):
+    def log_message(self, *_args: object) -> None:
+        """Write no line a scrape."""
+
+
+def gateways(node: Node) -> frozenset[str]:
+    """Return the names of the actors that send orders to a venue."""
+    return frozenset(
+        actor.name
+        for actor in node.actors.values()
+        if any(NewOrderSingle in classes for classes in actor.outputs.values())
+    )

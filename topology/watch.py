@@ -1,0 +1,174 @@
+"""What people and monitors see of a node while it runs."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from actors.events.accounts import PnlUpdated, PositionUpdated
+from actors.events.event import Event
+from actors.events.market import (
+    BookState,
+    BookStateChanged,
+    DepthDiff,
+    DepthSnapshot,
+    Quote,
+    TopOfBook,
+    Trade,
+)
+from actors.events.orders import OrderFilled
+from actors.runtime.actor import Actor
+from actors.runtime.envelope import Envelope
+from actors.runtime.node import Node
+from actors.runtime.ports import PortReader
+from actors.runtime.statistics import NodeStatistics
+from actors.runtime.stream import Input, Stream
+from topology.ledger import ORDER_STATES, PARTLY_FILLED, Key
+from topology.scales import Scales
+
+LATEST = (TopOfBook, BookStateChanged, PositionUpdated, PnlUpdated)
+"""Events whose newest value per key is shown; actors give it in their snapshots."""
+MARKET_DATA = (DepthDiff, DepthSnapshot, Quote, Trade)
+
+
+@dataclass(frozen=True)
+class View:
+    """A node at one moment; nothing in it changes any more, except histograms that grow."""
+
+    topology: str
+    statistics: NodeStatistics
+    scales: Scales
+    orders: dict[tuple[str, str], int]
+    """Events by (strategy, state)."""
+    progress: tuple[int, int] | None
+    """(done, total) of the sources whose length is known."""
+    tops: dict[str, TopOfBook] = field(default_factory=dict)
+    top_ages: dict[str, int] = field(default_factory=dict)
+    """Nanoseconds since the top was seen to change, by instrument."""
+    books: dict[str, BookState] = field(default_factory=dict)
+    positions: dict[Key, PositionUpdated] = field(default_factory=dict)
+    pnl: dict[Key, PnlUpdated] = field(default_factory=dict)
+    feed_ages: dict[str, int] = field(default_factory=dict)
+    """Nanoseconds since the newest event, by stream of market data."""
+
+    def take(self, event: Event) -> None:
+        """Enter one event of a snapshot."""
+        match event:
+            case TopOfBook():
+                self.tops[event.instrument] = event
+            case BookStateChanged():
+                self.books[event.instrument] = event.state
+            case PositionUpdated():
+                self.positions[event.strategy, event.instrument] = event
+            case PnlUpdated():
+                self.pnl[event.strategy, event.instrument] = event
+
+
+class OrderCounter:
+    """A port that only counts: what happened to orders, event by event."""
+
+    output = ""
+
+    def __init__(self, orders: Counter[tuple[str, str]]) -> None:
+        self._orders = orders
+
+    def resume(self) -> int | None:
+        """Return None: nothing outside remembers."""
+        return None
+
+    def perform(self, envelopes: Sequence[Envelope]) -> None:
+        """Count these events."""
+        for envelope in envelopes:
+            event: Any = envelope.event
+            state = ORDER_STATES.get(type(event))
+            if state is None:
+                continue
+            if isinstance(event, OrderFilled) and event.leaves_qty:
+                state = PARTLY_FILLED
+            about = getattr(event, "order", event)
+            self._orders[about.strategy, state] += 1
+
+    def close(self) -> None:
+        """Do nothing."""
+
+
+class Watch:
+    """Follows a node from beside it; to be used on the loop's thread, from before it runs.
+
+    Args:
+        node: the node to look at.
+        topology: what the system is called.
+    """
+
+    def __init__(self, node: Node, topology: str) -> None:
+        self.node = node
+        self.scales = Scales(node.instruments.values(), node.currencies.values())
+        self._topology = topology
+        self._orders: Counter[tuple[str, str]] = Counter()
+        self._followed = [
+            PortReader(_listen(actor, stream), OrderCounter(self._orders), _raise)
+            for actor, stream, classes in _streams(node)
+            if ORDER_STATES.keys() & set(classes)
+        ]
+        self._changed: dict[str, tuple[int, int]] = {}
+
+    def look(self) -> View:
+        """Return the node as it is now."""
+        for reader in self._followed:
+            reader.flush()
+        actors = self.node.actors.values()
+        view = View(
+            self._topology,
+            self.node.statistics(),
+            self.scales,
+            dict(self._orders),
+            _total(actor.progress() for actor in actors),
+            feed_ages=self._feed_ages(),
+        )
+        for actor, stream, classes in _streams(self.node):
+            if any(event_class in LATEST for event_class in classes):
+                for event in actor.snapshot(stream.name.partition(".")[2]):
+                    view.take(event)
+        for instrument, top in view.tops.items():
+            view.top_ages[instrument] = self._age(top, view.statistics.now)
+        return view
+
+    def _age(self, top: TopOfBook, now: int) -> int:
+        update_id, since = self._changed.get(top.instrument, (None, now))
+        if update_id != top.update_id:
+            since = now
+            self._changed[top.instrument] = (top.update_id, now)
+        return now - since
+
+    def _feed_ages(self) -> dict[str, int]:
+        now = self.node.loop.now
+        return {
+            stream.name: now - stream.tail[-1].time
+            for _, stream, classes in _streams(self.node)
+            if stream.tail and any(event_class in MARKET_DATA for event_class in classes)
+        }
+
+
+def _streams(node: Node) -> Iterator[tuple[Actor, Stream, tuple[type[Event], ...]]]:
+    for actor in node.actors.values():
+        for output, classes in actor.outputs.items():
+            yield actor, actor.streams[output], classes
+
+
+def _listen(actor: Actor, stream: Stream) -> Input:
+    reader = Input(actor, stream, {}, {})
+    stream.listen(reader)
+    return reader
+
+
+def _raise(error: Exception) -> None:
+    raise error
+
+
+def _total(progress: Iterator[tuple[int, int] | None]) -> tuple[int, int] | None:
+    known = [each for each in progress if each is not None]
+    if not known:
+        return None
+    return sum(done for done, _ in known), sum(total for _, total in known)
