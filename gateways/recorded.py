@@ -24,6 +24,9 @@ from actors.runtime.settings import InstrumentId, TopologyPath
 from gateways.binance.messages import Malformed, MessageDecoder
 from gateways.recording import Recording
 
+LONGEST_DETAIL = 200
+"""Characters; a damaged message may quote any amount of itself."""
+
 
 def _one_or_many(value: Any) -> Any:
     return [value] if isinstance(value, str | Path) else value
@@ -37,7 +40,7 @@ def _existing_files(paths: tuple[Path, ...]) -> tuple[Path, ...]:
             there = ", ".join(sorted(p.name for p in path.parent.glob("*"))) or "no file"
             raise ValueError(f"was {path}, which matches no file; its folder holds {there}")
         files += found
-    return tuple(files)
+    return tuple(dict.fromkeys(files))
 
 
 Files = Annotated[
@@ -97,9 +100,8 @@ class RecordedFeed(Actor):
         if isinstance(event, Malformed):
             counts = self.state.discarded
             counts[event.reason] = counts.get(event.reason, 0) + 1
-            self.emit(
-                MessageDiscarded(raw.source, raw.line, event.reason, event.detail, instrument)
-            )
+            detail = event.detail[:LONGEST_DETAIL]
+            self.emit(MessageDiscarded(raw.source, raw.line, event.reason, detail, instrument))
         elif event is None:
             self.state.ignored += 1
         else:

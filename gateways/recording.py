@@ -74,8 +74,9 @@ class Recording:
             except (OSError, EOFError, zlib.error):
                 # The rest cannot be had: one damaged line says so to whoever counts them.
                 yield Line(source, number + 1, None, b"")
-            self._open = None
-        self._done += path.stat().st_size
+            finally:
+                self._done += file.tell()
+                self._open = None
 
 
 def parse_line(source: str, number: int, line: bytes) -> Line:
