@@ -22,7 +22,7 @@ from topology.findings import nearest
 from topology.graph import INBOX
 
 OWN_PACKAGES = ("actors", "gateways")
-NOT_FOR_FILES = ("actors.runtime", "actors.testing")
+NOT_FOR_FILES = ("actors.events", "actors.model", "actors.runtime", "actors.testing")
 USER_FOLDER = "user"
 LOOKED_IN = f"; looked in the installed packages, the working directory and its '{USER_FOLDER}'"
 
@@ -68,7 +68,7 @@ def add_user_folders() -> None:
 def known_actors() -> Iterator[tuple[str, type[Actor]]]:
     """Yield (``module:Class``, class) of every actor that comes with the system."""
     for name in _modules():
-        if name.partition(".")[0] in OWN_PACKAGES and not name.startswith(NOT_FOR_FILES):
+        if name.partition(".")[0] in OWN_PACKAGES:
             for class_name, actor_class in _actors_of(importlib.import_module(name)):
                 yield f"{name}:{class_name}", actor_class
 
@@ -126,22 +126,20 @@ def _usable(found: object, path: str) -> type[Actor]:
 
 
 def _modules() -> list[str]:
-    own = [Path(folder) for package in OWN_PACKAGES for folder in _folders(package)]
-    names = [
+    """Return the names of modules that may hold actors: ours, then a user's."""
+    own = [
         found.name
-        for folder in own
-        for found in pkgutil.walk_packages([str(folder)], f"{folder.name}.")
+        for package in OWN_PACKAGES
+        for found in pkgutil.walk_packages(importlib.import_module(package).__path__, f"{package}.")
+        if not found.ispkg and not found.name.startswith(NOT_FOR_FILES)
     ]
     user = pkgutil.iter_modules([str(Path.cwd() / USER_FOLDER), str(Path.cwd())])
-    return names + [found.name for found in user]
-
-
-def _folders(package: str) -> list[str]:
-    return list(importlib.import_module(package).__path__)
+    return own + [found.name for found in user]
 
 
 def _actors_of(module: object) -> Iterator[tuple[str, type[Actor]]]:
     name = getattr(module, "__name__", "")
     for class_name, found in inspect.getmembers(module, inspect.isclass):
-        if issubclass(found, Actor) and found.__module__ == name:
+        own = issubclass(found, Actor) and found.__module__ == name
+        if own and not inspect.isabstract(found):
             yield class_name, found

@@ -10,6 +10,8 @@ from typing import Literal
 Level = Literal["error", "warning"]
 
 MOST_LISTED = 12
+LONG_WORD = 12
+"""Longer ones share much by nature, such as a package, and must be nearer to be meant."""
 
 
 @dataclass(frozen=True, order=True)
@@ -70,7 +72,8 @@ def nearest(word: str, allowed: Iterable[str], *, else_list: bool = True) -> str
     """
     words = list(allowed)
     lowered = {w.lower(): w for w in reversed(words)}
-    if close := get_close_matches(word.lower(), lowered, n=1, cutoff=0.6):
+    cutoff = 0.8 if len(word) > LONG_WORD else 0.6
+    if close := get_close_matches(word.lower(), lowered, n=1, cutoff=cutoff):
         return f"; did you mean '{lowered[close[0]]}'?"
     return f"; {one_of(words)}" if words and else_list else ""
 
