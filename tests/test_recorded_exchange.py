@@ -124,6 +124,13 @@ def test_a_level_that_was_taken_comes_back_when_it_changes(kit: ActorTest) -> No
     ]
 
 
+def test_what_was_taken_from_the_book_stays_taken_while_quotes_fill_us(kit: ActorTest) -> None:
+    happens(kit, DEPTH, limit("a", BUY, 7, 102), limit("b", BUY, 4, 99))
+    assert happens(kit, quote((98, 1), (99, 2))) == ["b PARTIALLY_FILLED 2@99 MAKER"]
+
+    assert happens(kit, market("c", BUY, 1))[1:] == ["c FILLED 1@104 TAKER"]
+
+
 @pytest.mark.parametrize(
     ("time_in_force", "expected"),
     [

@@ -1,5 +1,8 @@
 from __future__ import annotations
 
+from collections.abc import Mapping
+from typing import ClassVar
+
 import msgspec
 import pytest
 from hypothesis import given, settings
@@ -13,19 +16,31 @@ from actors.events.orders import (
     Liquidity,
     NewOrderSingle,
     OrderMassCancelRequest,
+    OrderPendingCancel,
+    OrderSubmitted,
+    OrderType,
     OrdStatus,
     TimeInForce,
 )
 from actors.events.reference import Instrument
-from actors.events.system import ConnectionEstablished, StopRequested
+from actors.events.system import ConnectionEstablished, StopRequested, TimerFired
 from actors.model.book import Book
 from actors.model.money import fee, fee_rate, notional
-from actors.testing import SECOND, ActorTest
+from actors.runtime.actor import Actor, handles
+from actors.testing import SECOND, ActorTest, SystemTest
+from gateways.gateway import Gateway
 from gateways.simulated.desk import Listing, VenueRequest
 from gateways.simulated.exchange import SimulatedExchange
 from gateways.simulated.face import VenueSettings
 from gateways.simulated.venue import CrowdCancel, CrowdOrder, Venue
-from tests.builders import BTCUSD_INVERSE, BTCUSDT, ETHUSDT, with_filters
+from tests.builders import (
+    BTCUSD_INVERSE,
+    BTCUSDT,
+    ETHUSDT,
+    buy,
+    pending_cancel,
+    with_filters,
+)
 from tests.venue_builders import NAME, cancel, draw, limit, market, table, told
 
 BUY, SELL = Side.BUY, Side.SELL
@@ -624,6 +639,79 @@ def test_the_state_of_the_exchange_survives_storage() -> None:
     assert state == kit.state
     assert kit.state.requests
     assert kit.state.reports
+
+
+class Requester(Actor):
+    """Asks the gateway for an order every ten milliseconds, and cancels every third."""
+
+    class State(Actor.State):
+        number: int = 0
+
+    outputs: ClassVar[Mapping[str, tuple[type[Event], ...]]] = {
+        "requests": (OrderSubmitted, OrderPendingCancel)
+    }
+    state: State
+
+    def on_start(self) -> None:
+        self.set_timer("next", 10 * MILLISECOND)
+
+    @handles(TimerFired)
+    def on_timer(self, _timer: TimerFired) -> None:
+        number = self.state.number = self.state.number + 1
+        side, qty = (BUY, 5_000) if number % 2 else (SELL, 300)
+        px = 0 if number % 5 else 6_000_000 - 5_000 * side
+        order = buy(qty, px, client_order_id=f"o{number}")
+        order_type = OrderType.LIMIT if px else OrderType.MARKET
+        self.emit(OrderSubmitted(msgspec.structs.replace(order, side=side, order_type=order_type)))
+        if number % 3 == 0:
+            self.emit(pending_cancel(order))
+        self.on_start()
+
+
+def chain(slice_steps: int = 1024) -> SystemTest:
+    """Return a finished run of a requester, a gateway and the exchange."""
+    system = SystemTest(instruments=[BTCUSDT, ETHUSDT], seed=3, slice_steps=slice_steps)
+    crowd_of_two = {NAME: flow(), ETHUSDT.instrument: flow(start_price="3000", depth="2")}
+    system.add(
+        "market",
+        SimulatedExchange,
+        settings={"flow": crowd_of_two, "order_latency": "1ms", "latency_jitter": "1ms"},
+        inputs=["gateway.venue"],
+    )
+    system.add(
+        "gateway",
+        Gateway,
+        inputs=["oms.requests", "market.reports", "market.connection"],
+    )
+    system.add("oms", Requester)
+    system.run(3 * SECOND)
+    return system
+
+
+def test_behind_a_gateway_every_order_is_answered_and_no_report_is_lost() -> None:
+    system = chain()
+    requests = system.emitted("gateway.venue")
+    sent = {e.client_order_id for e in requests if isinstance(e, NewOrderSingle)}
+    answers = [e for e in system.emitted("gateway.reports") if isinstance(e, ExecutionReport)]
+
+    assert len(sent) == 300
+    assert answers == system.emitted("market.reports")
+    assert {e.client_order_id for e in answers} == sent
+    assert {e.exec_type for e in answers} >= {
+        ExecType.NEW,
+        ExecType.TRADE,
+        ExecType.CANCELED,
+        ExecType.CANCEL_REJECTED,
+    }
+    assert not any(actor.busy() for actor in system.node.actors.values())
+
+
+def test_a_run_is_the_same_however_the_node_slices_it() -> None:
+    streams = ["market.depth", "market.trades", "market.quotes", "gateway.reports"]
+    first, second = chain(), chain(slice_steps=7)
+
+    for stream in streams:
+        assert first.envelopes(stream) == second.envelopes(stream)
 
 
 def test_a_fee_with_too_many_decimals_is_refused() -> None:

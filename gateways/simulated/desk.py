@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from itertools import islice
-from typing import TypeAlias
+from typing import Final, TypeAlias
 
 import msgspec
 
@@ -25,7 +25,9 @@ from gateways.simulated.filters import filter_refusal
 
 VenueRequest: TypeAlias = NewOrderSingle | OrderCancelRequest | OrderMassCancelRequest
 
-REMEMBERED = 4096
+OPPOSITE: Final = {Side.BUY: Side.SELL, Side.SELL: Side.BUY}
+
+REMEMBERED: Final = 4096
 """At least so many ended orders are known by their client order id."""
 
 SELF_TRADE = "self-trade prevention: the rest would meet an order of our own"

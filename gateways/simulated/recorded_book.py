@@ -17,6 +17,7 @@ import msgspec
 
 from actors.events.market import BookState, Level, Quote, Side, Trade
 from actors.model.book import Book
+from gateways.simulated.desk import OPPOSITE
 
 UNKNOWN = -1
 """Quantity ahead of an order whose price the recorded data does not show."""
@@ -125,7 +126,7 @@ class RecordedMarket(msgspec.Struct):
             qty: at most so much.
             limit_px: worst price allowed; None for any.
         """
-        opposite, plan = Side(-side), []
+        opposite, plan = OPPOSITE[side], []
         taken = self.taken[opposite]
         for px, shown in depth.levels(opposite):
             if not qty or (limit_px is not None and px * side > limit_px * side):
@@ -139,11 +140,11 @@ class RecordedMarket(msgspec.Struct):
 
     def take(self, depth: Depth, side: Side, plan: list[Level]) -> None:
         """Remember that an order of `side` took the plan, and forget what is no longer shown."""
-        opposite = Side(-side)
+        opposite, newest = OPPOSITE[side], self.depth()
         taken = {
             px: entry
             for px, entry in self.taken[opposite].items()
-            if depth.shown(opposite, px) == entry[0]
+            if entry[0] in (depth.shown(opposite, px), newest.shown(opposite, px))
         }
         for px, qty in plan:
             taken[px] = (depth.shown(opposite, px), taken.get(px, (0, 0))[1] + qty)
@@ -179,7 +180,7 @@ class RecordedMarket(msgspec.Struct):
 
     def meet_trade(self, trade: Trade) -> list[RestingFill]:
         """Fill what a recorded trade would have met on its way through our queues."""
-        side = Side(-trade.aggressor)
+        side = OPPOSITE[trade.aggressor]
         left, ours = trade.qty, 0
         fills: list[RestingFill] = []
         for order in self.resting:

@@ -16,6 +16,7 @@ from actors.events.orders import (
     OrderMassCancelRequest,
 )
 from gateways.simulated.desk import (
+    OPPOSITE,
     SELF_TRADE,
     Listing,
     OrderDesk,
@@ -83,9 +84,10 @@ class RecordedVenue(msgspec.Struct):
             market.book.reset(reason)
 
     def _submit(self, order: NewOrderSingle, now: int) -> list[ExecutionReport]:
-        market = self.markets.get(order.instrument, RecordedMarket())
-        text = self.desk.refusal(order, _best_px(market, Side(-order.side)))
-        if text:
+        market = self.markets.get(order.instrument)
+        best_px = _best_px(market, OPPOSITE[order.side]) if market is not None else 0
+        text = self.desk.refusal(order, best_px)
+        if text or market is None:
             return [self.desk.reject(order, text, now)]
         own, accepted = self.desk.accept(order, now)
         depth, side = market.depth(), order.side
@@ -133,7 +135,7 @@ def _short_of_own(
     market: RecordedMarket, side: Side, limit_px: int | None
 ) -> tuple[int | None, bool]:
     """Return a limit that does not reach our own opposite orders, and whether they set it."""
-    own_px = market.best_own_px(Side(-side))
+    own_px = market.best_own_px(OPPOSITE[side])
     if not own_px or (limit_px is not None and own_px * side > limit_px * side):
         return limit_px, False
     return own_px - side, True

@@ -133,11 +133,12 @@ class Venue(msgspec.Struct):
 
     def _submit(self, order: NewOrderSingle, now: int, outcome: Outcome) -> None:
         market = self.markets.get(order.instrument)
-        book = market.book if market else LimitOrderBook()
-        text = self.desk.refusal(order, book.opposite(order.side).best_px())
-        if text:
+        best_px = market.book.opposite(order.side).best_px() if market is not None else 0
+        text = self.desk.refusal(order, best_px)
+        if text or market is None:
             outcome.reports.append(self.desk.reject(order, text, now))
             return
+        book = market.book
         own, accepted = self.desk.accept(order, now)
         outcome.reports.append(accepted)
         if order.time_in_force is TimeInForce.FOK:
