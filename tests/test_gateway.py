@@ -127,7 +127,7 @@ def test_reports_are_passed_on_once(kit: ActorTest) -> None:
 
 
 def test_memory_of_reports_is_bounded_and_long_enough(kit: ActorTest) -> None:
-    reports: list[Event] = [report_new(buy(3), f"E-{n}") for n in range(40_000)]
+    reports: list[Event] = [report_new(buy(3), f"E-{n}") for n in range(35_000)]
 
     assert kit.given(*reports, *reports[-10_000:]) == reports
     assert kit.state.duplicates == 10_000

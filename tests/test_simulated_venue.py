@@ -613,9 +613,10 @@ def test_a_stop_ends_the_crowd_and_lets_our_requests_arrive() -> None:
     kit.given(StopRequested("test"))
     assert kit.actor.busy()
     kit.given(cancel("a"))
-    rest = kit.advance(SECOND)
+    rest = kit.advance(4 * MILLISECOND)
 
     assert told(of(rest, ExecutionReport)) == ["a NEW", "a CANCELED"]
+    assert [e.bids for e in rest if isinstance(e, DepthDiff)] == [((100, 100),), ((100, 0),)]
     assert of(rest, Trade) == []
     assert not kit.actor.busy()
     assert kit.advance(SECOND) == []
