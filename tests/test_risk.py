@@ -167,7 +167,7 @@ def test_old_ids_are_forgotten_but_never_those_of_open_orders() -> None:
 
 def test_nothing_is_approved_on_stale_input() -> None:
     kit = risk()
-    kit.actor.note_stale(StreamStale("book.top", "no link"))
+    kit.given(StreamStale("book.top", "no link"))
 
     assert kit.given(buy(6)) == [
         denied(

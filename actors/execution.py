@@ -1,0 +1,280 @@
+"""Execution: what strategies want becomes orders, and stops being orders when they must go."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from typing import ClassVar
+
+import msgspec
+from pydantic import Field
+
+from actors.events.event import Event
+from actors.events.market import BookState, BookStateChanged, Side
+from actors.events.orders import (
+    CancelOrder,
+    CancelRejected,
+    OrderCanceled,
+    OrderDenied,
+    OrderExpired,
+    OrderFilled,
+    OrderRejected,
+    OrderSubmitted,
+    OrderType,
+    QuoteIntent,
+    Signal,
+    SubmitOrder,
+    TimeInForce,
+)
+from actors.events.system import (
+    ActorFailed,
+    HaltTrading,
+    ResumeTrading,
+    StopRequested,
+    StreamStale,
+    TimerFired,
+)
+from actors.model.quoting import Action, OwnOrder, Quote, QuoteSide
+from actors.runtime.actor import Actor, Settings, handles
+from actors.runtime.settings import Duration
+
+MILLISECOND = 1_000_000
+
+
+class Execution(Actor):
+    """Work quotes as post-only limit orders, signals as market or IOC orders.
+
+    A quote has at most one order on a side; a new price or quantity cancels it and, once it is
+    gone, places the next. A side that filled or was refused stays empty until the strategy's next
+    intent. Orders are canceled only once the OMS knows them.
+    """
+
+    class Settings(Settings):
+        """How patiently to work."""
+
+        backoff: Duration = Field(default=250 * MILLISECOND, gt=0)
+        """Pause on one side of a quote after a refusal, of an order or of a cancel."""
+
+    class State(msgspec.Struct):
+        """Own orders that have not ended, and what strategies want."""
+
+        last_order: int = 0
+        """Number of the last order sent."""
+        quotes: dict[str, dict[str, Quote]] = {}
+        """By strategy, then by instrument."""
+        quoting: dict[str, tuple[str, str, Side]] = {}
+        """Place of every open quote order, by client_order_id."""
+        taking: dict[str, OwnOrder] = {}
+        """Open orders that signals caused, by client_order_id."""
+        halted: bool = False
+        stopping: bool = False
+        ignored: int = 0
+        """Intents and signals that came while halted or stopping."""
+        retry_timer: int = 0
+        """Pending timer; 0 for none."""
+
+    outputs: ClassVar[Mapping[str, tuple[type[Event], ...]]] = {
+        "orders": (SubmitOrder,),
+        "cancels": (CancelOrder,),
+    }
+    order_path = True
+
+    settings: Execution.Settings
+    state: State
+
+    @handles(QuoteIntent)
+    def on_quote_intent(self, intent: QuoteIntent) -> None:
+        """Make the strategy's quote what it wants now."""
+        if not self._accepts():
+            return
+        quotes = self.state.quotes.setdefault(intent.strategy, {})
+        quote = quotes.setdefault(intent.instrument, Quote())
+        quote.bid.want(intent.bid_px, intent.bid_qty)
+        quote.ask.want(intent.ask_px, intent.ask_qty)
+        self._work(intent.strategy, intent.instrument, Side.BUY)
+        self._work(intent.strategy, intent.instrument, Side.SELL)
+
+    @handles(Signal)
+    def on_signal(self, signal: Signal) -> None:
+        """Trade now: at market, or immediately or cancel up to the limit."""
+        if not self._accepts():
+            return
+        order = self._new_order(
+            signal.strategy, signal.instrument, signal.side, signal.qty, signal.limit_px
+        )
+        self.state.taking[order.client_order_id] = order
+        self._submit(order, TimeInForce.IOC, post_only=False)
+
+    @handles(OrderSubmitted)
+    def on_order_submitted(self, submitted: OrderSubmitted) -> None:
+        """From here on the order can be canceled."""
+        order = self._find(submitted.order.client_order_id)
+        if order is not None:
+            order.submitted = True
+            self._reconsider(order)
+
+    @handles(OrderDenied, OrderRejected)
+    def on_order_refused(self, refusal: OrderDenied | OrderRejected) -> None:
+        """The order never worked: back off on its side of the quote."""
+        self._end(refusal.client_order_id, self.now + self.settings.backoff)
+
+    @handles(OrderFilled)
+    def on_order_filled(self, fill: OrderFilled) -> None:
+        """A completed order makes room for the next intent."""
+        if fill.leaves_qty == 0:
+            self._end(fill.client_order_id, 0)
+
+    @handles(OrderCanceled, OrderExpired)
+    def on_order_ended(self, end: OrderCanceled | OrderExpired) -> None:
+        """Place what is wanted by now; back off if nobody asked for the end."""
+        order = self._find(end.client_order_id)
+        if order is not None:
+            unasked = not order.canceling
+            self._end(end.client_order_id, self.now + self.settings.backoff if unasked else 0)
+
+    @handles(CancelRejected)
+    def on_cancel_rejected(self, refusal: CancelRejected) -> None:
+        """The order still works; ask again later if it still has to go."""
+        order = self._find(refusal.client_order_id)
+        if order is None:
+            return
+        if order.client_order_id in self.state.taking:
+            order.canceling = False
+            return
+        self._side(order).keep(self.now + self.settings.backoff)
+        self._work(order.strategy, order.instrument, order.side)
+
+    @handles(BookStateChanged)
+    def on_book_state_changed(self, change: BookStateChanged) -> None:
+        """Withdraw every quote in a book that must not be used."""
+        if change.state is not BookState.LIVE:
+            for strategy, quotes in self.state.quotes.items():
+                if change.instrument in quotes:
+                    self._withdraw(strategy, change.instrument)
+
+    @handles(StreamStale)
+    def on_stream_stale(self, event: StreamStale) -> None:
+        """Withdraw the quotes of a strategy that is not heard any more."""
+        self._withdraw_all_of(event.stream.partition(".")[0])
+
+    @handles(ActorFailed)
+    def on_actor_failed(self, failure: ActorFailed) -> None:
+        """Withdraw the quotes of a strategy that failed."""
+        self._withdraw_all_of(failure.actor)
+
+    @handles(HaltTrading)
+    def on_halt_trading(self, _halt: HaltTrading) -> None:
+        """Cancel everything and take no intents until trading resumes."""
+        self.state.halted = True
+        self._cancel_everything()
+
+    @handles(ResumeTrading)
+    def on_resume_trading(self, _resume: ResumeTrading) -> None:
+        """Take intents again; quotes come back with the strategies' next ones."""
+        self.state.halted = False
+
+    @handles(StopRequested)
+    def on_stop_requested(self, _stop: StopRequested) -> None:
+        """Cancel everything and take no intents any more."""
+        self.state.stopping = True
+        self._cancel_everything()
+
+    @handles(TimerFired)
+    def on_timer(self, _timer: TimerFired) -> None:
+        """Try again where a refusal made a quote wait."""
+        self.state.retry_timer = 0
+        for strategy, instrument in list(self._places()):
+            self._work(strategy, instrument, Side.BUY)
+            self._work(strategy, instrument, Side.SELL)
+
+    def busy(self) -> bool:
+        """Return True while an own order has not ended."""
+        return bool(self.state.quoting or self.state.taking)
+
+    def _accepts(self) -> bool:
+        if self.state.halted or self.state.stopping:
+            self.state.ignored += 1
+            return False
+        return True
+
+    def _work(self, strategy: str, instrument: str, side: Side) -> None:
+        quote_side = self.state.quotes[strategy][instrument].side(side)
+        match quote_side.next_action(self.now):
+            case Action.PLACE:
+                order = self._new_order(strategy, instrument, side, quote_side.qty, quote_side.px)
+                quote_side.place(order)
+                self.state.quoting[order.client_order_id] = (strategy, instrument, side)
+                self._submit(order, TimeInForce.GTC, post_only=True)
+            case Action.CANCEL if quote_side.order is not None:
+                self._cancel(quote_side.order)
+            case Action.LATER if not self.state.retry_timer:
+                delay = quote_side.retry_at - self.now
+                self.state.retry_timer = self.set_timer("retry", delay)
+
+    def _new_order(self, strategy: str, instrument: str, side: Side, qty: int, px: int) -> OwnOrder:
+        self.state.last_order += 1
+        order_id = f"{self.session}-{self.name}-{self.state.last_order}"
+        return OwnOrder(order_id, strategy, instrument, side, qty, px)
+
+    def _submit(self, order: OwnOrder, time_in_force: TimeInForce, *, post_only: bool) -> None:
+        self.emit(
+            SubmitOrder(
+                order.client_order_id,
+                order.strategy,
+                order.instrument,
+                order.side,
+                order.qty,
+                OrderType.LIMIT if order.px else OrderType.MARKET,
+                time_in_force,
+                order.px,
+                post_only,
+            )
+        )
+
+    def _cancel(self, order: OwnOrder) -> None:
+        order.canceling = True
+        self.emit(CancelOrder(order.client_order_id, order.strategy, order.instrument))
+
+    def _find(self, client_order_id: str) -> OwnOrder | None:
+        place = self.state.quoting.get(client_order_id)
+        if place is None:
+            return self.state.taking.get(client_order_id)
+        strategy, instrument, side = place
+        return self.state.quotes[strategy][instrument].side(side).order
+
+    def _side(self, order: OwnOrder) -> QuoteSide:
+        return self.state.quotes[order.strategy][order.instrument].side(order.side)
+
+    def _reconsider(self, order: OwnOrder) -> None:
+        if order.client_order_id in self.state.quoting:
+            self._work(order.strategy, order.instrument, order.side)
+        elif (self.state.halted or self.state.stopping) and order.cancelable:
+            self._cancel(order)
+
+    def _end(self, client_order_id: str, retry_at: int) -> None:
+        self.state.taking.pop(client_order_id, None)
+        place = self.state.quoting.pop(client_order_id, None)
+        if place is not None:
+            strategy, instrument, side = place
+            self.state.quotes[strategy][instrument].side(side).end(retry_at)
+            self._work(strategy, instrument, side)
+
+    def _places(self) -> Iterator[tuple[str, str]]:
+        for strategy, quotes in self.state.quotes.items():
+            for instrument in quotes:
+                yield strategy, instrument
+
+    def _withdraw(self, strategy: str, instrument: str) -> None:
+        for side in Side:
+            self.state.quotes[strategy][instrument].side(side).want(0, 0)
+            self._work(strategy, instrument, side)
+
+    def _withdraw_all_of(self, strategy: str) -> None:
+        for instrument in self.state.quotes.get(strategy, ()):
+            self._withdraw(strategy, instrument)
+
+    def _cancel_everything(self) -> None:
+        for strategy, instrument in self._places():
+            self._withdraw(strategy, instrument)
+        for order in self.state.taking.values():
+            if order.cancelable:
+                self._cancel(order)

@@ -1,0 +1,101 @@
+"""One side of a quote: at most one order at a time, replaced by cancel, then new."""
+
+from __future__ import annotations
+
+from enum import StrEnum
+
+import msgspec
+
+from actors.events.market import Side
+
+
+class Action(StrEnum):
+    """What a side of a quote needs done now."""
+
+    NOTHING = "NOTHING"
+    PLACE = "PLACE"
+    CANCEL = "CANCEL"
+    LATER = "LATER"
+    """Something, but not before `QuoteSide.retry_at`."""
+
+
+class OwnOrder(msgspec.Struct):
+    """An order that execution sent and that has not ended."""
+
+    client_order_id: str
+    strategy: str
+    instrument: str
+    side: Side
+    qty: int
+    px: int = 0
+    submitted: bool = False
+    """True once the OMS recorded it; a cancel sent earlier would be refused."""
+    canceling: bool = False
+
+    @property
+    def cancelable(self) -> bool:
+        """True if a cancel can be sent and was not."""
+        return self.submitted and not self.canceling
+
+
+class QuoteSide(msgspec.Struct):
+    """What is wanted on one side of a quote, and the order that works there.
+
+    Each intent is worked once: a side that filled, was refused or ended unasked stays empty until
+    the next intent, so that nothing is sent on a decision that no longer knows the position.
+    """
+
+    px: int = 0
+    """Wanted price."""
+    qty: int = 0
+    """Wanted quantity; 0 for no order."""
+    pending: bool = False
+    """True while the wanted price and quantity were not worked yet."""
+    order: OwnOrder | None = None
+    retry_at: int = 0
+    """UTC nanoseconds before which nothing is sent, after a refusal."""
+
+    def want(self, px: int, qty: int) -> None:
+        """Take the newest intent; one that equals what works is worked already."""
+        self.px, self.qty = (px, qty) if qty else (0, 0)
+        order = self.order
+        self.pending = order is None or order.canceling or (order.px, order.qty) != (px, qty)
+
+    def next_action(self, now: int) -> Action:
+        """Return what to do at `now`, UTC nanoseconds."""
+        order = self.order
+        if not self.pending or (order is None and not self.qty):
+            return Action.NOTHING
+        if order is not None and not order.cancelable:
+            return Action.NOTHING
+        if now < self.retry_at:
+            return Action.LATER
+        return Action.PLACE if order is None else Action.CANCEL
+
+    def place(self, order: OwnOrder) -> None:
+        """Note that the wanted order was sent."""
+        self.order = order
+        self.pending = False
+
+    def end(self, retry_at: int) -> None:
+        """Note that the order ended; `retry_at` 0 allows the next one at once."""
+        self.order = None
+        self.retry_at = retry_at
+
+    def keep(self, retry_at: int) -> None:
+        """Note that a cancel was refused, so the order still works."""
+        if self.order is not None:
+            self.order.canceling = False
+            self.retry_at = retry_at
+            self.want(self.px, self.qty)
+
+
+class Quote(msgspec.Struct):
+    """Both sides of one strategy's quote in one instrument."""
+
+    bid: QuoteSide = msgspec.field(default_factory=QuoteSide)
+    ask: QuoteSide = msgspec.field(default_factory=QuoteSide)
+
+    def side(self, side: Side) -> QuoteSide:
+        """Return the bid for BUY, the ask for SELL."""
+        return self.bid if side > 0 else self.ask
