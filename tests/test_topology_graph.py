@@ -17,6 +17,20 @@ from topology.check import examine
 from topology.draw import draw
 from topology.graph import Edge, Graph
 from topology.schema import schema
+from topology.spec import (
+    AcceptsSpec,
+    ActorSpec,
+    CurrencySpec,
+    InputSpec,
+    InstrumentSpec,
+    NodeSpec,
+    Spec,
+    Topology,
+)
+
+ROOT = Path(__file__).parent.parent
+PAPER = ROOT / "topology" / "paper.yaml"
+DOCUMENTATION = (ROOT / "docs" / "topology.md").read_text()
 
 DRAWING = """\
 flowchart LR
@@ -150,3 +164,34 @@ def test_the_schema_wants_settings_where_the_class_needs_some() -> None:
     del instance["actors"]["maker"]["settings"]
 
     assert mistakes(instance) == ["$.actors.maker"]
+
+
+def test_the_shipped_topology_has_no_mistakes_and_fits_the_schema() -> None:
+    described = schema()
+    Draft202012Validator.check_schema(described)
+
+    assert str(examine(PAPER).findings) == ""
+    errors = Draft202012Validator(described).iter_errors(YAML(typ="safe").load(PAPER.read_text()))
+    assert [f"{error.json_path}: {error.message}" for error in errors] == []
+
+
+def test_the_documented_drawing_is_that_of_the_shipped_topology() -> None:
+    drawn = f"```mermaid\n{draw(examine(PAPER).graph)}```\n<!-- /graph -->"
+
+    assert drawn in DOCUMENTATION
+
+
+def test_the_documented_example_has_no_mistakes(tmp_path: Path) -> None:
+    example = DOCUMENTATION.partition("<!-- example -->\n```yaml\n")[2].partition("```")[0]
+    file = tmp_path / "example.yaml"
+    file.write_text(example)
+
+    assert str(examine(file).findings) == ""
+
+
+def test_every_key_of_the_file_is_documented() -> None:
+    models: list[type[Spec]] = [Topology, NodeSpec, CurrencySpec, InstrumentSpec]
+    models += [ActorSpec, AcceptsSpec, InputSpec]
+    keys = {f.alias or name for model in models for name, f in model.model_fields.items()}
+
+    assert [key for key in sorted(keys) if key not in DOCUMENTATION] == []

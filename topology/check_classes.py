@@ -140,6 +140,6 @@ def _modules() -> list[str]:
 def _actors_of(module: object) -> Iterator[tuple[str, type[Actor]]]:
     name = getattr(module, "__name__", "")
     for class_name, found in inspect.getmembers(module, inspect.isclass):
-        own = issubclass(found, Actor) and found.__module__ == name
-        if own and not inspect.isabstract(found):
+        abstract = inspect.isabstract(found)
+        if found.__module__ == name and issubclass(found, Actor) and not abstract:
             yield class_name, found
