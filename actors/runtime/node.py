@@ -111,6 +111,7 @@ class Node:
         self._seed, self._session = seed, session
         self._slice, self._bound, self._tail_bytes = slice_steps, bound, tail_bytes
         self._ports: list[PortReader] = []
+        self._running = False
         self._has_sources = False
         self._stop_reason = ""
         self._stopping = ""
@@ -160,7 +161,9 @@ class Node:
     def connect(
         self, reader: str, stream: str, delivery: Literal["stream", "latest"] = "stream"
     ) -> Input:
-        """Let an actor read a stream from its next event on.
+        """Let an actor read a stream: from 1 before the run, later by reset and snapshot.
+
+        On a running node, call it on the loop's thread.
 
         Raises:
             KeyError: no such actor or stream.
@@ -172,6 +175,8 @@ class Node:
         cursor = kind(actor, source, table, actor.routes)
         source.attach(cursor)
         actor.inputs = (*actor.inputs, cursor)
+        if self._running:
+            self.supervisor.reset(cursor, "new reader")
         return cursor
 
     def ref(self, name: str) -> ActorRef:
@@ -246,6 +251,7 @@ class Node:
         self.supervisor.close(actor, "actor stopped")
 
     def _start(self) -> None:
+        self._running = True
         actors = list(self.actors.values())
         share = self._tail_bytes // max(1, len(self.streams))
         for stream in self.streams.values():

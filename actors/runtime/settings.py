@@ -63,10 +63,13 @@ def format_duration(nanoseconds: int) -> str:
 
 
 def _to_nanoseconds(value: Any) -> int:
-    if isinstance(value, str):
-        return parse_duration(value)
-    if value == 0 and not isinstance(value, bool):
-        return 0
+    match value:
+        case str():
+            return parse_duration(value)
+        case bool() | None:
+            raise ValueError(f"was {value!r}, allowed is a duration such as '100ms'")
+        case 0:
+            return 0
     raise ValueError(f"was {value!r}, which has no unit: write '{value}s' or '{value}ms'")
 
 
@@ -92,7 +95,8 @@ def _parse_decimal(value: str | int | Decimal) -> Decimal:
 def _against_base(value: Any, info: ValidationInfo) -> Any:
     match value:
         case str() | Path():
-            return Path((info.context or {}).get("base", "")) / Path(value).expanduser()
+            base = Path((info.context or {}).get("base", ""))
+            return str(base / Path(value).expanduser())  # JSON would refuse a Path
     raise ValueError(f"was {value!r}, allowed is a path as text")
 
 
