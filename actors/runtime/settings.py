@@ -66,11 +66,11 @@ def _to_nanoseconds(value: Any) -> int:
     match value:
         case str():
             return parse_duration(value)
-        case bool() | None:
-            raise ValueError(f"was {value!r}, allowed is a duration such as '100ms'")
-        case 0:
+        case int() | float() if value and not isinstance(value, bool):
+            raise ValueError(f"was {value!r}, which has no unit: write '{value}s' or '{value}ms'")
+        case int() if not isinstance(value, bool):
             return 0
-    raise ValueError(f"was {value!r}, which has no unit: write '{value}s' or '{value}ms'")
+    raise ValueError(f"was {value!r}, allowed is a duration such as '100ms'")
 
 
 def _to_decimal(value: Any) -> Decimal:
