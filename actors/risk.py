@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from decimal import Decimal
 from functools import cached_property
-from typing import ClassVar, Literal
+from typing import Annotated, Any, ClassVar, Literal
 
 import msgspec
-from pydantic import Field
+from pydantic import Field, ValidatorFunctionWrapHandler, WrapValidator
 
 from actors.events.accounts import (
     PnlUpdated,
@@ -44,14 +44,21 @@ from actors.model.risk_case import (
 )
 from actors.model.risk_checks import first_failure, unknown_instrument
 from actors.runtime.actor import Actor, Settings, handles
-from actors.runtime.settings import Amount
-
-PerInstrument = dict[str, Amount]
-"""Decimals by instrument id; ``"*"`` is for every instrument not named."""
-PerCurrency = dict[str, Amount]
-"""Decimals by settle currency; ``"*"`` is for every currency not named."""
+from actors.runtime.settings import Amount, InstrumentId
 
 EVERY = "*"
+
+
+def _every_or(name: Any, check: ValidatorFunctionWrapHandler) -> Any:
+    return name if name == EVERY else check(name)
+
+
+Limit = Annotated[Amount, Field(ge=0)]
+PerInstrument = dict[Annotated[InstrumentId, WrapValidator(_every_or)], Limit]
+"""Decimals by instrument id; ``"*"`` is for every instrument not named."""
+PerCurrency = dict[str, Limit]
+"""Decimals by settle currency; ``"*"`` is for every currency not named."""
+
 SEVERITY = tuple(TradingState)
 """Trading states from the mildest to the strictest."""
 
@@ -134,21 +141,16 @@ class Risk(Actor):
         }
 
     def on_start(self) -> None:
-        """Refuse limits for what the topology does not define.
+        """Refuse limits in a currency that the topology does not define.
 
         Raises:
-            ValueError: a limit names an unknown instrument or currency.
+            ValueError: names the currency and those that are defined.
         """
-        s = self.settings
-        for limits in (
-            s.max_order_qty,
-            s.max_order_notional,
-            s.max_position,
-            s.max_account_position,
-        ):
-            _refuse_unknown(limits, self.instruments, "instrument")
-        for limits in (s.max_gross_exposure, s.max_daily_loss):
-            _refuse_unknown(limits, self.currencies, "currency")
+        for limits in (self.settings.max_gross_exposure, self.settings.max_daily_loss):
+            unknown = sorted(set(limits) - {*self.currencies, EVERY})
+            if unknown:
+                known = ", ".join(sorted(self.currencies))
+                raise ValueError(f"limit in {unknown[0]!r}, allowed are {known} and {EVERY!r}")
 
     @handles(SubmitOrder)
     def on_submit_order(self, order: SubmitOrder) -> None:
@@ -278,13 +280,6 @@ class Risk(Actor):
 
 def _named(amounts: Mapping[str, Decimal], name: str, default: str) -> Decimal:
     return amounts.get(name, amounts.get(EVERY, Decimal(default)))
-
-
-def _refuse_unknown(amounts: Mapping[str, Decimal], known: Iterable[str], what: str) -> None:
-    unknown = sorted(set(amounts) - {*known, EVERY})
-    if unknown:
-        allowed = ", ".join(sorted(known))
-        raise ValueError(f"limit for {what} {unknown[0]!r}, allowed are {allowed} and '*'")
 
 
 def _limits_of(instrument: Instrument, settings: Risk.Settings) -> InstrumentLimits:

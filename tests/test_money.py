@@ -7,6 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from actors.events.reference import Instrument
 from actors.model.money import (
     LARGEST,
     checked,
@@ -16,6 +17,7 @@ from actors.model.money import (
     mark_value,
     mid,
     notional,
+    quantity_worth,
 )
 from tests.builders import BTCUSD_INVERSE, BTCUSDT
 
@@ -83,6 +85,20 @@ def test_a_rebate_is_a_negative_fee() -> None:
 def test_a_fee_rate_finer_than_its_unit_is_an_error() -> None:
     with pytest.raises(ValueError, match="fee rate was 1E-9, allowed are at most 8 decimals"):
         fee_rate("0.000000001")
+
+
+@pytest.mark.parametrize("instrument", [BTCUSDT, COARSE, BTCUSD_INVERSE])
+@given(amount=st.integers(1, 10**14), px=st.integers(1, 10**9))
+def test_a_quantity_worth_an_amount_is_the_largest_that_does_not_exceed_it(
+    instrument: Instrument, amount: int, px: int
+) -> None:
+    lots = msgspec.structs.replace(instrument, lot_size=10)
+    qty = quantity_worth(lots, amount, px)
+    rounding = 1
+
+    assert qty % 10 == 0
+    assert qty == 0 or notional(lots, qty, px) <= amount + rounding
+    assert notional(lots, qty + 10, px) > amount - rounding
 
 
 @given(st.integers(-(10**20), 10**20), st.integers(1, 10**12))

@@ -7,6 +7,7 @@ import msgspec
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from pydantic import ValidationError
 
 from actors.events.accounts import RiskLimitExceeded, TradingState, TradingStateChanged
 from actors.events.event import Event
@@ -133,9 +134,17 @@ def test_a_limit_not_named_for_the_instrument_falls_to_the_star() -> None:
     assert code_of(kit.given(an_order(1, Side.BUY, 101))) == "MAX_ORDER_QTY"
 
 
-def test_a_limit_for_an_unknown_instrument_is_an_error() -> None:
-    with pytest.raises(ValueError, match=r"limit for instrument 'BTCUSD\.SIM', allowed are BTC"):
-        risk(max_position={"BTCUSD.SIM": "1"})
+def test_a_limit_in_an_unknown_currency_is_an_error() -> None:
+    with pytest.raises(ValueError, match=r"limit in 'USDC', allowed are BTC, ETH, USDT and '\*'"):
+        risk(max_daily_loss={"USDC": "1"})
+
+
+def test_a_limit_for_an_unknown_instrument_is_refused_with_the_settings() -> None:
+    context = {"instruments": [BTC]}
+    Risk.Settings.model_validate({"max_position": {BTC: "1", "*": "2"}}, context=context)
+
+    with pytest.raises(ValidationError, match=r"no instrument 'BTCUSD\.SIM'; did you mean"):
+        Risk.Settings.model_validate({"max_position": {"BTCUSD.SIM": "1"}}, context=context)
 
 
 def test_an_unknown_instrument_is_denied() -> None:

@@ -85,6 +85,31 @@ def mark_value(instrument: Instrument, qty: int, mark_px: int) -> int:
     return _amount(instrument, qty, mark_px, 2)
 
 
+def quantity_worth(instrument: Instrument, amount: int, px: int) -> int:
+    """Return the largest whole number of lots whose notional at `px` does not exceed `amount`.
+
+    Args:
+        instrument: gives scales, contract and lot size.
+        amount: settle units, positive.
+        px: price units, positive.
+
+    Returns:
+        Quantity units; 0 if not even one lot is worth so little.
+    """
+    shift = instrument.settle_scale - instrument.qty_scale
+    if instrument.contract is Contract.LINEAR:
+        shift -= instrument.price_scale
+        numerator, denominator = amount, px * instrument.contract_size
+    else:
+        shift += instrument.price_scale
+        numerator, denominator = amount * px, instrument.contract_size
+    if shift >= 0:
+        denominator *= _POWERS[shift]
+    else:
+        numerator *= _POWERS[-shift]
+    return numerator // denominator // instrument.lot_size * instrument.lot_size
+
+
 def _amount(instrument: Instrument, qty: int, px: int, parts: int) -> int:
     if instrument.contract is Contract.LINEAR:
         shift = instrument.settle_scale - instrument.price_scale - instrument.qty_scale
