@@ -15,12 +15,10 @@ from rich.text import Text
 
 from actors.events.market import BookState, TopOfBook
 from actors.events.reference import from_units
-from actors.runtime.node import Node
 from topology.ledger import PARTLY_FILLED
 from topology.scales import Scales
-from topology.watch import View, Watch
+from topology.watch import View
 
-REFRESH_NS = 250_000_000
 MOST_ROWS = 12
 """Rows of one table; a screen holds no more of them."""
 ORDER_COLUMNS = ("submitted", "denied", "filled", PARTLY_FILLED, "canceled", "rejected", "expired")
@@ -28,17 +26,15 @@ SECOND = 1_000_000_000
 
 
 class LiveTable:
-    """Shows a node on a terminal, from the node's own loop.
+    """Shows looks at a node on a terminal.
 
     Args:
-        watch: looks at the node.
         console: where to draw.
     """
 
-    def __init__(self, watch: Watch, console: Console) -> None:
-        self._watch = watch
+    def __init__(self, console: Console) -> None:
         self._live = Live(console=console, auto_refresh=False, transient=True)
-        self._began = self._looked = time.monotonic_ns()
+        self._began = self._shown = time.monotonic_ns()
         self._steps = 0
 
     def __enter__(self) -> Self:
@@ -48,14 +44,11 @@ class LiveTable:
     def __exit__(self, *error: object) -> None:
         self._live.stop()
 
-    def on_turn(self, _node: Node) -> None:
-        """Draw the node as it is now, unless that was done a moment ago."""
+    def show(self, view: View) -> None:
+        """Draw the node as it is now."""
         now = time.monotonic_ns()
-        if now - self._looked < REFRESH_NS:
-            return
-        view = self._watch.look()
-        rate = (view.statistics.steps - self._steps) * SECOND / (now - self._looked)
-        self._steps, self._looked = view.statistics.steps, now
+        rate = (view.statistics.steps - self._steps) * SECOND / max(1, now - self._shown)
+        self._steps, self._shown = view.statistics.steps, now
         self._live.update(render(view, rate, (now - self._began) / SECOND), refresh=True)
 
 

@@ -27,7 +27,7 @@ from actors.events.market import BookState
 from actors.events.orders import NewOrderSingle
 from actors.runtime.node import Node
 from actors.runtime.statistics import Histogram, bucket_bound
-from topology.watch import View, Watch
+from topology.watch import View
 
 SECOND = 1_000_000_000
 OCTAVE = 8
@@ -221,7 +221,7 @@ class MetricsServer:
     reason.
 
     Args:
-        watch: looks at the node.
+        node: whose metrics; only its actors' classes are looked at.
         host: address to listen on; the loopback unless a container says otherwise.
         port: 0 for any free one.
 
@@ -229,10 +229,9 @@ class MetricsServer:
         OSError: the port is taken.
     """
 
-    def __init__(self, watch: Watch, host: str = "127.0.0.1", port: int = 0) -> None:
-        self._watch = watch
-        self._turned = 0
-        self._collector = NodeCollector(gateways(watch.node))
+    def __init__(self, node: Node, host: str = "127.0.0.1", port: int = 0) -> None:
+        self._shown = 0
+        self._collector = NodeCollector(gateways(node))
         registry = CollectorRegistry()
         registry.register(self._collector)
         ProcessCollector(registry=registry)
@@ -251,10 +250,10 @@ class MetricsServer:
         self._thread.join()
         self._server.server_close()
 
-    def on_turn(self, _node: Node) -> None:
-        """Look at the node for the scrapes until the next turn."""
-        self._turned = time.monotonic_ns()
-        self._collector.view = self._watch.look()
+    def show(self, view: View) -> None:
+        """Take the node as it is now for the scrapes until the next look."""
+        self._shown = time.monotonic_ns()
+        self._collector.view = view
 
     def _serve(self) -> None:
         self._server.serve_forever(poll_interval=0.1)
@@ -271,7 +270,7 @@ class MetricsServer:
         view = self._collector.view
         if view is None:
             return "503 Service Unavailable", "starting"
-        silence = time.monotonic_ns() - self._turned
+        silence = time.monotonic_ns() - self._shown
         if silence > SILENCE:
             return "503 Service Unavailable", f"no turn of the loop for {silence // SECOND} s"
         if view.statistics.halted:

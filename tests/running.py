@@ -1,0 +1,126 @@
+"""A whole small system as a topology file, for the tests of the command line and its reports."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import ClassVar
+
+import msgspec
+
+from actors.events.event import Event
+from actors.events.market import Side, TopOfBook
+from actors.events.orders import Signal
+from actors.events.system import TimerFired
+from actors.runtime.actor import Actor, Settings, handles
+
+INTERVAL = 250_000_000
+
+TOPOLOGY = """\
+version: 1
+name: small
+nodes:
+  one: {host: one, port: 7000}
+currencies: {USDT: {scale: 8}, BTC: {scale: 8}}
+instruments:
+  BTCUSDT.SIM:
+    {base: BTC, quote: USDT, price_scale: 2, qty_scale: 5, tick_size: "0.01", lot_size: "0.00001"}
+actors:
+  market:
+    class: gateways.simulated.exchange:SimulatedExchange
+    node: one
+    inputs: [gateway.venue, book.requests]
+    settings:
+      flow:
+        BTCUSDT.SIM:
+          {start_price: "60000", spread: "2", depth: "15", min_qty: "0.001", max_qty: "0.5"}
+  book:
+    class: actors.order_book:OrderBook
+    node: one
+    inputs: [market.depth, market.connection]
+  metronome:
+    class: tests.running:Metronome
+    node: one
+    inputs: [{from: book.top, delivery: latest}]
+  execution:
+    class: actors.execution:Execution
+    node: one
+    inputs: [metronome.signals, risk.decisions, oms.orders, oms.requests]
+  risk:
+    class: actors.risk:Risk
+    node: one
+    inputs:
+      - execution.orders
+      - oms.orders
+      - positions.positions
+      - pnl.pnl
+      - {from: book.top, delivery: latest}
+      - book.state
+    settings: {max_position: {"*": "2"}, max_daily_loss: {USDT: "20000"}}
+  oms:
+    class: actors.order_management:OrderManagement
+    node: one
+    inputs: [risk.decisions, execution.cancels, gateway.reports]
+  gateway:
+    class: gateways.gateway:Gateway
+    node: one
+    inputs: [oms.requests, risk.control, market.reports, market.connection]
+  positions:
+    class: actors.positions:PositionKeeper
+    node: one
+    inputs: [oms.orders]
+  pnl:
+    class: actors.pnl:ProfitAndLoss
+    node: one
+    inputs: [positions.positions, {from: book.top, delivery: latest}, book.state]
+  recorder:
+    class: actors.recorder:Recorder
+    node: one
+    inputs: ["*"]
+"""
+
+
+class Metronome(Actor):
+    """Buy and sell in turns, twice as often buy, four times a second."""
+
+    class Settings(Settings):
+        """When to break."""
+
+        breaks_after: int = 0
+        """Signals after which the handler raises; 0 for never."""
+
+    class State(msgspec.Struct):
+        """What was traded and how often."""
+
+        instrument: str = ""
+        signals: int = 0
+
+    outputs: ClassVar[Mapping[str, tuple[type[Event], ...]]] = {"signals": (Signal,)}
+
+    settings: Metronome.Settings
+    state: Metronome.State
+
+    def on_start(self) -> None:
+        self.set_timer("tick", INTERVAL)
+
+    @handles(TopOfBook)
+    def on_top(self, top: TopOfBook) -> None:
+        self.state.instrument = top.instrument
+
+    @handles(TimerFired)
+    def on_timer(self, _timer: TimerFired) -> None:
+        self.set_timer("tick", INTERVAL)
+        if not self.state.instrument:
+            return
+        self.state.signals += 1
+        if self.state.signals == self.settings.breaks_after:
+            raise RuntimeError("the spring is broken")
+        side = Side.SELL if self.state.signals % 3 == 0 else Side.BUY
+        self.emit(Signal(self.name, self.state.instrument, side, 1_000))
+
+
+def write_topology(folder: Path, text: str = TOPOLOGY) -> Path:
+    """Write a topology file into `folder` and return its path."""
+    file = folder / "small.yaml"
+    file.write_text(text)
+    return file

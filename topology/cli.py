@@ -1,0 +1,237 @@
+"""The command line: run, check, graph, schema, export."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Annotated, NoReturn
+
+import typer
+
+from actors.runtime.frames import DamagedFileError
+from actors.runtime.settings import parse_duration
+from topology.check import examine
+from topology.draw import draw
+from topology.export import ExportError, export_jsonl, export_parquet
+from topology.findings import TopologyError
+from topology.run import FAILED, MISUSED, OK, Options, run
+from topology.schema import schema
+
+EXIT_CODES = """
+**Exit codes**: 0 all went well, 1 the run failed or something was lost, 2 the topology or the
+command was wrong, 3 trading was halted by a failure.
+"""
+
+main = typer.Typer(
+    name="kaiju",
+    no_args_is_help=True,
+    add_completion=False,
+    rich_markup_mode="markdown",
+    context_settings={"help_option_names": ["-h", "--help"]},
+    help="Run an event-driven trading system from one topology file.\n\n"
+    "- `kaiju check FILE` finds every mistake in a topology at once\n"
+    "- `kaiju run FILE --for 60s` runs it and leaves a report behind\n"
+    "- `kaiju graph FILE` draws who listens to whom\n"
+    "- `kaiju export RUN --parquet DIR` hands its events to pandas or polars\n\n"
+    "Begin with `kaiju run topology/paper.yaml --for 60s`: a synthetic market, two strategies and "
+    "no network.\n\n" + EXIT_CODES,
+)
+
+TopologyFile = Annotated[
+    Path, typer.Argument(metavar="FILE", help="A topology, such as topology/paper.yaml.")
+]
+
+
+def _duration(text: str) -> int:
+    try:
+        return parse_duration(text)
+    except ValueError as error:
+        raise typer.BadParameter(str(error)) from None
+
+
+@main.command("run")
+def run_command(
+    file: TopologyFile,
+    *,
+    duration: Annotated[
+        int | None,
+        typer.Option(
+            "--for",
+            metavar="TIME",
+            parser=_duration,
+            help="How long, by the run's own clock: 500ms, 30s, 5m, 1h. Default: to the end of "
+            "the data, or until Ctrl-C.",
+        ),
+    ] = None,
+    live: Annotated[
+        bool, typer.Option("--live", help="Use the machine's clock instead of a virtual one.")
+    ] = False,
+    speed: Annotated[
+        float,
+        typer.Option(
+            min=0, help="Virtual seconds in one real second; 0 is as fast as possible.", metavar="N"
+        ),
+    ] = 0.0,
+    seed: Annotated[int, typer.Option(help="Of all random numbers.")] = 0,
+    quiet: Annotated[bool, typer.Option("--quiet", "-q", help="Print nothing but errors.")] = False,
+    report: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="FILE",
+            help="Also write the report here: a page if the name ends in .html, else JSON.",
+        ),
+    ] = None,
+    runs: Annotated[
+        Path, typer.Option(metavar="DIR", help="Where each run gets a directory of its own.")
+    ] = Path("runs"),
+    metrics_host: Annotated[
+        str, typer.Option(metavar="HOST", help="Address of /metrics; 0.0.0.0 in a container.")
+    ] = "127.0.0.1",
+    metrics_port: Annotated[
+        int, typer.Option(min=0, max=65535, metavar="PORT", help="Its port; 0 is any free one.")
+    ] = 0,
+) -> None:
+    """Run a topology in this process, and leave a report behind.
+
+    Time is virtual unless `--live` is given: it jumps from event to event, and the same file with
+    the same seed gives the same events, byte for byte.
+
+    The first Ctrl-C stops in order: sources pause, open orders are canceled, mailboxes drain. A
+    second one stops at once.
+
+    A run leaves `runs/<id>/` behind: `report.html` to look at, `report.json` for programs, and
+    `events.kaiju` with every event, where the topology has a recorder.
+
+    **Examples**
+
+    - `kaiju run topology/paper.yaml --for 60s`
+    - `kaiju run topology/paper.yaml --for 10m --live`
+    - `kaiju run topology/recorded.yaml --speed 10`
+    - `kaiju run topology/paper.yaml --for 1h --quiet --report paper.html`
+
+    **Exit codes**: 0 all went well, 1 the run failed or something was lost, 2 the topology or
+    the command was wrong, 3 trading was halted by a failure.
+    """
+    if live and speed:
+        raise typer.BadParameter("--speed paces virtual time; with --live there is none")
+    options = Options(
+        file=file,
+        runs=runs,
+        duration=duration,
+        live=live,
+        speed=speed,
+        seed=seed,
+        quiet=quiet,
+        report=report,
+        metrics_host=metrics_host,
+        metrics_port=metrics_port,
+    )
+    try:
+        with _refusals():
+            code = run(options)
+    except KeyboardInterrupt:
+        _fail("stopped at once; there is no report", FAILED)
+    raise typer.Exit(code)
+
+
+@main.command()
+def check(file: TopologyFile) -> None:
+    """Find every mistake in a topology, each with its line and the nearest fix.
+
+    **Example**
+
+    - `kaiju check topology/paper.yaml`
+
+    **Exit codes**: 0 the topology can be run, 2 it has mistakes.
+    """
+    findings = examine(file).findings
+    for finding in findings.all:
+        typer.echo(str(finding), err=True)
+    if findings.errors:
+        raise typer.Exit(MISUSED)
+    typer.echo(f"{file}: no mistakes found")
+
+
+@main.command()
+def graph(file: TopologyFile) -> None:
+    """Draw a topology as a Mermaid flowchart.
+
+    **Examples**
+
+    - `kaiju graph topology/paper.yaml`
+    - `kaiju graph topology/paper.yaml > graph.mmd`, and paste it into a Markdown file or into
+      https://mermaid.live
+    """
+    with _refusals():
+        checked = examine(file)
+        if checked.findings.errors:
+            raise TopologyError(checked.findings)
+        typer.echo(draw(checked.graph), nl=False)
+
+
+@main.command("schema")
+def schema_command() -> None:
+    """Print the JSON Schema of topology files, for editors.
+
+    **Example**
+
+    - `kaiju schema > topology.schema.json`, and in the first line of a topology:
+      `# yaml-language-server: $schema=topology.schema.json`
+    """
+    typer.echo(json.dumps(schema(), indent=2))
+
+
+@main.command()
+def export(
+    source: Annotated[
+        Path, typer.Argument(metavar="RUN", help="A run's directory, or its events.kaiju.")
+    ],
+    parquet: Annotated[
+        Path | None,
+        typer.Option(metavar="DIR", help="One Parquet file for each event class goes here."),
+    ] = None,
+    jsonl: Annotated[
+        Path | None, typer.Option(metavar="FILE", help="All events, one line of JSON each.")
+    ] = None,
+) -> None:
+    """Hand the events of a run to pandas, polars or anything else.
+
+    Parquet files have the envelope's columns (stream, epoch, seq, time, cause and root), then the
+    event's fields: integers as the system counts them, and beside each price, quantity and amount
+    its exact decimal, such as `bid_px` and `bid_px_decimal`.
+
+    **Examples**
+
+    - `kaiju export runs/paper-20240101-120000 --parquet out`, then
+      `polars.read_parquet("out/OrderFilled.parquet")`
+    - `kaiju export runs/paper-20240101-120000 --jsonl events.jsonl`
+    """
+    if parquet is None and jsonl is None:
+        raise typer.BadParameter("say where to: --parquet DIR, --jsonl FILE, or both")
+    with _refusals():
+        if parquet is not None:
+            for name, count in sorted(export_parquet(source, parquet).items()):
+                typer.echo(f"{parquet / name}.parquet: {count:,} events")
+        if jsonl is not None:
+            typer.echo(f"{jsonl}: {export_jsonl(source, jsonl).total():,} events")
+    raise typer.Exit(OK)
+
+
+@contextmanager
+def _refusals() -> Iterator[None]:
+    """Turn what a user can mend into a message and an exit code."""
+    try:
+        yield
+    except TopologyError as error:
+        _fail(str(error), MISUSED)
+    except FileNotFoundError as error:
+        _fail(str(error), MISUSED)
+    except (DamagedFileError, ExportError, OSError) as error:
+        _fail(str(error), FAILED)
+
+
+def _fail(message: str, code: int) -> NoReturn:
+    typer.echo(f"error: {message}", err=True)
+    raise typer.Exit(code)

@@ -1,0 +1,236 @@
+"""One run of a topology in this process: from its file to its report."""
+
+from __future__ import annotations
+
+import signal
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from importlib.metadata import version
+from pathlib import Path
+from types import FrameType
+
+from rich.console import Console
+
+from actors.recorder import Recorder
+from actors.runtime.clock import Clock, LiveClock, VirtualClock
+from actors.runtime.frames import DamagedFileError
+from actors.runtime.node import Node
+from topology.check import Checked, examine
+from topology.closing import print_closing
+from topology.compose import compose
+from topology.live_table import LiveTable
+from topology.metrics import MetricsServer
+from topology.report import Report, RunFacts, Story, build_report, tell, write_json
+from topology.report_html import write_html
+from topology.watch import View, Watch
+
+VIRTUAL_START = 1_704_067_200_000_000_000
+"""Where virtual time begins without recorded data: 2024-01-01 00:00:00 UTC."""
+LOOK_NS = 250_000_000
+"""Real time between two looks at the running node."""
+
+OK, FAILED, MISUSED, HALTED = 0, 1, 2, 3
+"""Exit codes: all went well; the run failed or lost something; the topology or the command was
+wrong; trading was halted by a failure."""
+
+
+@dataclass(frozen=True)
+class Options:
+    """What `kaiju run` was asked for.
+
+    Attributes:
+        file: the topology.
+        runs: directory under which the run gets its own.
+        duration: nanoseconds of the node's clock; None runs to the end of data.
+        live: the machine's clock instead of a virtual one.
+        speed: virtual seconds in a real second; 0 for as fast as possible.
+        seed: of every actor's random numbers.
+        quiet: print nothing but errors.
+        report: where the report goes as well; a page if it ends in ``.html``, else JSON.
+        metrics_host: address of ``/metrics``.
+        metrics_port: its port; 0 for any free one.
+    """
+
+    file: Path
+    runs: Path = Path("runs")
+    duration: int | None = None
+    live: bool = False
+    speed: float = 0.0
+    seed: int = 0
+    quiet: bool = False
+    report: Path | None = None
+    metrics_host: str = "127.0.0.1"
+    metrics_port: int = 0
+
+
+def run(options: Options) -> int:
+    """Run a topology to its end, leave its report behind, and return the exit code.
+
+    Raises:
+        TopologyError: the file has mistakes; the text lists all of them.
+        OSError: the run's directory or the port for metrics cannot be had.
+        KeyboardInterrupt: a second signal came while the run was stopping.
+    """
+    errors = Console(stderr=True, soft_wrap=True, highlight=False)
+    console = Console(quiet=options.quiet, highlight=False)
+    checked = examine(options.file)
+    for warning in checked.findings.warnings:
+        errors.print(str(warning), markup=False)
+    started = datetime.now(UTC)
+    name = checked.topology.name
+    directory = _make_directory(options.runs, f"{name}-{started:%Y%m%d-%H%M%S}")
+    node = _compose(checked, options, directory)
+    began = time.monotonic()
+    with _shown(node, name, options, console), _stopped_by_signals(node):
+        node.run(options.duration)
+    facts = RunFacts(
+        topology=name,
+        file=str(options.file),
+        started=started.isoformat(timespec="seconds"),
+        clock="live" if options.live else "virtual",
+        seed=options.seed,
+        seconds=time.monotonic() - began,
+        stopped=node._stop_reason,  # noqa: SLF001
+        failures=tuple(node.supervisor.failures),
+        unfired_timers=node.unfired or 0,
+        version=version("kaiju"),
+    )
+    report, problems = _report(node, facts, directory, options.report)
+    print_closing(report, directory, sorted(path.name for path in directory.iterdir()), console)
+    for problem in dict.fromkeys(problems):
+        errors.print(f"error: {problem}", markup=False)
+    if report.halted:
+        return HALTED
+    return OK if report.conserved and not problems else FAILED
+
+
+def _compose(checked: Checked, options: Options, directory: Path) -> Node:
+    session = f"{int(time.time()):x}" if options.live else "0"
+
+    def build(clock: Clock) -> Node:
+        return compose(
+            checked,
+            clock=clock,
+            seed=options.seed,
+            session=session,
+            flight_directory=directory,
+        )
+
+    first = first_input(build(VirtualClock()))
+    if options.live:
+        # Recorded inputs of another day are due now, not all at once.
+        node = build(LiveClock(0 if first is None else first - time.time_ns()))
+    else:
+        node = build(VirtualClock(VIRTUAL_START if first is None else 0, options.speed))
+    for actor in node.actors.values():
+        if isinstance(actor, Recorder):
+            actor.directory = directory
+    return node
+
+
+def first_input(node: Node) -> int | None:
+    """Return the time of the earliest outside input; None where no actor has a source."""
+    sources = [actor.source() for actor in node.actors.values()]
+    heads = [next(source, None) for source in sources if source is not None]
+    return min((head[0] for head in heads if head is not None), default=None)
+
+
+@contextmanager
+def _shown(node: Node, name: str, options: Options, console: Console) -> Iterator[None]:
+    """Let people and monitors look at the node while it runs."""
+    with ExitStack() as stack:
+        server = MetricsServer(node, options.metrics_host, options.metrics_port)
+        shows: list[Callable[[View], None]] = [stack.enter_context(server).show]
+        console.print(
+            f"{name}: metrics on http://{server.address}/metrics; Ctrl-C stops", markup=False
+        )
+        if console.is_terminal and not options.quiet:
+            shows.append(stack.enter_context(LiveTable(console)).show)
+        node.on_turn = _looking(Watch(node, name), shows)
+        yield
+
+
+def _looking(watch: Watch, shows: list[Callable[[View], None]]) -> Callable[[Node], None]:
+    next_look = 0
+
+    def look(_node: Node) -> None:
+        nonlocal next_look
+        if time.monotonic_ns() >= next_look:
+            view = watch.look()
+            for show in shows:
+                show(view)
+            next_look = time.monotonic_ns() + LOOK_NS
+
+    return look
+
+
+@contextmanager
+def _stopped_by_signals(node: Node) -> Iterator[None]:
+    """Stop the node in order at the first SIGINT or SIGTERM, at once at the second."""
+    asked = False
+
+    def stop(number: int, _frame: FrameType | None) -> None:
+        nonlocal asked
+        if asked:
+            raise KeyboardInterrupt
+        asked = True
+        # On a thread of its own: the handler may have interrupted the very lock that it needs.
+        reason = signal.Signals(number).name
+        threading.Thread(target=node.request_stop, args=(reason,), daemon=True).start()
+
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    before = {number: signal.signal(number, stop) for number in (signal.SIGINT, signal.SIGTERM)}
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
+
+
+def _report(
+    node: Node, facts: RunFacts, directory: Path, copy: Path | None
+) -> tuple[Report, list[str]]:
+    """Write the report, as far as that is possible, and return it with all that went wrong."""
+    statistics = node.statistics()
+    problems = list(facts.failures)
+    if statistics.halted:
+        problems.append(f"trading was halted: {statistics.halted}")
+    story = None
+    try:
+        story = tell(directory)
+    except DamagedFileError as error:
+        problems.append(str(error))
+    report = build_report(facts, statistics, story)
+    try:
+        _write(report, story, directory, copy)
+    except OSError as error:
+        problems.append(f"the report was not written: {error}")
+    return report, problems
+
+
+def _write(report: Report, story: Story | None, directory: Path, copy: Path | None) -> None:
+    write_json(report, directory / "report.json")
+    write_html(report, story, directory / "report.html")
+    if copy is not None and copy.suffix == ".html":
+        write_html(report, story, copy)
+    elif copy is not None:
+        write_json(report, copy)
+
+
+def _make_directory(runs: Path, name: str) -> Path:
+    runs.mkdir(parents=True, exist_ok=True)
+    number = 1
+    while True:
+        directory = runs / (name if number == 1 else f"{name}-{number}")
+        try:
+            directory.mkdir()
+        except FileExistsError:
+            number += 1
+        else:
+            return directory
