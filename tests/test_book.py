@@ -185,7 +185,7 @@ def test_an_empty_side_shows_as_zeros_in_the_top() -> None:
     [
         spot(11, 20, [(101, 1)]),
         spot(11, 20, [(105, 1)]),
-        spot(11, 20, [(99, -1)]),
+        spot(11, 20, [(100, 0), (99, -1)]),
         spot(11, 20, (), [(0, 1)]),
         spot(11, 20, (), [(-5, 1)]),
     ],
@@ -344,6 +344,16 @@ def test_a_ladder_holds_the_last_quantity_of_every_price_best_first(
         levels.sort(reverse=sign > 0)
         assert ladder.levels() == tuple(levels)
         assert ladder.best() == (levels[0] if levels else (0, 0))
+
+
+def test_a_ladder_whose_levels_come_and_go_does_not_grow() -> None:
+    ladder = Ladder(1)
+    ladder.change([(1_000_000, 1)])
+    for px in range(1, 10_000):
+        ladder.change([(px, 1)])
+        ladder.change([(px, 0)])
+    assert ladder.levels() == ((1_000_000, 1),)
+    assert len(ladder.ranks) < 100
 
 
 @given(

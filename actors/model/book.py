@@ -13,6 +13,7 @@ Top = tuple[int, int, int, int]
 EMPTY, BUFFERING, LIVE = BookState.EMPTY, BookState.BUFFERING, BookState.LIVE
 STALE, GAP = BookState.STALE, BookState.GAP
 NO_TOP: Top = (0, 0, 0, 0)
+NOT_POSITIVE = "a price or a quantity is not positive"
 
 
 class Book(msgspec.Struct):
@@ -71,10 +72,12 @@ class Book(msgspec.Struct):
             self.buffer.append(diff)
             return False
         bids, asks = self.bids, self.asks
-        whole = bids.change(diff.bids) and asks.change(diff.asks)
+        if not (bids.change(diff.bids) and asks.change(diff.asks)):
+            self._fail(f"diff ..{diff.last_update_id} is damaged: {NOT_POSITIVE}")
+            return False
         self.top = top = bids.best() + asks.best()
-        if not whole or (top[0] >= top[2] > 0):
-            self._fail(f"diff ..{diff.last_update_id} is damaged: {_damage(top, whole=whole)}")
+        if top[0] >= top[2] > 0:
+            self._fail(f"diff ..{diff.last_update_id} is damaged: {_crossed(top)}")
             return False
         self.last_update_id = diff.last_update_id
         self.venue_time = diff.venue_time
@@ -95,12 +98,12 @@ class Book(msgspec.Struct):
         kept = [d for d in self.buffer if d.last_update_id > snapshot.last_update_id]
         if kept and not _bridges(kept[0], snapshot.last_update_id):
             return False
-        whole = self.bids.load(snapshot.bids) and self.asks.load(snapshot.asks)
+        if not (self.bids.load(snapshot.bids) and self.asks.load(snapshot.asks)):
+            self._fail(f"snapshot {snapshot.last_update_id} is damaged: {NOT_POSITIVE}")
+            return False
         self.top = top = self.bids.best() + self.asks.best()
-        if not whole or top[0] >= top[2] > 0:
-            self._fail(
-                f"snapshot {snapshot.last_update_id} is damaged: {_damage(top, whole=whole)}"
-            )
+        if top[0] >= top[2] > 0:
+            self._fail(f"snapshot {snapshot.last_update_id} is damaged: {_crossed(top)}")
             return False
         self.ignored += len(self.buffer) - len(kept)
         self.last_update_id, self.venue_time = snapshot.last_update_id, snapshot.venue_time
@@ -199,7 +202,5 @@ def _bridges(diff: DepthDiff, snapshot_id: int) -> bool:
     return _follows(diff, snapshot_id) or diff.first_update_id <= snapshot_id
 
 
-def _damage(top: Top, *, whole: bool) -> str:
-    if not whole:
-        return "a price or a quantity is not positive"
+def _crossed(top: Top) -> str:
     return f"best bid {top[0]} is not below best ask {top[2]}"
