@@ -189,7 +189,7 @@ class OrderBook(Actor):
         return watched
 
     def _connected_by(self, connection: str) -> list[tuple[str, WatchedBook]]:
-        """Return the books of a venue; a connection that names no venue concerns all books."""
+        # A connection that names no venue concerns all books: rather too many than too few.
         venues = {definition.venue for definition in self.instruments.values()}
         elsewhere = {
             instrument

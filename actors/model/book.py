@@ -198,7 +198,6 @@ def _follows(diff: DepthDiff, last_update_id: int) -> bool:
 
 
 def _bridges(diff: DepthDiff, snapshot_id: int) -> bool:
-    """Tell whether the first diff after a snapshot leaves nothing out between the two."""
     return _follows(diff, snapshot_id) or diff.first_update_id <= snapshot_id
 
 
