@@ -30,6 +30,8 @@ from topology.watch import View, Watch
 
 VIRTUAL_START = 1_704_067_200_000_000_000
 """Where virtual time begins without recorded data: 2024-01-01 00:00:00 UTC."""
+WIDTH = 140
+"""Columns of what is printed where there is no terminal to measure."""
 LOOK_NS = 250_000_000
 """Real time between two looks at the running node."""
 
@@ -77,6 +79,8 @@ def run(options: Options) -> int:
     """
     errors = Console(stderr=True, soft_wrap=True, highlight=False)
     console = Console(quiet=options.quiet, highlight=False)
+    if not console.is_terminal:
+        console.width = WIDTH
     checked = examine(options.file)
     for warning in checked.findings.warnings:
         errors.print(str(warning), markup=False)
@@ -94,7 +98,7 @@ def run(options: Options) -> int:
         clock="live" if options.live else "virtual",
         seed=options.seed,
         seconds=time.monotonic() - began,
-        stopped=node._stop_reason,  # noqa: SLF001
+        stopped=node.stop_reason,
         failures=tuple(node.supervisor.failures),
         unfired_timers=node.unfired or 0,
         version=version("kaiju"),
@@ -150,7 +154,7 @@ def _shown(node: Node, name: str, options: Options, console: Console) -> Iterato
         )
         if console.is_terminal and not options.quiet:
             shows.append(stack.enter_context(LiveTable(console)).show)
-        node.on_turn = _looking(Watch(node, name), shows)
+        node.on_turn = _looking(Watch(node, name, options.duration), shows)
         yield
 
 

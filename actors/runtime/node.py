@@ -113,7 +113,8 @@ class Node:
         self._ports: list[PortReader] = []
         self._running = False
         self._has_sources = False
-        self._stop_reason = ""
+        self.stop_reason = ""
+        """Why the run ended or is to end; empty while it goes on."""
         self._stopping = ""
         self._next_turn = 0
         self._stop_deadline = 0
@@ -193,7 +194,7 @@ class Node:
 
     def request_stop(self, reason: str) -> None:
         """End the run in order; callable from any thread and from signal handlers."""
-        self._stop_reason = self._stop_reason or reason
+        self.stop_reason = self.stop_reason or reason
         self._poller.wake()
 
     def run(self, duration: int | None = None) -> None:
@@ -300,7 +301,7 @@ class Node:
         if self.on_turn is not None and time.monotonic_ns() >= self._next_turn:
             self._next_turn = time.monotonic_ns() + TURN_INTERVAL
             self.on_turn(self)
-        if self._stop_reason and not self._stopping:
+        if self.stop_reason and not self._stopping:
             self._begin_stop()
         elif steps < self._slice and not self._stopping:
             self._rest()
@@ -326,7 +327,7 @@ class Node:
             self._poller.wait(time.monotonic_ns() + delay)
 
     def _begin_stop(self) -> None:
-        self._stopping = self._stop_reason
+        self._stopping = self.stop_reason
         self.loop.close_sources()
         self.loop.until = self.loop.now
         self._stop_deadline = self.loop.now + STOP_GRACE
