@@ -7,10 +7,14 @@ from typing import Any
 
 import pytest
 
+from actors.recorder import Recorder
 from actors.runtime.node import Node
 from topology.check import examine
 from topology.compose import compose
 from topology.findings import TopologyError
+
+PAPER = Path(__file__).parent.parent / "topology" / "paper.yaml"
+SECOND = 1_000_000_000
 
 SHARED_WORK = """\
 version: 1
@@ -109,6 +113,38 @@ def test_moving_an_actor_changes_nothing_that_happens(tmp_path: Path) -> None:
 
     assert heard(node, "second") == heard(moved, "second")
     assert node.statistics().streams == moved.statistics().streams
+
+
+def paper_run(folder: Path, edit: tuple[str, str]) -> Node:
+    folder.mkdir()
+    text = PAPER.read_text()
+    assert edit[0] in text
+    node = composed(folder, text.replace(*edit), seed=7)
+    recorder = node.actors["recorder"]
+    assert isinstance(recorder, Recorder)
+    recorder.directory = folder
+    node.run(20 * SECOND)
+    return node
+
+
+def test_the_paper_topology_trades_with_both_strategies_and_loses_nothing(tmp_path: Path) -> None:
+    node = paper_run(tmp_path / "run", ("", ""))
+
+    counts = node.actors["monitor"].state.counts
+    assert counts["maker.fills"] > 0
+    assert counts["taker.fills"] > 0
+    assert node.supervisor.failures == []
+    assert all(edge.conserved and not edge.queued for edge in node.statistics().edges)
+
+
+def test_the_paper_topology_records_the_same_events_wherever_its_actors_live(
+    tmp_path: Path,
+) -> None:
+    paper_run(tmp_path / "first", ("", ""))
+    paper_run(tmp_path / "moved", ("Book\n    node: md", "Book\n    node: core"))
+
+    first, moved = (tmp_path / run / "events.kaiju" for run in ("first", "moved"))
+    assert first.read_bytes() == moved.read_bytes()
 
 
 def test_a_file_with_mistakes_is_not_composed(tmp_path: Path) -> None:
