@@ -41,6 +41,7 @@ from actors.model.risk_case import (
     Denial,
     InstrumentLimits,
     RiskCode,
+    worst_px,
 )
 from actors.model.risk_checks import first_failure, unknown_instrument
 from actors.runtime.actor import Actor, Settings, handles
@@ -233,17 +234,22 @@ class Risk(Actor):
             self.emit(CancelAll(reason))
 
     def _case(self, order: SubmitOrder) -> Case:
-        state = self.state
+        state, name = self.state, order.instrument
+        top = state.market.tops.get(name)
         return Case(
             order,
-            self.instruments[order.instrument],
-            self.instrument_limits[order.instrument],
+            self.instruments[name],
+            self.instrument_limits[name],
             self.account_limits,
             state.trading_state,
             state.known_ids,
             self.stale,
             state.market,
+            top,
+            worst_px(order, top),
             state.exposures,
+            state.exposures.of_strategy(order.strategy, name),
+            state.exposures.of_account(name),
             self.instruments,
             state.rate,
             self.now,

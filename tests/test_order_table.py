@@ -273,15 +273,22 @@ def test_a_report_of_an_unknown_order_is_a_failure() -> None:
     )
 
 
-def test_a_report_on_the_other_side_is_a_failure() -> None:
+def test_a_fill_on_the_other_side_is_a_failure() -> None:
     table = table_after()
 
     assert table.apply(report_fill(sell(10), 4)) == failed(
         "PENDING_NEW",
         ExecType.TRADE,
         "E-fill",
-        "reported as SELL BTCUSDT.SIM, the order is BUY BTCUSDT.SIM",
+        "filled as SELL BTCUSDT.SIM, the order is BUY BTCUSDT.SIM",
     )
+
+
+def test_a_venue_that_knows_no_such_order_need_not_know_its_side_to_reject_a_cancel() -> None:
+    table = table_after(report(ORDER, ExecType.REJECTED, "E-r"))
+    refusal = report(sell(10), ExecType.CANCEL_REJECTED, "E-c", text="unknown order")
+
+    assert table.apply(refusal) == cancel_rejected(ORDER, "unknown order")
 
 
 def test_a_fill_without_a_price_is_a_failure() -> None:

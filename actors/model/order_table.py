@@ -199,16 +199,11 @@ class OrderTable(msgspec.Struct):
 
 
 def _problem(record: OrderRecord, report: ExecutionReport) -> str:
-    order, allowed = record.order, NEXT_STATUS[record.status]
+    allowed = NEXT_STATUS[record.status]
     if report.exec_type not in allowed:
         return f"a {record.status} order allows only {', '.join(allowed)}"
     if report.exec_type is ExecType.NEW and record.accepted:
         return "accepted a second time"
-    if (report.instrument, report.side) != (order.instrument, order.side):
-        return (
-            f"reported as {report.side.name} {report.instrument}, "
-            f"the order is {order.side.name} {order.instrument}"
-        )
     if report.exec_id in record.executions:
         exec_type, qty, px = record.executions[report.exec_id]
         return (
@@ -221,13 +216,19 @@ def _problem(record: OrderRecord, report: ExecutionReport) -> str:
 
 
 def _problem_of_fill(record: OrderRecord, report: ExecutionReport) -> str:
+    order = record.order
+    if report.side != order.side or report.instrument != order.instrument:
+        return (
+            f"filled as {report.side.name} {report.instrument}, "
+            f"the order is {order.side.name} {order.instrument}"
+        )
     if report.last_qty <= 0 or report.last_px <= 0 or not report.exec_id:
         return (
             f"a fill of {report.last_qty} at {report.last_px} with exec_id {report.exec_id!r}; "
             "quantity and price must be positive and the exec_id given"
         )
-    if record.cum_qty + report.last_qty > record.order.qty:
-        return f"overfill: {record.cum_qty} + {report.last_qty} of {record.order.qty}"
+    if record.cum_qty + report.last_qty > order.qty:
+        return f"overfill: {record.cum_qty} + {report.last_qty} of {order.qty}"
     return ""
 
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from enum import StrEnum
 
 import msgspec
@@ -12,7 +11,7 @@ from actors.events.accounts import TradingState
 from actors.events.market import TopOfBook
 from actors.events.orders import SubmitOrder
 from actors.events.reference import Instrument, from_units
-from actors.model.exposure import Exposures
+from actors.model.exposure import Exposure, Exposures
 from actors.model.market_view import MarketView
 from actors.model.money import notional
 from actors.model.order_rate import OrderRate
@@ -83,39 +82,30 @@ class AccountLimits(msgspec.Struct, frozen=True):
         return SECOND_NS // self.orders_per_second
 
 
-@dataclass(frozen=True, slots=True)
-class Case:
+class Case(msgspec.Struct, frozen=True, gc=False):
     """All that the decision about one order depends on."""
 
     order: SubmitOrder
     instrument: Instrument
     limits: InstrumentLimits
-    account: AccountLimits
+    account_limits: AccountLimits
     trading_state: TradingState
     known_ids: Mapping[str, bool]
     stale: Mapping[str, str]
     """Inputs that are not current, with the reason."""
     market: MarketView
+    top: TopOfBook | None
+    """Top of the order's book, if it may be used."""
+    worst_px: int
+    """Price that the order's amount is judged by, as `worst_px` finds it."""
     exposures: Exposures
+    own: Exposure
+    """The strategy's exposure in the instrument."""
+    account: Exposure
+    """The account's exposure in the instrument."""
     instruments: Mapping[str, Instrument]
     rate: OrderRate
     now: int
-
-    @property
-    def top(self) -> TopOfBook | None:
-        """Top of the order's book, if it may be used."""
-        return self.market.tops.get(self.order.instrument)
-
-    @property
-    def worst_px(self) -> int:
-        """Price that the order's amount is judged by; 0 where nothing tells.
-
-        A limit, but for a sale not below the bid that it would meet; the far side at market.
-        """
-        order, top = self.order, self.top
-        if order.side > 0:
-            return order.limit_px or (top.ask_px if top else 0)
-        return max(order.limit_px, top.bid_px if top else 0)
 
     @property
     def amount(self) -> int:
@@ -135,3 +125,13 @@ class Case:
         """Return an amount with its currency, as people write it."""
         amount = from_units(units, self.instrument.settle_scale)
         return f"{amount:f} {self.instrument.settle}"
+
+
+def worst_px(order: SubmitOrder, top: TopOfBook | None) -> int:
+    """Return the price that an order's amount is judged by; 0 where nothing tells.
+
+    A limit, but for a sale not below the bid that it would meet; the far side at market.
+    """
+    if order.side > 0:
+        return order.limit_px or (top.ask_px if top else 0)
+    return max(order.limit_px, top.bid_px if top else 0)

@@ -137,7 +137,7 @@ def _max_order_notional(case: Case) -> Denial | None:
 
 
 def _price_collar(case: Case) -> Denial | None:
-    px, top, limit = case.order.limit_px, case.top, case.account.price_collar_bps
+    px, top, limit = case.order.limit_px, case.top, case.account_limits.price_collar_bps
     if not px or not limit or top is None:
         return None
     highest, lowest = top.ask_px or top.bid_px, top.bid_px or top.ask_px
@@ -156,7 +156,7 @@ def _reducing_only(case: Case) -> Denial | None:
     if case.trading_state is not TradingState.REDUCING:
         return None
     order = case.order
-    worst = case.exposures.of_strategy(order.strategy, order.instrument).worst(order.side)
+    worst = case.own.worst(order.side)
     if worst + order.qty <= 0:
         return None
     text = (
@@ -168,8 +168,7 @@ def _reducing_only(case: Case) -> Denial | None:
 
 def _max_position(case: Case) -> Denial | None:
     order, limit = case.order, case.limits.max_position
-    exposure = case.exposures.of_strategy(order.strategy, order.instrument)
-    worst = exposure.worst(order.side) + order.qty
+    worst = case.own.worst(order.side) + order.qty
     if worst <= limit:
         return None
     text = (
@@ -181,7 +180,7 @@ def _max_position(case: Case) -> Denial | None:
 
 def _max_account_position(case: Case) -> Denial | None:
     order, limit = case.order, case.limits.max_account_position
-    worst = case.exposures.of_account(order.instrument).worst(order.side) + order.qty
+    worst = case.account.worst(order.side) + order.qty
     if worst <= limit:
         return None
     text = (
@@ -193,9 +192,9 @@ def _max_account_position(case: Case) -> Denial | None:
 
 def _max_gross_exposure(case: Case) -> Denial | None:
     order, limit = case.order, case.limits.max_gross_exposure
-    exposure = case.exposures.of_account(order.instrument)
-    worst = max(exposure.worst_qty, exposure.worst(order.side) + order.qty)
-    if worst == exposure.worst_qty:
+    present = case.account.worst_qty
+    worst = case.account.worst(order.side) + order.qty
+    if worst <= present:
         return None
     gross = _gross_of_others(case) + _worth(case, case.instrument, worst)
     if gross <= limit:
@@ -221,11 +220,11 @@ def _worth(case: Case, instrument: Instrument, qty: int) -> int:
 
 
 def _max_open_orders(case: Case) -> Denial | None:
-    limit, value = case.account.max_open_orders, len(case.exposures.reservations)
+    limit, value = case.account_limits.max_open_orders, len(case.exposures.reservations)
     where = "the account"
     of_venue = case.instrument.max_open_orders
     if of_venue and value < limit:
-        limit, value = of_venue, case.exposures.of_account(case.order.instrument).open_orders
+        limit, value = of_venue, case.account.open_orders
         where = case.order.instrument
     if value < limit:
         return None
@@ -234,7 +233,7 @@ def _max_open_orders(case: Case) -> Denial | None:
 
 
 def _order_rate(case: Case) -> Denial | None:
-    account = case.account
+    account = case.account_limits
     waiting = case.rate.waiting(case.now, account.order_interval_ns, account.order_burst)
     if not waiting:
         return None
