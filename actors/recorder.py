@@ -114,10 +114,8 @@ class FramePort:
             ) from error
 
     def close(self) -> None:
-        """Close the file."""
-        if self._writer is not None:
-            self._writer.close()
-            self._writer = None
+        """Close the file; a run without events leaves one with a header only."""
+        self._open().close()
 
     def _open(self) -> frames.FrameWriter:
         if self._writer is None:

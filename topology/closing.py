@@ -37,7 +37,8 @@ def print_closing(report: Report, directory: Path, files: Iterable[str], console
             console.print(table)
     for check in report.checks:
         word, style = VERDICTS[check.holds]
-        console.print(Text.assemble((f"{word:>11}", style), f"  {check.name}: {check.detail}"))
+        line = Text.assemble((f"{word:>11}", style), f"  {check.name}: {check.detail}")
+        console.print(line, soft_wrap=True)
     console.print(Text(f"{directory}: {', '.join(files)}"), soft_wrap=True)
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
+from itertools import cycle
 from typing import Any
 
 import matplotlib as mpl
@@ -22,7 +23,7 @@ WIDTH, HEIGHT = 10.5, 3.0
 """Inches; the height is that of one plot."""
 MOST_PLOTS = 6
 """Instruments that a picture shows, those with most fills first."""
-MOST_MARKS = 2_000
+MOST_MARKS = 600
 """Fills drawn of one side of one strategy; of more, every n-th."""
 MICROSECOND = 1_000
 STYLE: Any = {
@@ -37,7 +38,10 @@ STYLE: Any = {
     "axes.spines.right": False,
     "legend.frameon": False,
 }
-MARKS = {Side.BUY: ("^", "tab:green"), Side.SELL: ("v", "tab:red")}
+COLORS = {Side.BUY: "tab:green", Side.SELL: "tab:red"}
+MARKS = ({Side.BUY: "^", Side.SELL: "v"}, {Side.BUY: "o", Side.SELL: "s"})
+"""Of the first strategy, of the second, and so on in turns."""
+QUANTILES = {"p50": "p50", "p99": "p99", "p999": "p99.9"}
 
 
 def draw_equity(series: Series, scales: Scales) -> str:
@@ -54,7 +58,7 @@ def draw_equity(series: Series, scales: Scales) -> str:
                 plot.step(times, values, where="post", label=strategy, linewidth=1.2)
             plot.set_ylabel(f"net, {currency}")
             plot.axhline(0, color="gray", linewidth=0.8)
-            plot.legend(loc="upper left", ncols=4)
+            plot.legend(ncols=4)
         return _svg(figure)
 
 
@@ -70,7 +74,7 @@ def draw_positions(series: Series) -> str:
                     plot.step(times, curve.values, where="post", label=strategy, linewidth=1.2)
             plot.set_ylabel(instrument)
             plot.axhline(0, color="gray", linewidth=0.8)
-            plot.legend(loc="upper left", ncols=4)
+            plot.legend(ncols=4)
         return _svg(figure)
 
 
@@ -81,12 +85,13 @@ def draw_fills(series: Series) -> str:
         figure, plots = _figure(len(shown))
         for plot, instrument in zip(plots, shown, strict=True):
             curve = series.prices.get(instrument, Curve())
-            plot.plot(_times(curve.times), curve.values, color="silver", linewidth=0.8)
-            for (strategy, of), fills in sorted(series.fills.items()):
-                if of == instrument:
-                    _mark_fills(plot, strategy, fills)
+            plot.plot(_times(curve.times), curve.values, color="black", linewidth=0.7, zorder=3)
+            for marks, (strategy, fills) in zip(
+                cycle(MARKS), _fills_in(series, instrument), strict=False
+            ):
+                _mark_fills(plot, marks, strategy, fills)
             plot.set_ylabel(instrument)
-            plot.legend(loc="upper left", ncols=4)
+            plot.legend(ncols=4)
         return _svg(figure)
 
 
@@ -99,7 +104,7 @@ def draw_latency(actors: Iterable[ActorReport]) -> str:
         _bars(left, "from arrival to this actor's turn", [h.since_arrival_ns for h in hops])
         _bars(right, "in its handler", [h.handle_ns for h in hops])
         left.set_yticks(range(len(hops)), [hop.name for hop in hops])
-        left.legend(loc="lower right")
+        figure.legend(*left.get_legend_handles_labels(), loc="outside lower center", ncols=3)
         return _svg(figure)
 
 
@@ -118,8 +123,12 @@ def _busiest(series: Series, keys: Iterable[Key]) -> list[str]:
     return sorted(fills, key=lambda instrument: (-fills[instrument], instrument))[:MOST_PLOTS]
 
 
-def _mark_fills(plot: Axes, strategy: str, fills: list[Fill]) -> None:
-    for side, (marker, color) in MARKS.items():
+def _fills_in(series: Series, instrument: str) -> list[tuple[str, list[Fill]]]:
+    return [(key[0], fills) for key, fills in sorted(series.fills.items()) if key[1] == instrument]
+
+
+def _mark_fills(plot: Axes, marks: dict[Side, str], strategy: str, fills: list[Fill]) -> None:
+    for side, marker in marks.items():
         of_side = [fill for fill in fills if fill.side == side]
         drawn = of_side[:: 1 + len(of_side) // MOST_MARKS]
         if drawn:
@@ -128,18 +137,18 @@ def _mark_fills(plot: Axes, strategy: str, fills: list[Fill]) -> None:
                 [fill.price for fill in drawn],
                 marker=marker,
                 s=14,
-                c=color,
+                c=COLORS[side],
                 edgecolors="none",
-                alpha=0.7,
+                alpha=0.6,
                 label=f"{strategy} {side.name.lower()} ({len(of_side):,})",
             )
 
 
 def _bars(plot: Axes, title: str, durations: Sequence[Any]) -> None:
     rows = np.arange(len(durations))
-    for index, quantile in enumerate(("p50", "p99", "p999")):
+    for index, (quantile, label) in enumerate(QUANTILES.items()):
         values = [max(1, getattr(each, quantile)) / MICROSECOND for each in durations]
-        plot.barh(rows + 0.25 * (1 - index), values, height=0.25, label=quantile)
+        plot.barh(rows + 0.25 * (1 - index), values, height=0.25, label=label)
     plot.set_xscale("log")
     plot.set_xlabel("microseconds")
     plot.set_title(title, fontsize=9)

@@ -32,8 +32,8 @@ VIRTUAL_START = 1_704_067_200_000_000_000
 """Where virtual time begins without recorded data: 2024-01-01 00:00:00 UTC."""
 WIDTH = 140
 """Columns of what is printed where there is no terminal to measure."""
-LOOK_NS = 250_000_000
-"""Real time between two looks at the running node."""
+LOOK_NS = 500_000_000
+"""Real time between two looks at the running node; drawing one takes the loop 20 ms."""
 
 OK, FAILED, MISUSED, HALTED = 0, 1, 2, 3
 """Exit codes: all went well; the run failed or lost something; the topology or the command was

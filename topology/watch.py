@@ -43,7 +43,7 @@ class View:
     orders: dict[tuple[str, str], int]
     """Events by (strategy, state)."""
     progress: tuple[int, int] | None
-    """(done, total) of the sources whose length is known."""
+    """(done, total) of whatever will end the run first; None where that is not known."""
     tops: dict[str, TopOfBook] = field(default_factory=dict)
     top_ages: dict[str, int] = field(default_factory=dict)
     """Nanoseconds since the top was seen to change, by instrument."""
@@ -100,12 +100,15 @@ class Watch:
     Args:
         node: the node to look at.
         topology: what the system is called.
+        duration: nanoseconds of the node's clock that the run takes at most, where that is known.
     """
 
-    def __init__(self, node: Node, topology: str) -> None:
+    def __init__(self, node: Node, topology: str, duration: int | None = None) -> None:
         self.node = node
         self.scales = Scales(node.instruments.values(), node.currencies.values())
         self._topology = topology
+        self._duration = duration
+        self._began: int | None = None
         self._orders: Counter[tuple[str, str]] = Counter()
         self._followed = [
             PortReader(_listen(actor, stream), OrderCounter(self._orders), _raise)
@@ -118,13 +121,12 @@ class Watch:
         """Return the node as it is now."""
         for reader in self._followed:
             reader.flush()
-        actors = self.node.actors.values()
         view = View(
             self._topology,
             self.node.statistics(),
             self.scales,
             dict(self._orders),
-            _total(actor.progress() for actor in actors),
+            self._progress(),
             feed_ages=self._feed_ages(),
         )
         for actor, stream, classes in _streams(self.node):
@@ -134,6 +136,16 @@ class Watch:
         for instrument, top in view.tops.items():
             view.top_ages[instrument] = self._age(top, view.statistics.now)
         return view
+
+    def _progress(self) -> tuple[int, int] | None:
+        """Return the progress of what will end the run: its data or its time."""
+        now = self.node.loop.now
+        self._began = now if self._began is None else self._began
+        known = [actor.progress() for actor in self.node.actors.values()]
+        if self._duration:
+            known.append((min(now - self._began, self._duration), self._duration))
+        parts = [part for part in known if part is not None and part[1]]
+        return max(parts, key=lambda part: part[0] / part[1], default=None)
 
     def _age(self, top: TopOfBook, now: int) -> int:
         update_id, since = self._changed.get(top.instrument, (None, now))
@@ -165,10 +177,3 @@ def _listen(actor: Actor, stream: Stream) -> Input:
 
 def _raise(error: Exception) -> None:
     raise error
-
-
-def _total(progress: Iterator[tuple[int, int] | None]) -> tuple[int, int] | None:
-    known = [each for each in progress if each is not None]
-    if not known:
-        return None
-    return sum(done for done, _ in known), sum(total for _, total in known)
