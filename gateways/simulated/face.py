@@ -68,6 +68,7 @@ class SimulatedVenue(Actor):
 
     Settings = VenueSettings
     State = VenueState
+    order_path = True
 
     settings: VenueSettings
     state: VenueState
