@@ -11,14 +11,21 @@ from pydantic import ValidationError
 
 from actors.events.accounts import RiskLimitExceeded, TradingState, TradingStateChanged
 from actors.events.event import Event
-from actors.events.market import BookState, Side
-from actors.events.orders import CancelAll, OrderApproved, OrderDenied, SubmitOrder
+from actors.events.market import BookState, Side, TopOfBook
+from actors.events.orders import (
+    CancelAll,
+    OrderApproved,
+    OrderDenied,
+    OrderFilled,
+    SubmitOrder,
+)
 from actors.events.system import HaltTrading, ResumeTrading, StreamStale
 from actors.model.exposure import Exposure, Exposures
 from actors.model.loss_limit import DAY_NS
 from actors.model.risk_checks import failures
 from actors.risk import Risk
-from actors.testing import SECOND, ActorTest
+from actors.runtime.actor import Actor
+from actors.testing import SECOND, ActorTest, SystemTest
 from tests.builders import (
     BTCUSD_INVERSE,
     BTCUSDT,
@@ -532,3 +539,32 @@ def test_no_sequence_of_orders_and_fills_passes_a_limit_or_leaks_a_reserve(
 def test_exposures_without_orders_are_all_zero() -> None:
     assert Exposures().of_account(BTC) == Exposure()
     assert Exposures().of_strategy("maker", BTC) == Exposure()
+
+
+class Facts(Actor):
+    """Stands in for order management and for market data."""
+
+    outputs = {"orders": (OrderFilled,), "top": (TopOfBook,)}
+
+
+@pytest.mark.parametrize(
+    ("stream", "state"),
+    [("facts.orders", TradingState.HALTED), ("facts.top", TradingState.ACTIVE)],
+)
+def test_a_reset_halts_where_facts_about_orders_may_have_been_missed(
+    stream: str, state: TradingState
+) -> None:
+    system = SystemTest(instruments=INSTRUMENTS, currencies=CURRENCIES)
+    system.add("facts", Facts)
+    gate = system.add("risk", Risk, inputs=["facts.orders", "facts.top"])
+    system.connect()
+    [reader] = [each for each in gate.inputs if each.source.name == stream]
+    system.node.supervisor.reset(reader, "fell beyond the tail")
+    system.run(SECOND)
+
+    assert gate.state.trading_state is state
+    assert system.emitted("risk.control") == (
+        [CancelAll("exposure unknown: facts.orders was reset (fell beyond the tail)")]
+        if state is TradingState.HALTED
+        else []
+    )
