@@ -11,7 +11,7 @@ import msgspec
 from actors.events.event import Event
 from actors.events.market import Side, TopOfBook
 from actors.events.orders import Signal
-from actors.events.system import TimerFired
+from actors.events.system import StreamReset, TimerFired
 from actors.runtime.actor import Actor, Settings, handles
 
 INTERVAL = 250_000_000
@@ -106,6 +106,10 @@ class Metronome(Actor):
     @handles(TopOfBook)
     def on_top(self, top: TopOfBook) -> None:
         self.state.instrument = top.instrument
+
+    @handles(StreamReset)
+    def on_reset(self, _reset: StreamReset) -> None:
+        self.state.instrument = ""
 
     @handles(TimerFired)
     def on_timer(self, _timer: TimerFired) -> None:

@@ -225,7 +225,8 @@ def _refusals() -> Iterator[None]:
     try:
         yield
     except TopologyError as error:
-        _fail(str(error), MISUSED)
+        typer.echo(str(error), err=True)
+        raise typer.Exit(MISUSED) from None
     except FileNotFoundError as error:
         _fail(str(error), MISUSED)
     except (DamagedFileError, ExportError, OSError) as error:

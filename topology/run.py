@@ -82,14 +82,14 @@ def run(options: Options) -> int:
     if not console.is_terminal:
         console.width = WIDTH
     checked = examine(options.file)
+    name = checked.topology.name
     for warning in checked.findings.warnings:
         errors.print(str(warning), markup=False)
     started = datetime.now(UTC)
-    name = checked.topology.name
     directory = _make_directory(options.runs, f"{name}-{started:%Y%m%d-%H%M%S}")
     node = _compose(checked, options, directory)
     began = time.monotonic()
-    with _shown(node, name, options, console), _stopped_by_signals(node):
+    with _stopped_by_signals(node), _shown(node, name, options, console):
         node.run(options.duration)
     facts = RunFacts(
         topology=name,

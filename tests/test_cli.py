@@ -1,0 +1,222 @@
+"""The command line: what each command prints, leaves behind and returns."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+import polars as pl
+import pytest
+from typer.testing import CliRunner, Result
+
+from tests.running import TOPOLOGY, write_topology
+from topology.cli import main
+
+ROOT = Path(__file__).parent.parent
+KAIJU = [sys.executable, "-c", "from topology.cli import main; main()"]
+
+
+def kaiju(*arguments: object) -> Result:
+    return CliRunner().invoke(main, [str(argument) for argument in arguments])
+
+
+@pytest.fixture
+def topology(tmp_path: Path) -> Path:
+    return write_topology(tmp_path)
+
+
+def run(topology: Path, *options: object) -> tuple[Result, Path]:
+    runs = topology.parent / "runs"
+    before = set(runs.iterdir()) if runs.exists() else set()
+    result = kaiju("run", topology, "--runs", runs, *options)
+    [directory] = set(runs.iterdir()) - before
+    return result, directory
+
+
+def test_a_run_trades_adds_up_and_leaves_its_report_behind(topology: Path) -> None:
+    result, directory = run(topology, "--for", "30s")
+
+    assert result.exit_code == 0, result.output
+    assert directory.name.startswith("small-")
+    assert {path.name for path in directory.iterdir()} == {
+        "events.kaiju",
+        "report.html",
+        "report.json",
+    }
+    report = json.loads((directory / "report.json").read_text())
+    assert {check["holds"] for check in report["checks"]} == {True}
+    assert report["orders"]["metronome"]["filled"] == 120
+    assert report["run"]["stopped"] == "time is up"
+    assert "fills = positions: 1 positions" in result.output
+    assert "metrics on http://127.0.0.1:" in result.output
+
+
+def test_the_same_seed_gives_the_same_events_and_another_does_not(topology: Path) -> None:
+    events = [
+        (run(topology, "--for", "5s", "--seed", seed)[1] / "events.kaiju").read_bytes()
+        for seed in (1, 1, 2)
+    ]
+    assert events[0] == events[1]
+    assert events[0] != events[2]
+
+
+def test_virtual_time_without_recorded_data_begins_in_2024(topology: Path) -> None:
+    _, directory = run(topology, "--for", "5s")
+    report = json.loads((directory / "report.json").read_text())
+
+    assert report["ended"] - 1_704_067_200_000_000_000 == 5_000_000_000
+
+
+def test_quiet_prints_nothing(topology: Path) -> None:
+    result, _ = run(topology, "--for", "1s", "--quiet")
+    assert (result.exit_code, result.output) == (0, "")
+
+
+@pytest.mark.parametrize("name", ["copy.html", "copy.json"])
+def test_the_report_goes_where_it_is_asked_to(topology: Path, name: str) -> None:
+    copy = topology.parent / name
+    _, directory = run(topology, "--for", "1s", "--report", copy)
+
+    assert copy.read_bytes() == (directory / f"report{copy.suffix}").read_bytes()
+
+
+def test_a_failed_actor_off_the_order_path_makes_the_run_fail(tmp_path: Path) -> None:
+    broken = TOPOLOGY.replace(
+        "class: tests.running:Metronome",
+        "class: tests.running:Metronome\n    settings: {breaks_after: 3}",
+    )
+    result, directory = run(write_topology(tmp_path, broken), "--for", "2s")
+
+    assert result.exit_code == 1
+    assert "the spring is broken" in result.stderr
+    assert (directory / "flight-1.txt").exists()
+
+
+def test_a_failed_actor_on_the_order_path_halts_trading(tmp_path: Path) -> None:
+    broken = TOPOLOGY.replace(
+        "class: tests.running:Metronome",
+        "class: tests.running:Metronome\n    durable: os\n    settings: {breaks_after: 3}",
+    )
+    result, directory = run(write_topology(tmp_path, broken), "--for", "2s")
+
+    assert result.exit_code == 3
+    assert "trading was halted: metronome (Metronome) raised RuntimeError" in result.stderr
+    assert json.loads((directory / "report.json").read_text())["halted"]
+
+
+@pytest.mark.parametrize("command", ["run", "check", "graph"])
+def test_a_topology_with_mistakes_is_refused_with_all_of_them(tmp_path: Path, command: str) -> None:
+    file = write_topology(
+        tmp_path, TOPOLOGY.replace("market.depth", "market.dept").replace("scale: 8", "scale: 99")
+    )
+    options = ["--runs", tmp_path / "runs"] if command == "run" else []
+    result = kaiju(command, file, *options)
+
+    assert result.exit_code == 2
+    assert re.findall(r"small\.yaml:(\d+):", result.stderr) == ["5", "5", "21"]
+    assert "did you mean 'market.depth'?" in result.stderr
+    assert not (tmp_path / "runs").exists()
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["run", "x.yaml", "--for", "30"], "a number with a unit"),
+        (["run", "x.yaml", "--live", "--speed", "2"], "with --live there is none"),
+        (["export", "x"], "say where to"),
+        (["export", "nowhere", "--jsonl", "x"], "no such record"),
+        (["trade"], "No such command"),
+    ],
+)
+def test_wrong_usage_is_exit_code_2_with_what_is_allowed(
+    arguments: list[str], message: str
+) -> None:
+    result = kaiju(*arguments)
+    assert result.exit_code == 2
+    assert message in " ".join(result.stderr.split())
+
+
+def test_a_file_that_is_not_there_is_wrong_usage(tmp_path: Path) -> None:
+    assert kaiju("check", tmp_path / "none.yaml").exit_code == 2
+
+
+def test_check_finds_nothing_wrong_with_a_good_topology(topology: Path) -> None:
+    result = kaiju("check", topology)
+    assert (result.exit_code, result.stdout) == (0, f"{topology}: no mistakes found\n")
+
+
+def test_graph_draws_the_topology(topology: Path) -> None:
+    result = kaiju("graph", topology)
+    assert result.stdout.startswith("flowchart LR\n")
+    assert "risk" in result.stdout
+
+
+def test_schema_is_json() -> None:
+    assert json.loads(kaiju("schema").stdout)["$ref"] == "#/$defs/Topology"
+
+
+def test_export_says_what_it_wrote(topology: Path, tmp_path: Path) -> None:
+    _, directory = run(topology, "--for", "2s")
+    out = tmp_path / "out"
+    result = kaiju("export", directory, "--parquet", out, "--jsonl", out / "events.jsonl")
+
+    assert result.exit_code == 0
+    fills = pl.read_parquet(out / "OrderFilled.parquet")
+    assert f"{out}/OrderFilled.parquet: {fills.height} events" in result.stdout
+    lines = (out / "events.jsonl").read_text().splitlines()
+    assert f"events.jsonl: {len(lines):,} events" in result.stdout
+
+
+def test_a_damaged_record_is_refused_with_its_place(topology: Path, tmp_path: Path) -> None:
+    _, directory = run(topology, "--for", "2s")
+    events = directory / "events.kaiju"
+    data = bytearray(events.read_bytes())
+    data[len(data) // 2] ^= 1
+    events.write_bytes(data)
+    result = kaiju("export", directory, "--jsonl", tmp_path / "out.jsonl")
+
+    assert result.exit_code == 1
+    assert re.search(rf"{re.escape(str(events))}: byte \d+: ", result.stderr)
+
+
+@pytest.mark.parametrize("command", ["run", "check", "graph", "schema", "export"])
+def test_help_teaches_by_example(command: str) -> None:
+    assert f"kaiju {command}" in " ".join(kaiju(command, "--help").output.split())
+
+
+def start(topology: Path, *options: str) -> subprocess.Popen[str]:
+    process = subprocess.Popen(
+        [*KAIJU, "run", str(topology), "--runs", str(topology.parent / "runs"), *options],
+        cwd=ROOT,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        env={**os.environ, "PYTHONUNBUFFERED": "1"},
+    )
+    assert process.stdout is not None
+    assert "Ctrl-C stops" in process.stdout.readline()
+    return process
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_a_signal_stops_the_run_in_order(topology: Path, number: signal.Signals) -> None:
+    process = start(topology, "--live")
+    process.send_signal(number)
+    out, errors = process.communicate(timeout=30)
+
+    assert (process.returncode, errors) == (0, "")
+    assert f"stopped: {number.name}" in out
+    assert "nothing queued at the end: every mailbox is empty" in out
+
+
+def test_a_live_run_ends_when_its_time_is_up(topology: Path) -> None:
+    process = start(topology, "--live", "--for", "1s")
+    out, _ = process.communicate(timeout=30)
+
+    assert process.returncode == 0
+    assert "stopped: time is up" in out
