@@ -123,6 +123,32 @@ class Metronome(Actor):
         self.emit(Signal(self.name, self.state.instrument, side, 1_000))
 
 
+class Stubborn(Actor):
+    """Always has business open, so that a stop takes as long as it may."""
+
+    def on_start(self) -> None:
+        self.set_timer("again", INTERVAL)
+
+    @handles(TimerFired)
+    def on_timer(self, _timer: TimerFired) -> None:
+        self.set_timer("again", INTERVAL)
+
+    def busy(self) -> bool:
+        return True
+
+
+STUBBORN = """\
+version: 1
+name: stubborn
+nodes:
+  one: {host: one, port: 7000}
+currencies: {}
+instruments: {}
+actors:
+  stubborn: {class: "tests.running:Stubborn", node: one}
+"""
+
+
 def write_topology(folder: Path, text: str = TOPOLOGY) -> Path:
     """Write a topology file into `folder` and return its path."""
     file = folder / "small.yaml"

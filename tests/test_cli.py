@@ -14,7 +14,7 @@ import polars as pl
 import pytest
 from typer.testing import CliRunner, Result
 
-from tests.running import TOPOLOGY, write_topology
+from tests.running import STUBBORN, TOPOLOGY, write_topology
 from topology.cli import main
 
 ROOT = Path(__file__).parent.parent
@@ -212,6 +212,18 @@ def test_a_signal_stops_the_run_in_order(topology: Path, number: signal.Signals)
     assert (process.returncode, errors) == (0, "")
     assert f"stopped: {number.name}" in out
     assert "nothing queued at the end: every mailbox is empty" in out
+
+
+def test_a_second_signal_stops_the_run_at_once(tmp_path: Path) -> None:
+    process = start(write_topology(tmp_path, STUBBORN), "--live")
+    process.send_signal(signal.SIGINT)
+    with pytest.raises(subprocess.TimeoutExpired):
+        process.wait(timeout=1)
+    process.send_signal(signal.SIGINT)
+    _, errors = process.communicate(timeout=3)
+
+    assert process.returncode == 1
+    assert errors == "error: stopped at once; there is no report\n"
 
 
 def test_a_live_run_ends_when_its_time_is_up(topology: Path) -> None:

@@ -185,6 +185,15 @@ def test_money_is_not_checked_without_a_record() -> None:
     }
 
 
+def test_money_is_not_checked_against_a_record_that_ends_early(tmp_path: Path) -> None:
+    cut = edge(handled=1, dropped={"port failed": 2})
+    _, _, *money = conservation(statistics(cut), story(tmp_path / "run", GOOD).ledger)
+
+    assert {(check.holds, check.detail) for check in money} == {
+        (None, "the record ends before the run did")
+    }
+
+
 def test_nothing_traded_is_nothing_violated(tmp_path: Path) -> None:
     assert violated(tmp_path / "run", []) == {}
 

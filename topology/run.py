@@ -202,9 +202,9 @@ def _report(
 ) -> tuple[Report, list[str]]:
     """Write the report, as far as that is possible, and return it with all that went wrong."""
     statistics = node.statistics()
-    problems = list(facts.failures)
+    problems = [failure for failure in facts.failures if failure != statistics.halted]
     if statistics.halted:
-        problems.append(f"trading was halted: {statistics.halted}")
+        problems.insert(0, f"trading was halted: {statistics.halted}")
     story = None
     try:
         story = tell(directory)

@@ -12,6 +12,8 @@ from actors.runtime.statistics import EdgeRecord, NodeStatistics
 from topology.ledger import Filled, Ledger, gain_sign
 
 MOST_NAMED = 5
+PORT_FAILED = "port failed"
+"""Why the runtime drops what a port could not write."""
 
 
 class Check(msgspec.Struct, frozen=True):
@@ -31,9 +33,10 @@ def conservation(statistics: NodeStatistics, ledger: Ledger | None) -> tuple[Che
         ledger: the record added up; None where nothing was recorded.
     """
     edges = (_events_conserved(statistics), _nothing_queued(statistics))
-    if ledger is None:
-        missing = "the topology has no recorder"
-        return (*edges, *(Check(name, None, missing) for name in MONEY_CHECKS))
+    cut = any(PORT_FAILED in edge.dropped for edge in statistics.edges)
+    if ledger is None or cut:
+        why = "the record ends before the run did" if cut else "the topology has no recorder"
+        return (*edges, *(Check(name, None, why) for name in MONEY_CHECKS))
     money = (Check(name, *find(ledger)) for name, find in MONEY_CHECKS.items())
     return (*edges, *money)
 
