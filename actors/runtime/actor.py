@@ -130,11 +130,11 @@ class Actor(AddressedActor):
 
     def set_timer(self, name: str, delay_ns: int) -> int:
         """Ask for a `TimerFired(name)` after `delay_ns`, and return the timer's id."""
-        return self._loop.set_timer(self, name, delay_ns)
+        return self._loop.set_timer(self.name, name, delay_ns)
 
     def cancel_timer(self, timer_id: int) -> None:
         """Forget a timer; one that fired already is ignored."""
-        self._loop.cancel_timer(self, timer_id)
+        self._loop.cancel_timer(self.name, timer_id)
 
     @property
     def readers(self) -> tuple[Input, ...]:

@@ -18,7 +18,6 @@ from actors.runtime.stream import Input, Stream
 from actors.runtime.timers import SetTimer, Timers
 
 if TYPE_CHECKING:
-    from actors.runtime.actor import Actor
     from actors.runtime.ref import Reply
 
 FLIGHT_STEPS = 256
@@ -93,31 +92,27 @@ class Loop:
         self._on_lag = on_lag
         self._on_dead_letter = on_dead_letter
 
-    def add(self, actor: Actor) -> None:
-        """Let timers and outside inputs of `actor` find it."""
-        self._inboxes[actor.name] = actor.inbox
+    def add(self, actor: str, inbox: Input) -> None:
+        """Let timers of `actor` find it."""
+        self._inboxes[actor] = inbox
 
-    def open_source(self, actor: Actor) -> bool:
-        """Begin to take the outside inputs of `actor`; False where it has none."""
-        source = actor.source()
-        if source is None:
-            return False
+    def open_source(self, actor: str, source: Iterator[tuple[int, Event]]) -> None:
+        """Begin to take the outside inputs of `actor`."""
         first = next(source, None)
         if first is not None:
-            self.heads.append((first[0], actor.name, first[1], source, actor.inbox))
+            self.heads.append((first[0], actor, first[1], source, self._inboxes[actor]))
             heapify(self.heads)
-        return True
 
-    def set_timer(self, actor: Actor, name: str, delay_ns: int) -> int:
+    def set_timer(self, actor: str, name: str, delay_ns: int) -> int:
         """Buffer a timer of the present step and return its id."""
-        timer_id = self._timer_ids.get(actor.name, 0) + 1
-        self._timer_ids[actor.name] = timer_id
-        self._requested.append((actor.name, timer_id, name, self.now + max(1, delay_ns)))
+        timer_id = self._timer_ids.get(actor, 0) + 1
+        self._timer_ids[actor] = timer_id
+        self._requested.append((actor, timer_id, name, self.now + max(1, delay_ns)))
         return timer_id
 
-    def cancel_timer(self, actor: Actor, timer_id: int) -> None:
+    def cancel_timer(self, actor: str, timer_id: int) -> None:
         """Buffer the end of a timer."""
-        self._requested.append((actor.name, timer_id, "", 0))
+        self._requested.append((actor, timer_id, "", 0))
 
     def post(
         self, inbox: Input, event: Event, cause: Position | None = None, root: Root | None = None

@@ -90,7 +90,6 @@ class Node:
         self.currencies: Mapping[str, Currency] = MappingProxyType(
             {c.currency: c for c in currencies}
         )
-        self.actors: dict[str, Actor] = {}
         self.streams: dict[str, Stream] = {}
         self.unfired: int | None = None
         """Timers that were still pending when the node stopped."""
@@ -98,6 +97,7 @@ class Node:
         """Called on the loop's thread, at most every 100 ms of real time."""
         self._poller = poller or EventPoller()
         self.supervisor = Supervisor(self.control, flight_directory)
+        self.actors = self.supervisor.actors
         self.loop = Loop(
             self.clock,
             clocked=metrics,
@@ -156,7 +156,7 @@ class Node:
         actor.inbox = Input(actor, inbox, self._inbox_table(actor), actor.routes)
         inbox.attach(actor.inbox)
         self.actors[name] = actor
-        self.loop.add(actor)
+        self.loop.add(name, actor.inbox)
         return actor
 
     def connect(
@@ -253,29 +253,36 @@ class Node:
 
     def _start(self) -> None:
         self._running = True
-        actors = list(self.actors.values())
         share = self._tail_bytes // max(1, len(self.streams))
         for stream in self.streams.values():
             stream.budget = share
             stream.lag_bound = 0 if self.clock.virtual else self._bound
-        for actor in actors:
-            if any(c in actor.handlers for c in CONTROL):
-                table = actor.handler_table(CONTROL)
-                actor.control_input = Input(actor, self._control, table, actor.routes)
-                self._control.attach(actor.control_input)
+        for actor in self.actors.values():
+            self._hear_control(actor)
             self._open_ports(actor)
             Registry.register(actor.actor_ref)
-        for actor in actors:
-            self._has_sources |= self.loop.open_source(actor)
-        if self.clock.virtual and self.loop.heads:
-            self.clock.move_to(self.loop.heads[0][0])
-        self.loop.now = self.clock.read()
-        for actor in actors:
-            for reader in actor.inputs:
-                if StreamLive in actor.handlers:
+        self._open_sources()
+        for actor in self.actors.values():
+            if StreamLive in actor.handlers:
+                for reader in actor.inputs:
                     self.loop.post(actor.inbox, StreamLive(reader.source.name))
             if type(actor).on_start is not Actor.on_start:
                 self.loop.post(actor.inbox, ActorStarted(actor.name))
+
+    def _hear_control(self, actor: Actor) -> None:
+        if any(event_class in actor.handlers for event_class in CONTROL):
+            table = actor.handler_table(CONTROL)
+            actor.control_input = Input(actor, self._control, table, actor.routes)
+            self._control.attach(actor.control_input)
+
+    def _open_sources(self) -> None:
+        for actor in self.actors.values():
+            if (source := actor.source()) is not None:
+                self.loop.open_source(actor.name, source)
+                self._has_sources = True
+        if self.clock.virtual and self.loop.heads:
+            self.clock.move_to(self.loop.heads[0][0])
+        self.loop.now = self.clock.read()
 
     def _open_ports(self, actor: Actor) -> None:
         for port in actor.ports():

@@ -9,15 +9,13 @@ something to read, so a token too many is harmless.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import Any, Protocol
 
 import msgspec
 
 from actors.events.event import Event
 from actors.runtime.envelope import Envelope, Position, Root
-
-if TYPE_CHECKING:
-    from actors.runtime.actor import Actor
+from actors.runtime.statistics import ActorStatistics
 
 Handler = Callable[[Any], Any]
 NO_HANDLERS: Mapping[type[Event], Handler] = {}
@@ -38,6 +36,15 @@ class TokenQueue(Protocol):
 
     def appendleft(self, token: Input, /) -> None:
         """Add one delivery before all others."""
+
+
+class Reader(Protocol):
+    """What a stream and the loop know of an actor that reads."""
+
+    name: str
+    order_path: bool
+    statistics: ActorStatistics
+    inputs: tuple[Input, ...]
 
 
 class Stream:
@@ -173,7 +180,7 @@ class Input:
 
     def __init__(
         self,
-        actor: Actor,
+        actor: Reader,
         stream: Stream,
         handlers: Mapping[type[Event], Handler],
         routes: Mapping[type[Event], Stream],
@@ -232,7 +239,7 @@ class LatestInput(Input):
 
     def __init__(
         self,
-        actor: Actor,
+        actor: Reader,
         stream: Stream,
         handlers: Mapping[type[Event], Handler],
         routes: Mapping[type[Event], Stream],

@@ -57,6 +57,7 @@ class Supervisor:
         self.failures: list[str] = []
         self.dead_letters: deque[DeadLetter] = deque(maxlen=DEAD_LETTERS_KEPT)
         self.dead_letter_counts: Counter[str] = Counter()
+        self.actors: dict[str, Actor] = {}
         self.owners: dict[str, Actor] = {}
         """Publisher by stream name."""
         self._restarts: dict[str, deque[int]] = {}
@@ -95,7 +96,7 @@ class Supervisor:
 
     def failed(self, reader: Input, envelope: Envelope, error: Exception) -> None:
         """Deal with a handler that raised: drop its step, then halt or restart."""
-        actor, loop = reader.actor, self.loop
+        actor, loop = self.actors[reader.actor.name], self.loop
         loop.discard()
         reader.drop("handler raised")
         actor.statistics.failed += 1
@@ -132,8 +133,9 @@ class Supervisor:
         Registry.unregister(actor.actor_ref)
         for stream in actor.streams.values():
             for reader in stream.readers:
-                if StreamStale in reader.actor.inbox.handlers:
-                    self.loop.post(reader.actor.inbox, StreamStale(stream.name, reason))
+                inbox = self.actors[reader.actor.name].inbox
+                if StreamStale in inbox.handlers:
+                    self.loop.post(inbox, StreamStale(stream.name, reason))
 
     def lagging(self, readers: list[Input]) -> None:
         """Reset readers that fell beyond the tail; a durable stream halts trading instead."""
@@ -153,7 +155,7 @@ class Supervisor:
         self._announce(reader, reason)
 
     def _announce(self, reader: Input, reason: str) -> None:
-        source, inbox = reader.source, reader.actor.inbox
+        source, inbox = reader.source, self.actors[reader.actor.name].inbox
         publisher = self.owners[source.name]
         self.loop.post(inbox, StreamReset(source.name, source.epoch, source.next_seq, reason))
         for event in publisher.snapshot(source.name.partition(".")[2]):
