@@ -57,7 +57,7 @@ EVENTS: list[Event] = [
 class Player(Actor):
     """Emits what its source gives it."""
 
-    outputs = {"played": (Quote, OrderApproved, OrderFilled, Trade, StreamReset)}  # noqa: RUF012
+    outputs = {"played": (Quote, OrderApproved, OrderFilled, Trade, StreamReset)}
 
     played: Iterable[Event] = ()
 

@@ -109,8 +109,8 @@ def test_a_field_named_like_an_envelope_column_is_renamed(run: Path, tmp_path: P
 
 def test_levels_of_a_book_are_lists_of_numbers(tmp_path: Path) -> None:
     class Depth(Player):
-        outputs = {"played": (DepthDiff,)}  # noqa: RUF012
-        handlers = {DepthDiff: "on_played"}  # noqa: RUF012
+        outputs = {"played": (DepthDiff,)}
+        handlers = {DepthDiff: "on_played"}
 
     diff = DepthDiff(BTCUSDT.instrument, 1, 2, -1, ((5, 6), (7, 0)), ())
     system = record(tmp_path, [diff], Depth)
@@ -200,8 +200,8 @@ def test_a_mark_in_half_price_units_is_scaled_exactly(tmp_path: Path) -> None:
     pnl = PnlUpdated("taker", BTCUSDT.instrument, "USDT", 1, 10_000_051, 0, 0, 0, 0)
 
     class Pnl(Player):
-        outputs = {"played": (PnlUpdated,)}  # noqa: RUF012
-        handlers = {PnlUpdated: "on_played"}  # noqa: RUF012
+        outputs = {"played": (PnlUpdated,)}
+        handlers = {PnlUpdated: "on_played"}
 
     record(tmp_path, [pnl], Pnl).run()
     export_parquet(tmp_path, tmp_path)
