@@ -1,0 +1,237 @@
+"""The containers, and the dashboard that watches them, agree with what is in the image."""
+
+import json
+import re
+import shutil
+import subprocess
+import urllib.request
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from ruamel.yaml import YAML
+
+from actors.recorder import Recorder
+from actors.runtime.clock import VirtualClock
+from grafana.dashboard import FILE, build
+from grafana.panels import GRID_WIDTH
+from topology.check import examine
+from topology.compose import compose
+from topology.ledger import ORDER_STATES
+from topology.metrics import MetricsServer
+from topology.watch import Watch
+
+ROOT = Path(__file__).parents[1]
+SECOND = 1_000_000_000
+PROMQL_WORDS = {"avg", "by", "group_left", "histogram_quantile", "label_join", "label_replace"}
+PROMQL_WORDS |= {"on", "or", "rate", "sort_desc", "sum"}
+GIVEN_BY_PROMETHEUS = {"up", "job"}
+LABELS_MADE_HERE = {"why"}
+
+
+def read_yaml(path: Path) -> Any:
+    return YAML(typ="safe").load(path.read_text(encoding="utf-8"))
+
+
+@pytest.fixture(scope="module")
+def services() -> dict[str, Any]:
+    found: dict[str, Any] = read_yaml(ROOT / "docker-compose.yml")["services"]
+    return found
+
+
+@pytest.fixture(scope="module")
+def dashboard() -> dict[str, Any]:
+    found: dict[str, Any] = json.loads(FILE.read_text(encoding="utf-8"))
+    return found
+
+
+@pytest.fixture(scope="module")
+def panels(dashboard: dict[str, Any]) -> list[dict[str, Any]]:
+    return [panel for panel in dashboard["panels"] if panel["type"] != "row"]
+
+
+@pytest.fixture(scope="module")
+def metrics(tmp_path_factory: pytest.TempPathFactory) -> str:
+    """Return what ``/metrics`` says after a minute of the topology that the containers run."""
+    node = compose(
+        examine(ROOT / "topology" / "paper.yaml"),
+        clock=VirtualClock(1_704_067_200 * SECOND),
+    )
+    for actor in node.actors.values():
+        if isinstance(actor, Recorder):
+            actor.directory = tmp_path_factory.mktemp("run")
+    watch = Watch(node, "paper")
+    node.run(60 * SECOND)
+    with MetricsServer(node) as server:
+        server.show(watch.look())
+        with urllib.request.urlopen(f"http://{server.address}/metrics", timeout=10) as answer:
+            text: str = answer.read().decode()
+    return text
+
+
+def queries(panels: list[dict[str, Any]]) -> Iterator[tuple[str, str]]:
+    for panel in panels:
+        for target in panel["targets"]:
+            yield panel["title"], target["expr"]
+
+
+def labels_of(metrics: str) -> dict[str, set[str]]:
+    values: dict[str, set[str]] = {}
+    for label, value in re.findall(r'(\w+)="([^"]*)"', metrics):
+        values.setdefault(label, set()).add(value)
+    return values
+
+
+def test_docker_compose_accepts_the_file() -> None:
+    if shutil.which("docker") is None:
+        pytest.skip("docker is not installed")
+    if subprocess.run(
+        ["docker", "compose", "version"], capture_output=True, check=False
+    ).returncode:
+        pytest.skip("docker has no compose plugin")
+
+    checked = subprocess.run(
+        ["docker", "compose", "config", "-q"], cwd=ROOT, capture_output=True, text=True, check=False
+    )
+
+    assert (checked.returncode, checked.stderr) == (0, "")
+
+
+def test_every_image_that_is_not_built_here_has_a_version(services: dict[str, Any]) -> None:
+    for name, service in services.items():
+        assert "build" in service or re.search(r":v?\d+\.\d+\.\d+$", service["image"]), name
+
+
+def test_ports_are_published_on_the_loopback_only(services: dict[str, Any]) -> None:
+    published = [port for service in services.values() for port in service.get("ports", [])]
+
+    assert published
+    assert all(port.startswith("127.0.0.1:") for port in published)
+
+
+def test_every_service_has_a_health_check_and_starts_again(services: dict[str, Any]) -> None:
+    for name, service in services.items():
+        assert "healthcheck" in service, name
+        assert service["restart"] == "unless-stopped", name
+
+
+def test_every_mounted_file_exists(services: dict[str, Any]) -> None:
+    mounts = [mount for service in services.values() for mount in service["volumes"]]
+    folders = [ROOT / mount.partition(":")[0] for mount in mounts if mount.startswith("./")]
+
+    assert folders
+    assert [folder for folder in folders if not folder.exists()] == []
+
+
+def test_what_is_mounted_into_the_node_is_read_only_but_its_runs(services: dict[str, Any]) -> None:
+    mounts = services["kaiju"]["volumes"]
+
+    assert [mount for mount in mounts if not mount.endswith(":ro")] == ["runs:/kaiju/runs"]
+
+
+def test_the_image_runs_as_a_user_without_rights() -> None:
+    lines = (ROOT / "Dockerfile").read_text(encoding="utf-8").splitlines()
+
+    assert [line for line in lines if line.startswith("USER")] == ["USER 10001"]
+
+
+def test_prometheus_and_the_health_check_ask_the_port_that_the_node_listens_on(
+    services: dict[str, Any],
+) -> None:
+    config = read_yaml(ROOT / "grafana" / "prometheus.yml")
+    [job] = config["scrape_configs"]
+
+    assert job["static_configs"] == [{"targets": ["kaiju:7002"]}]
+    assert {"--metrics-host=0.0.0.0", "--metrics-port=7002"} <= set(services["kaiju"]["command"])
+    assert "/dev/tcp/127.0.0.1/7002 " in services["kaiju"]["healthcheck"]["test"][-1]
+
+
+def test_the_data_source_knows_how_often_prometheus_scrapes() -> None:
+    config = read_yaml(ROOT / "grafana" / "prometheus.yml")
+    provisioned = ROOT / "grafana" / "provisioning" / "datasources" / "prometheus.yml"
+    [source] = read_yaml(provisioned)["datasources"]
+
+    assert source["jsonData"]["timeInterval"] == config["global"]["scrape_interval"]
+
+
+def test_the_dashboard_is_what_its_script_writes(dashboard: dict[str, Any]) -> None:
+    assert dashboard == build()
+
+
+def test_every_panel_has_a_title_a_unit_and_a_meaning(panels: list[dict[str, Any]]) -> None:
+    for panel in panels:
+        assert panel["title"]
+        assert panel["fieldConfig"]["defaults"]["unit"], panel["title"]
+        assert panel["description"].endswith("."), panel["title"]
+
+
+def test_every_panel_asks_the_data_source_that_is_provisioned(
+    panels: list[dict[str, Any]],
+) -> None:
+    provisioned = ROOT / "grafana" / "provisioning" / "datasources" / "prometheus.yml"
+    [source] = read_yaml(provisioned)["datasources"]
+    wanted = {"type": source["type"], "uid": source["uid"]}
+
+    for panel in panels:
+        assert panel["datasource"] == wanted
+        assert all(target["datasource"] == wanted for target in panel["targets"])
+
+
+def test_panels_fill_the_grid_without_overlap(dashboard: dict[str, Any]) -> None:
+    cells: set[tuple[int, int]] = set()
+    for panel in dashboard["panels"]:
+        at = panel["gridPos"]
+        own = {
+            (x, y)
+            for x in range(at["x"], at["x"] + at["w"])
+            for y in range(at["y"], at["y"] + at["h"])
+        }
+        assert not own & cells, panel["title"]
+        cells |= own
+
+    height = 1 + max(y for _, y in cells)
+    assert cells == {(x, y) for x in range(GRID_WIDTH) for y in range(height)}
+
+
+def test_queries_use_only_metrics_and_labels_that_are_exported(
+    panels: list[dict[str, Any]], metrics: str
+) -> None:
+    exported = set(re.findall(r"^# TYPE (\w+) ", metrics, re.MULTILINE))
+    exported |= set(re.findall(r"^(\w+)(?:\{| )", metrics, re.MULTILINE))
+    known = exported | labels_of(metrics).keys() | PROMQL_WORDS | GIVEN_BY_PROMETHEUS
+
+    for title, promql in queries(panels):
+        bare = re.sub(r'"[^"]*"|\[\$__rate_interval\]', "", promql)
+        assert set(re.findall(r"[A-Za-z_]\w*", bare)) - LABELS_MADE_HERE <= known, title
+
+
+def test_queries_select_label_values_that_occur(panels: list[dict[str, Any]], metrics: str) -> None:
+    values = labels_of(metrics)
+    values["state"] |= {state.replace(" ", "_") for state in ORDER_STATES.values()}
+    values["job"] = {"kaiju"}
+
+    for title, promql in queries(panels):
+        for label, wanted in re.findall(r'(\w+)=~?"([^"]*)"', promql):
+            assert set(wanted.split("|")) <= values[label], title
+
+
+def test_every_figure_of_the_trading_chain_is_shown(panels: list[dict[str, Any]]) -> None:
+    shown = " ".join(promql for _, promql in queries(panels))
+
+    for metric in (
+        "kaiju_edge_handled_total",
+        "kaiju_edge_conflated_total",
+        "kaiju_edge_dropped_total",
+        "kaiju_mailbox_depth",
+        "kaiju_orders_total",
+        "kaiju_pnl",
+        "kaiju_position",
+        "kaiju_tick_to_order_seconds_bucket",
+        "kaiju_handle_seconds_bucket",
+        "kaiju_book_state",
+        "kaiju_book_age_seconds",
+        "kaiju_actor_failures_total",
+        "kaiju_trading_halted",
+    ):
+        assert metric in shown
