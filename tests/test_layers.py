@@ -23,7 +23,10 @@ MAY_IMPORT: dict[str, tuple[str, ...]] = {  # the most specific layer of a modul
 
 DOORS = {
     "pykka": "actors.runtime.",
+    "google_crc32c": "actors.runtime.",
+    "matplotlib": "topology.",
     "prometheus_client": "topology.",
+    "pyarrow": "topology.",
     "zmq": "topology.",
     "ruamel": "topology.",
 }

@@ -19,7 +19,7 @@ from actors.runtime.statistics import ActorRecord, Histogram
 from tests.running import write_topology
 from topology.check import examine
 from topology.compose import compose
-from topology.metrics import MetricsServer, NodeCollector, gateways
+from topology.metrics import MetricsServer, NodeCollector, order_edges
 from topology.run import VIRTUAL_START
 from topology.watch import View, Watch
 
@@ -40,7 +40,7 @@ def ran(tmp_path_factory: pytest.TempPathFactory) -> tuple[Node, View]:
 
 
 def samples_of(node: Node, view: View | None) -> Samples:
-    collector = NodeCollector(gateways(node))
+    collector = NodeCollector(order_edges(node))
     collector.view = view
     registry = CollectorRegistry()
     registry.register(collector)
@@ -124,14 +124,16 @@ def test_a_book_is_in_exactly_one_state(ran: tuple[Node, View]) -> None:
     assert value(samples, "kaiju_feed_age_seconds", stream="market.depth") >= 0
 
 
-def test_tick_to_order_is_the_gateways_time_since_arrival(ran: tuple[Node, View]) -> None:
+def test_tick_to_order_is_the_time_until_an_order_reaches_the_gateway(
+    ran: tuple[Node, View],
+) -> None:
     node, view = ran
     samples = samples_of(node, view)
-    [gateway] = [actor for actor in view.statistics.actors if actor.name == "gateway"]
+    orders = {e.stream: e for e in view.statistics.edges if e.reader == "gateway"}["oms.requests"]
 
-    assert gateways(node) == {"gateway"}
+    assert order_edges(node) == {("gateway", "oms.requests")}
     count = value(samples, "kaiju_tick_to_order_seconds_count", actor="gateway")
-    assert count == gateway.since_arrival.count > 0
+    assert count == orders.since_arrival.count > 0
 
 
 def test_a_histogram_keeps_its_count_and_its_bounds() -> None:

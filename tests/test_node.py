@@ -273,6 +273,43 @@ def test_a_live_node_runs_its_timers_by_the_clock_and_stops_when_asked() -> None
     assert ticker.state.fired >= 5
 
 
+class Expecting(Working):
+    """Has business open until a tick comes from outside."""
+
+    @handles(StopRequested)
+    def on_stop_requested(self, _stop: StopRequested) -> None:
+        """Wait, without a timer."""
+
+    @handles(Tick)
+    def on_tick(self, _tick: Tick) -> None:
+        self.state.done = True
+
+
+def test_a_live_stop_waits_for_an_answer_from_outside_while_an_actor_is_busy() -> None:
+    node = Node(clock=LiveClock())
+    node.add("expecting", Expecting)
+    sink = node.add("sink", Sink)
+    started, stopping = threading.Event(), threading.Event()
+
+    def look(_node: Node) -> None:
+        started.set()
+        if sink.state.seen:
+            stopping.set()
+
+    node.on_turn = look
+    thread = threading.Thread(target=node.run)
+    thread.start()
+    assert started.wait(30)
+    node.request_stop("test")
+    assert stopping.wait(30)
+    assert thread.is_alive()
+    node.ref("expecting").tell(Tick(1))
+    thread.join(30)
+
+    assert not thread.is_alive()
+    assert node.actors["expecting"].state.done
+
+
 def test_virtual_time_can_be_paced() -> None:
     node = Node(clock=VirtualClock(speed=1000))
     node.add("feed", Feed, {"count": 11, "gap": SECOND})

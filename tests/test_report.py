@@ -148,6 +148,7 @@ def edge(**changes: Any) -> EdgeRecord:
         "conflated": 0,
         "dropped": {},
         "queued": 0,
+        "since_arrival": Histogram(),
     }
     return EdgeRecord(**(fields | changes))
 

@@ -62,7 +62,7 @@ def run_command(
             metavar="TIME",
             parser=_duration,
             help="How long, by the run's own clock: 500ms, 30s, 5m, 1h. Default: to the end of "
-            "the data, or until Ctrl-C.",
+            "the data; a synthetic market for ten minutes, with --live or --speed until Ctrl-C.",
         ),
     ] = None,
     live: Annotated[

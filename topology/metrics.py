@@ -24,7 +24,7 @@ from prometheus_client.core import (
 from prometheus_client.registry import Collector
 
 from actors.events.market import BookState
-from actors.events.orders import NewOrderSingle
+from actors.events.orders import NewOrderSingle, OrderSubmitted
 from actors.runtime.node import Node
 from actors.runtime.statistics import Histogram, bucket_bound
 from topology.watch import View
@@ -43,14 +43,14 @@ class NodeCollector(Collector):
     """Turns the latest look at a node into metric families.
 
     Args:
-        gateways: names of the actors that send orders to a venue; the time from an outside
-            event's arrival to their turn is tick to order.
+        order_edges: (reader, stream) on which orders reach a gateway; the time from an outside
+            event's arrival to that turn is tick to order.
     """
 
-    def __init__(self, gateways: frozenset[str]) -> None:
+    def __init__(self, order_edges: frozenset[tuple[str, str]]) -> None:
         self.view: View | None = None
         """The latest look; set on the loop's thread."""
-        self._gateways = gateways
+        self._order_edges = order_edges
 
     def collect(self) -> Iterator[Metric]:
         """Yield the families; nothing before the first look."""
@@ -134,7 +134,7 @@ class NodeCollector(Collector):
         )
         order = HistogramMetricFamily(
             "kaiju_tick_to_order_seconds",
-            "From an outside event's arrival to the turn of the gateway.",
+            "From an outside event's arrival to the gateway's turn on the order.",
             labels=["actor"],
         )
         for actor in view.statistics.actors:
@@ -143,8 +143,9 @@ class NodeCollector(Collector):
             failed.add_metric([actor.name], actor.failed)
             _add_histogram(handle, actor.name, actor.handle)
             _add_histogram(arrival, actor.name, actor.since_arrival)
-            if actor.name in self._gateways:
-                _add_histogram(order, actor.name, actor.since_arrival)
+        for edge in view.statistics.edges:
+            if (edge.reader, edge.stream) in self._order_edges:
+                _add_histogram(order, edge.reader, edge.since_arrival)
         yield from (depth, alive, failed, handle, arrival, order)
 
 
@@ -231,7 +232,7 @@ class MetricsServer:
 
     def __init__(self, node: Node, host: str = "127.0.0.1", port: int = 0) -> None:
         self._shown = 0
-        self._collector = NodeCollector(gateways(node))
+        self._collector = NodeCollector(order_edges(node))
         registry = CollectorRegistry()
         registry.register(self._collector)
         ProcessCollector(registry=registry)
@@ -287,10 +288,12 @@ class _SilentHandler(WSGIRequestHandler):
         """Write no line a scrape."""
 
 
-def gateways(node: Node) -> frozenset[str]:
-    """Return the names of the actors that send orders to a venue."""
+def order_edges(node: Node) -> frozenset[tuple[str, str]]:
+    """Return (reader, stream) of every edge on which an order reaches a gateway."""
     return frozenset(
-        actor.name
+        (actor.name, reader.source.name)
         for actor in node.actors.values()
         if any(NewOrderSingle in classes for classes in actor.outputs.values())
+        for reader in actor.inputs
+        if OrderSubmitted in reader.handlers
     )

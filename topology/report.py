@@ -63,6 +63,35 @@ class ActorReport(msgspec.Struct, frozen=True):
         )
 
 
+class EdgeReport(msgspec.Struct, frozen=True):
+    """What became of the events that one reader was sent on one stream."""
+
+    reader: str
+    stream: str
+    delivery: str
+    sent: int
+    handled: int
+    unhandled: int
+    conflated: int
+    dropped: dict[str, int]
+    queued: int
+    since_arrival_ns: Durations
+    """From an outside event's arrival to the reader's turn on what it led to."""
+
+    @classmethod
+    def of(cls, edge: EdgeRecord) -> EdgeReport:
+        """Return what the counters of `edge` say."""
+        counts = (edge.sent, edge.handled, edge.unhandled, edge.conflated, edge.dropped)
+        return cls(
+            edge.reader,
+            edge.stream,
+            edge.delivery,
+            *counts,
+            edge.queued,
+            Durations.of(edge.since_arrival),
+        )
+
+
 class PnlReport(msgspec.Struct, frozen=True):
     """What one strategy made in one instrument; amounts are exact decimals as text.
 
@@ -121,7 +150,7 @@ class Report(msgspec.Struct, frozen=True):
     """Events by strategy, then by what happened to the order."""
     pnl: tuple[PnlReport, ...]
     actors: tuple[ActorReport, ...]
-    edges: tuple[EdgeRecord, ...]
+    edges: tuple[EdgeReport, ...]
     dead_letters: dict[str, int]
     recorded: dict[str, int]
     """Recorded events by class."""
@@ -183,7 +212,7 @@ def build_report(run: RunFacts, statistics: NodeStatistics, story: Story | None)
         orders=_orders(ledger) if ledger else {},
         pnl=tuple(_pnl(story.ledger, story.scales)) if story else (),
         actors=tuple(ActorReport.of(actor) for actor in statistics.actors),
-        edges=statistics.edges,
+        edges=tuple(EdgeReport.of(edge) for edge in statistics.edges),
         dead_letters=statistics.dead_letters,
         recorded=dict(sorted(story.recorded.items())) if story else {},
     )

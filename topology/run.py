@@ -30,6 +30,9 @@ from topology.watch import View, Watch
 
 VIRTUAL_START = 1_704_067_200_000_000_000
 """Where virtual time begins without recorded data: 2024-01-01 00:00:00 UTC."""
+ENOUGH = 600_000_000_000
+"""Virtual nanoseconds of a synthetic market that are run where no duration is asked for: it has
+no end of its own."""
 WIDTH = 140
 """Columns of what is printed where there is no terminal to measure."""
 LOOK_NS = 500_000_000
@@ -47,7 +50,8 @@ class Options:
     Attributes:
         file: the topology.
         runs: directory under which the run gets its own.
-        duration: nanoseconds of the node's clock; None runs to the end of data.
+        duration: nanoseconds of the node's clock; None runs to the end of data, or for ten
+            virtual minutes where there is none.
         live: the machine's clock instead of a virtual one.
         speed: virtual seconds in a real second; 0 for as fast as possible.
         seed: of every actor's random numbers.
@@ -90,7 +94,7 @@ def run(options: Options) -> int:
     node = _compose(checked, options, directory)
     began = time.monotonic()
     with _stopped_by_signals(node), _shown(node, name, options, console):
-        node.run(options.duration)
+        node.run(_duration(options, node))
     facts = RunFacts(
         topology=name,
         file=str(options.file),
@@ -110,6 +114,11 @@ def run(options: Options) -> int:
     if report.halted:
         return HALTED
     return OK if report.conserved and not problems else FAILED
+
+
+def _duration(options: Options, node: Node) -> int | None:
+    endless = not options.live and not options.speed and node.clock.read() == VIRTUAL_START
+    return ENOUGH if options.duration is None and endless else options.duration
 
 
 def _compose(checked: Checked, options: Options, directory: Path) -> Node:
@@ -182,9 +191,7 @@ def _stopped_by_signals(node: Node) -> Iterator[None]:
         if asked:
             raise KeyboardInterrupt
         asked = True
-        # On a thread of its own: the handler may have interrupted the very lock that it needs.
-        reason = signal.Signals(number).name
-        threading.Thread(target=node.request_stop, args=(reason,), daemon=True).start()
+        node.request_stop(signal.Signals(number).name)
 
     if threading.current_thread() is not threading.main_thread():
         yield

@@ -269,8 +269,7 @@ class Loop:
             waiting.fail(error)
 
     def _observe(self, reader: Input, envelope: Envelope, began: int, ended: int) -> None:
-        statistics = reader.actor.statistics
-        statistics.handle.observe(ended - began)
+        reader.actor.statistics.handle.observe(ended - began)
         arrival = self._arrival if self.clock.virtual else envelope.root[3]
         if arrival:
-            statistics.since_arrival.observe(max(0, began - arrival))
+            reader.since_arrival.observe(max(0, began - arrival))

@@ -32,6 +32,7 @@ from actors.runtime.statistics import (
     ActorRecord,
     ActorStatistics,
     EdgeRecord,
+    Histogram,
     NodeStatistics,
     StreamRecord,
 )
@@ -345,8 +346,8 @@ class Node:
             return False
         if not any(a.busy() for a in self.actors.values() if not a.actor_stopped.is_set()):
             return True
-        moment = self.loop.next_moment()
-        if moment > self._stop_deadline:
+        moment = min(self.loop.next_moment(), self._stop_deadline)
+        if moment == self._stop_deadline and self.clock.due_in(moment) == 0:
             return True
         self.loop.until = moment
         self._wait(moment)
@@ -372,6 +373,9 @@ class Node:
 
     def _actor_record(self, actor: Actor) -> ActorRecord:
         readers = actor.readers
+        since_arrival = Histogram()
+        for reader in actor.inputs:
+            since_arrival.add(reader.since_arrival)
         return ActorRecord(
             actor.name,
             type(actor).__name__,
@@ -379,7 +383,7 @@ class Node:
             actor.statistics.failed,
             sum(reader.queued for reader in readers),
             actor.statistics.handle,
-            actor.statistics.since_arrival,
+            since_arrival,
             actor.order_path,
             not actor.actor_stopped.is_set(),
         )
@@ -396,4 +400,5 @@ def _edge_record(reader: Input) -> EdgeRecord:
         reader.conflated,
         dict(reader.dropped),
         reader.queued,
+        reader.since_arrival,
     )

@@ -43,6 +43,14 @@ class Histogram:
         self.count += 1
         self.total += nanoseconds
 
+    def add(self, other: Histogram) -> None:
+        """Count what `other` counted as well."""
+        if other.counts:
+            mine = self.counts or [0] * BUCKETS
+            self.counts = [a + b for a, b in zip(mine, other.counts, strict=True)]
+            self.count += other.count
+            self.total += other.total
+
     def quantile(self, q: float) -> int:
         """Return the upper bound of the bucket that holds quantile `q`; 0 for none."""
         rank, seen = q * self.count, 0
@@ -54,15 +62,12 @@ class Histogram:
 
 
 class ActorStatistics:
-    """Durations of one actor's handlers, and from an outside event's arrival to its turn."""
+    """How long one actor's handlers ran, and how often they failed."""
 
-    __slots__ = ("failed", "handle", "since_arrival")
+    __slots__ = ("failed", "handle")
 
     def __init__(self) -> None:
         self.handle = Histogram()
-        """How long handlers ran."""
-        self.since_arrival = Histogram()
-        """From the arrival of the root event until this actor took what it led to."""
         self.failed = 0
 
 
@@ -76,6 +81,7 @@ class ActorRecord(msgspec.Struct, frozen=True):
     mailbox_depth: int
     handle: Histogram
     since_arrival: Histogram
+    """From an outside event's arrival to this actor's turn on what it led to, over all edges."""
     order_path: bool
     alive: bool
 
@@ -92,6 +98,8 @@ class EdgeRecord(msgspec.Struct, frozen=True):
     conflated: int
     dropped: dict[str, int]
     queued: int
+    since_arrival: Histogram
+    """From an outside event's arrival to the reader's turn on what it led to."""
 
     @property
     def conserved(self) -> bool:

@@ -15,7 +15,7 @@ import msgspec
 
 from actors.events.event import Event
 from actors.runtime.envelope import Envelope, Position, Root
-from actors.runtime.statistics import ActorStatistics
+from actors.runtime.statistics import ActorStatistics, Histogram
 
 Handler = Callable[[Any], Any]
 NO_HANDLERS: Mapping[type[Event], Handler] = {}
@@ -171,6 +171,7 @@ class Input:
         "handlers",
         "position",
         "routes",
+        "since_arrival",
         "source",
         "stream",
         "unhandled",
@@ -193,6 +194,7 @@ class Input:
         self.routes = routes
         self.position = stream.next_seq
         self.began = stream.next_seq
+        self.since_arrival = Histogram()
         self.handled = 0
         self.unhandled = 0
         self.conflated = 0
