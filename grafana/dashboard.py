@@ -99,7 +99,7 @@ def _well() -> Row:
         figure(
             "Tick to order, p99",
             "s",
-            "From an outside event's arrival to the gateway's turn to send what it led to.",
+            "From an outside event's arrival to the gateway's turn on the order that it led to.",
             Query(order_p99),
         ),
     ]
@@ -191,7 +191,8 @@ def _speed() -> Row:
     order = lines(
         "Tick to order",
         "s",
-        f"From an outside event's arrival to the gateway's turn. {sampled}",
+        "From an outside event's arrival to the gateway's turn on the order that it led to. "
+        f"{sampled}",
         *(
             Query(quantile(q, "kaiju_tick_to_order_seconds", "actor"), f"p{100 * q:g}")
             for q in (0.5, 0.99, 0.999)
