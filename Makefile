@@ -3,7 +3,7 @@ PYTHON ?= python3
 VENV ?= .venv
 BIN := $(VENV)/bin
 BENCH_VENV ?= .venv-bench
-SOURCES := actors gateways topology tests bench
+SOURCES := actors gateways topology grafana tests bench
 
 .PHONY: run test format bench clean
 

@@ -46,7 +46,7 @@ class View:
     """(done, total) of whatever will end the run first; None where that is not known."""
     tops: dict[str, TopOfBook] = field(default_factory=dict)
     top_ages: dict[str, int] = field(default_factory=dict)
-    """Nanoseconds since the top was seen to change, by instrument."""
+    """Nanoseconds since the top changed, by instrument."""
     books: dict[str, BookState] = field(default_factory=dict)
     positions: dict[Key, PositionUpdated] = field(default_factory=dict)
     pnl: dict[Key, PnlUpdated] = field(default_factory=dict)
@@ -115,7 +115,8 @@ class Watch:
             for actor, stream, classes in _streams(node)
             if ORDER_STATES.keys() & set(classes)
         ]
-        self._changed: dict[str, tuple[int, int]] = {}
+        self._changed: dict[str, int] = {}
+        """When the top of each book was last seen to change."""
 
     def look(self) -> View:
         """Return the node as it is now."""
@@ -133,8 +134,8 @@ class Watch:
             if any(event_class in LATEST for event_class in classes):
                 for event in actor.snapshot(stream.name.partition(".")[2]):
                     view.take(event)
-        for instrument, top in view.tops.items():
-            view.top_ages[instrument] = self._age(top, view.statistics.now)
+        for instrument in view.tops:
+            view.top_ages[instrument] = view.statistics.now - self._changed_at(instrument)
         return view
 
     def _progress(self) -> tuple[int, int] | None:
@@ -147,12 +148,14 @@ class Watch:
         parts = [part for part in known if part is not None and part[1]]
         return max(parts, key=lambda part: part[0] / part[1], default=None)
 
-    def _age(self, top: TopOfBook, now: int) -> int:
-        update_id, since = self._changed.get(top.instrument, (None, now))
-        if update_id != top.update_id:
-            since = now
-            self._changed[top.instrument] = (top.update_id, now)
-        return now - since
+    def _changed_at(self, instrument: str) -> int:
+        for _, stream, classes in _streams(self.node):
+            if TopOfBook in classes:
+                for envelope in reversed(stream.tail):
+                    if getattr(envelope.event, "instrument", None) == instrument:
+                        self._changed[instrument] = envelope.time
+                        break
+        return self._changed.setdefault(instrument, self.node.loop.now)
 
     def _feed_ages(self) -> dict[str, int]:
         now = self.node.loop.now
