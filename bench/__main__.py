@@ -1,0 +1,39 @@
+"""``python -m bench [hop] [path] [actors] [latency]``: measure and print one table."""
+
+from __future__ import annotations
+
+import argparse
+import importlib
+import time
+
+from rich.console import Console
+
+from bench.machine import describe_machine
+from bench.table import Row, draw
+
+SECTIONS = ("hop", "path", "actors", "latency")
+TABLE_WIDTH = 150
+"""Characters; a narrower table would be cut into words."""
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(prog="python -m bench", description=__doc__)
+    parser.add_argument("sections", nargs="*", metavar="|".join(SECTIONS))
+    chosen = parser.parse_args().sections or SECTIONS
+    unknown = set(chosen) - set(SECTIONS)
+    if unknown:
+        parser.error(f"was {', '.join(sorted(unknown))}, allowed are {', '.join(SECTIONS)}")
+    console, began = Console(), time.monotonic()
+    console.width = max(console.width, TABLE_WIDTH)
+    machine = describe_machine()
+    rows: list[Row] = []
+    with console.status("measuring") as status:
+        for section in chosen:
+            measure = importlib.import_module(f"bench.{section}").run
+            rows += measure(lambda what, name=section: status.update(f"{name}: {what}"))
+    console.print(draw(rows, machine))
+    console.print(f"measured in {time.monotonic() - began:.0f} s; every figure in bench/out/*.csv")
+
+
+if __name__ == "__main__":
+    main()

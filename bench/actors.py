@@ -1,0 +1,109 @@
+"""What an event costs, and an actor weighs, as the actors of one node grow in number."""
+
+from __future__ import annotations
+
+import gc
+import os
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+from bench.hop import OURS, best_of, ring
+from bench.rounds import Contestant, Figures, Results, run_rounds, write_raw
+from bench.table import Row, our_figure
+
+ROUNDS = 3
+FEW, MANY = 10, 10_000
+TASKS = {"one at a time": 1, "in bursts of 64": 64}
+HOPS = 300_000
+WARM = 100
+"""Events for each actor before the clock runs."""
+EVENTS_EACH = 1_000
+TAIL_BYTES = 4 << 20
+"""Budget of the node for all tails together."""
+FOREVER = 1 << 40
+COST_AIM = 1.3
+MEMORY_AIM = 8_192
+
+
+def resident_bytes() -> int:
+    """Return what this process occupies now."""
+    pages = int(Path("/proc/self/statm").read_text().split()[1])
+    return pages * os.sysconf("SC_PAGE_SIZE")
+
+
+def measure_cost(actors: int, in_flight: int) -> Figures:
+    """Return microseconds a hop on a node of so many actors, all of them at work in turn."""
+    node = ring(FOREVER, actors, in_flight, metrics=False)
+    node._start()
+    loop = node.loop
+    loop.run(WARM * actors)  # until every tail is as long as it will ever be
+
+    def once() -> float:
+        began = time.perf_counter()
+        loop.run(HOPS)
+        return (time.perf_counter() - began) / HOPS
+
+    return {"us": best_of(once)}
+
+
+def measure_memory(actors: int, events_each: int) -> Figures:
+    """Return bytes an actor: newly added, and after its events, the tails' budget apart."""
+    ring(FEW * 10, FEW, 1, metrics=True).run()
+    gc.collect()
+    before = resident_bytes()
+    node = ring(actors * events_each, actors, 64, metrics=True, tail_bytes=TAIL_BYTES)
+    gc.collect()
+    added = resident_bytes() - before
+    node.run()
+    gc.collect()
+    grown = resident_bytes() - before
+    assert all(actor.state.count >= events_each for actor in node.actors.values())
+    return {
+        "added": added / actors,
+        "total": grown / actors,
+        "beside_tails": (grown - TAIL_BYTES) / actors,
+    }
+
+
+def run(progress: Callable[[str], None]) -> list[Row]:
+    """Measure cost and memory and return the rows of the table."""
+    contestants = [
+        Contestant(
+            OURS,
+            f"{actors} actors, {task}",
+            "bench.actors",
+            "measure_cost",
+            {"actors": actors, "in_flight": in_flight},
+        )
+        for task, in_flight in TASKS.items()
+        for actors in (FEW, MANY)
+    ]
+    memory = {"actors": MANY, "events_each": EVENTS_EACH}
+    results = run_rounds(contestants, ROUNDS, progress)
+    weights = run_rounds(
+        [Contestant(OURS, "memory", "bench.actors", "measure_memory", memory)], 1, progress
+    )
+    results.rounds.update(weights.rounds)
+    write_raw("actors", results)
+    return [*[_cost_row(task, results) for task in TASKS], _memory_row(results)]
+
+
+def _cost_row(task: str, results: Results) -> Row:
+    few, many = (results.median(OURS, f"{n} actors, {task}", "us") or 0.0 for n in (FEW, MANY))
+    return Row(
+        f"hop, {MANY:,} actors on a node, {task}",
+        our_figure(many, "us"),
+        note=f"{many / few:.2f} x of {few:.3g} us with {FEW} actors (aim: within {COST_AIM})",
+    )
+
+
+def _memory_row(results: Results) -> Row:
+    beside = results.median(OURS, "memory", "beside_tails") or 0.0
+    added = results.median(OURS, "memory", "added") or 0.0
+    return Row(
+        f"memory an actor, {MANY:,} actors, {EVENTS_EACH:,} events each",
+        our_figure(beside, "bytes"),
+        note=f"{added:,.0f} before the first event; without the tails' budget of "
+        f"{TAIL_BYTES >> 20} MB (aim: below {MEMORY_AIM:,})",
+    )

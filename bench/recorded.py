@@ -1,0 +1,45 @@
+"""Every spot quote of BTCUSDT that was recorded, looped until there are enough of them."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from pathlib import Path
+
+from actors.events.market import Quote
+from actors.events.reference import Currency, Instrument
+from bench.rounds import ROOT
+from gateways.binance.messages import MessageDecoder
+from gateways.recording import Recording
+
+SECOND = 1_000_000_000
+ENOUGH = 700_000
+QUOTES_PER_ORDER = 100
+ORDER_QTY = "0.00001"
+TAKER_FEE = "0.0005"
+USDT, BTC = Currency("USDT", 8), Currency("BTC", 8)
+BTCUSDT = Instrument("BTCUSDT.BINANCE", "BINANCE", "BTCUSDT", "BTC", "USDT", "USDT", 2, 6, 8)
+FOLDER = Path(os.environ.get("KAIJU_DATA", ROOT.parent / "shared" / "data")) / "binance" / "spot"
+FILES = sorted(FOLDER.glob("btcusdt_*.gz"))
+ABSENT = f"no btcusdt_*.gz in {FOLDER}: KAIJU_DATA names the folder above binance/spot"
+"""What the table says where there is no recording."""
+
+
+def recorded_quotes() -> list[tuple[int, Quote]]:
+    """Return (UTC nanoseconds, quote) of both days, in the order in which they came."""
+    decoder = MessageDecoder(BTCUSDT)
+    return [
+        (time, event)
+        for time, raw in Recording(BTCUSDT.instrument, FILES).messages({})
+        if b"bookTicker" in raw.payload[:40]
+        and isinstance(event := decoder.decode(raw.payload), Quote)
+    ]
+
+
+def looped_quotes() -> Iterator[tuple[int, Quote]]:
+    """Yield the recorded quotes again and again, at ever later times, at least `ENOUGH`."""
+    quotes = recorded_quotes()
+    span = quotes[-1][0] - quotes[0][0] + SECOND
+    for lap in range(-(-ENOUGH // len(quotes))):
+        for time, quote in quotes:
+            yield time + lap * span, quote
