@@ -79,7 +79,7 @@ class Node:
         metrics: bool = True,
         slice_steps: int = 1024,
         bound: int = 65_536,
-        tail_bytes: int = 4 << 20,
+        tail_bytes: int = 1 << 20,
         poller: Poller | None = None,
         flight_directory: Path | None = None,
     ) -> None:
