@@ -95,6 +95,20 @@ def test_a_recorder_hears_every_stream_but_its_own(graph: Graph) -> None:
     assert all(edge.everything for edge in graph.inputs("recorder"))
 
 
+def test_a_pattern_leaves_out_what_a_recorder_writes(tmp_path: Path) -> None:
+    file = tmp_path / "t.yaml"
+    heard = 'audit: {class: "actors.recorder:Recorder", node: core, inputs: ["*"]}'
+    file.write_text(f"{SOUND}  {heard}\n")
+
+    graph = examine(file).graph
+
+    assert "audit.frames" in graph.streams
+    assert graph.readers("audit.frames") == []
+    assert [edge.stream for edge in graph.inputs("recorder")] == [
+        stream for stream in graph.streams if stream != "audit.frames"
+    ]
+
+
 def test_a_pattern_hears_one_output_of_everyone(graph: Graph) -> None:
     assert [edge.stream for edge in graph.inputs("execution")] == ["maker.intents", "taker.signals"]
 

@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from typing import Protocol
 
 from actors.events.event import Event
+from actors.events.system import RecordFrame
 from actors.runtime.actor import Actor
 from topology.findings import nearest, one_of
 from topology.spec import Delivery, InputSpec
@@ -221,7 +222,12 @@ def _resolve(graph: Graph, reader: str, text: str) -> list[str]:
 
 
 def _matching(graph: Graph, reader: str, pattern: str) -> list[str]:
-    others = [stream for stream in graph.streams if stream.partition(".")[0] != reader]
+    # A recording is no news: two recorders that heard each other's would never end.
+    others = [
+        stream
+        for stream, classes in graph.streams.items()
+        if stream.partition(".")[0] != reader and set(classes) != {RecordFrame}
+    ]
     if pattern == EVERYTHING:
         return others
     ending = pattern.removeprefix(EVERYTHING)
