@@ -12,30 +12,26 @@ from actors.events.event import Event
 from actors.events.reference import Currency, Instrument
 from actors.events.system import RecordFrame
 from actors.runtime import frames
-from actors.runtime.actor import Actor, Settings, handles
+from actors.runtime.actor import Actor, handles
 from actors.runtime.envelope import Envelope
 from actors.runtime.schema import schema_table
 
+EVENTS_FILE = "events.kaiju"
+"""Name of a run's record in the run's directory."""
+
 
 class Recorder(Actor):
-    """Write every event that it hears to a file of frames; give it ``inputs: ["*"]``.
+    """Write every event that it hears to the run's one record; give it ``inputs: ["*"]``.
 
     A frame's body is the MessagePack array ``[stream, epoch, seq, cause, root, time, event]``:
     `cause` and `root` are ``[stream, epoch, seq]`` (cause may be nil), `time` is the envelope's,
     in UTC nanoseconds. Measured times are left out, so equal runs give equal files.
     """
 
-    class Settings(Settings):
-        """Where to write."""
-
-        file: Path = Path("events.kaiju")
-        """Relative to the run's directory."""
-
     outputs: ClassVar[Mapping[str, tuple[type[Event], ...]]] = {"frames": (RecordFrame,)}
 
     directory: Path
     """The run's directory; set before the node starts."""
-    settings: Recorder.Settings
 
     @handles(Event)
     def on_event(self, event: Event) -> None:
@@ -53,7 +49,7 @@ class Recorder(Actor):
         """Return the port that appends to the file."""
         heard = {event_class for reader in self.inputs for event_class in reader.handlers}
         header = record_header(heard, self.instruments.values(), self.currencies.values())
-        return [FramePort(self.directory / self.settings.file, header)]
+        return [FramePort(self.directory / EVENTS_FILE, header)]
 
 
 def record_header(

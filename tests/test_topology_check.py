@@ -224,6 +224,16 @@ DAMAGED: dict[str, tuple[dict[str, str], list[str]]] = {
             "8:102: was 0.0000001, which has more than the 6 decimals of its scale",
         ],
     ),
+    "two_recorders_of_one_run": (
+        {
+            "tests.sample_actors:Recorder": "actors.recorder:Recorder",
+            "  taker:": '  audit: {class: "actors.recorder:Recorder", node: md, inputs: ["*"]}\n'
+            "  taker:",
+        },
+        [
+            "40:21: 'recorder' would write the file of 'audit', events.kaiju: a run has one recorder",
+        ],
+    ),
     "keys_given_twice": (
         {"version: 1": "version: 1\nversion: 1", "node: md\n": "node: md\n    node: core\n"},
         [

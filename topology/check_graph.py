@@ -14,7 +14,8 @@ from actors.events.orders import (
     Signal,
     SubmitOrder,
 )
-from actors.events.system import StreamReset
+from actors.events.system import RecordFrame, StreamReset
+from actors.recorder import EVENTS_FILE
 from actors.runtime.actor import Actor
 from topology.check_schema import Draft
 from topology.file import Document
@@ -33,6 +34,7 @@ def check_graph(document: Document, draft: Draft, graph: Graph) -> None:
     _check_latest(document, graph)
     _check_requests(document, draft, graph)
     _check_risk(document, graph)
+    _check_recorders(document, graph)
     _check_durable(document, draft, graph)
 
 
@@ -155,6 +157,16 @@ def _order_inputs(graph: Graph, reader: str) -> list[Edge]:
         for edge in graph.inputs(reader)
         if any(c in ORDER_CARRIERS and vertex.handles(c) for c in edge.classes)
     ]
+
+
+def _check_recorders(document: Document, graph: Graph) -> None:
+    recorders = [vertex.name for vertex in graph.actors.values() if vertex.emits(RecordFrame)]
+    for name in recorders[1:]:
+        document.find(
+            ("actors", name, "class"),
+            f"'{name}' would write the file of '{recorders[0]}', {EVENTS_FILE}: a run has one"
+            " recorder",
+        )
 
 
 def _check_durable(document: Document, draft: Draft, graph: Graph) -> None:

@@ -9,13 +9,12 @@ from typing import Any, NamedTuple, Self, TypeVar
 import msgspec
 
 from actors.events.event import Event, tag_of
+from actors.recorder import EVENTS_FILE
 from actors.runtime import frames
 from actors.runtime.frames import FrameFile
 from topology.scales import Scales, scales_of_header
 
 E = TypeVar("E", bound=Event)
-
-EVENTS_FILE = "events.kaiju"
 
 
 class Recorded(NamedTuple):

@@ -10,9 +10,10 @@ from pathlib import Path
 import msgspec
 
 from actors.events.reference import from_units
+from actors.recorder import EVENTS_FILE
 from actors.runtime.statistics import ActorRecord, EdgeRecord, Histogram, NodeStatistics
 from topology.ledger import Filled, Ledger
-from topology.record import EVENTS_FILE, Record
+from topology.record import Record
 from topology.scales import Scales
 from topology.series import Series
 from topology.summary import Check, conservation
