@@ -10,6 +10,7 @@ from actors.events.orders import (
     CancelOrder,
     OrderSubmitted,
     OrderType,
+    Signal,
     SubmitOrder,
     TimeInForce,
 )
@@ -19,9 +20,11 @@ from actors.events.system import (
     ResumeTrading,
     StopRequested,
     StreamStale,
+    TimerFired,
 )
 from actors.execution import Execution
-from actors.testing import SECOND, ActorTest
+from actors.runtime.actor import Actor, Settings, handles
+from actors.testing import SECOND, ActorTest, SystemTest
 from tests.builders import (
     BTCUSDT,
     ETHUSDT,
@@ -306,6 +309,41 @@ def test_the_state_survives_a_snapshot() -> None:
     encoded = msgspec.msgpack.encode(kit.state)
 
     assert msgspec.msgpack.decode(encoded, type=Execution.State) == kit.state
+
+
+class Careless(Actor):
+    """Signals a quantity without looking at it, as soon as it starts."""
+
+    class Settings(Settings):
+        qty: int
+
+    outputs = {"signals": (Signal,)}
+
+    settings: Careless.Settings
+
+    def on_start(self) -> None:
+        self.set_timer("signal", 1)
+
+    @handles(TimerFired)
+    def on_timer(self, _timer: TimerFired) -> None:
+        self.emit(Signal(self.name, BTC, Side.BUY, self.settings.qty))
+
+
+def test_a_strategy_that_says_what_cannot_be_meant_fails_alone() -> None:
+    system = SystemTest()
+    system.add("careless", Careless, settings={"qty": 0})
+    system.add("careful", Careless, settings={"qty": 3})
+    system.add("execution", Execution, inputs=["careless.signals", "careful.signals"])
+    system.connect()
+    system.node.run(SECOND)
+
+    [failure] = system.node.supervisor.failures
+    assert "careless" in failure
+    assert "Signal.qty was 0" in failure
+    assert not system.node.supervisor.halted
+    assert system.emitted("execution.orders") == [
+        order(Side.BUY, 3, 0, client_order_id="0-execution-1", strategy="careful")
+    ]
 
 
 class Venue:

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Final
 
 import msgspec
+
+LARGEST: Final = 2**63 - 1
+"""Largest amount, price or quantity; the smallest is ``-LARGEST - 1``."""
 
 
 class EventType(msgspec.StructMeta):
@@ -46,3 +49,25 @@ class Event(msgspec.Struct, metaclass=EventType):
 def tag_of(event_class: type[Event]) -> str:
     """Return the tag that names `event_class` on the wire and in files."""
     return str(event_class.__struct_config__.tag)
+
+
+def require_whole(value: object, what: str, least: int = 0) -> None:
+    """Refuse what is not a whole number from `least` to `LARGEST`.
+
+    Raises:
+        ValueError: names the field `what`, what it was and what is allowed.
+    """
+    if type(value) is not int or not least <= value <= LARGEST:
+        raise ValueError(
+            f"{what} was {value!r}, allowed is a whole number from {least} to {LARGEST}"
+        )
+
+
+def require_text(value: object, what: str) -> None:
+    """Refuse what is not text.
+
+    Raises:
+        ValueError: names the field `what`, what it was and what is allowed.
+    """
+    if type(value) is not str:
+        raise ValueError(f"{what} was {value!r}, allowed is text")

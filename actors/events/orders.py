@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from enum import StrEnum
 
-from actors.events.event import Event
+from actors.events.event import Event, require_text, require_whole
 from actors.events.market import Side
 
 
@@ -63,7 +63,8 @@ class Liquidity(StrEnum):
 class Signal(Event):
     """A strategy wants to trade now; execution chooses the order.
 
-    `limit_px` 0 means at market. `reason` is kept with the order that it causes.
+    `limit_px` 0 means at market. `reason` is kept with the order that it causes. What no strategy
+    can mean raises ValueError where it is made, so that the strategy fails and nobody after it.
     """
 
     request = True
@@ -75,9 +76,22 @@ class Signal(Event):
     limit_px: int = 0
     reason: str = ""
 
+    def __post_init__(self) -> None:
+        require_text(self.strategy, "Signal.strategy")
+        require_text(self.instrument, "Signal.instrument")
+        if type(self.side) is not Side:
+            raise ValueError(f"Signal.side was {self.side!r}, allowed are Side.BUY and Side.SELL")
+        require_whole(self.qty, "Signal.qty", 1)
+        require_whole(self.limit_px, "Signal.limit_px")
+        require_text(self.reason, "Signal.reason")
+
 
 class QuoteIntent(Event):
-    """The two-sided quote that a strategy wants to have working; quantity 0 means no quote."""
+    """The two-sided quote that a strategy wants to have working; quantity 0 means no quote.
+
+    A side with a quantity needs a price. What no strategy can mean raises ValueError where it is
+    made, so that the strategy fails and nobody after it.
+    """
 
     key = ("strategy", "instrument")
     request = True
@@ -88,6 +102,14 @@ class QuoteIntent(Event):
     bid_qty: int
     ask_px: int
     ask_qty: int
+
+    def __post_init__(self) -> None:
+        require_text(self.strategy, "QuoteIntent.strategy")
+        require_text(self.instrument, "QuoteIntent.instrument")
+        require_whole(self.bid_qty, "QuoteIntent.bid_qty")
+        require_whole(self.ask_qty, "QuoteIntent.ask_qty")
+        require_whole(self.bid_px, "QuoteIntent.bid_px", 1 if self.bid_qty else 0)
+        require_whole(self.ask_px, "QuoteIntent.ask_px", 1 if self.ask_qty else 0)
 
 
 class SubmitOrder(Event):

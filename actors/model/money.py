@@ -10,15 +10,13 @@ from __future__ import annotations
 from decimal import Decimal
 from typing import Final
 
+from actors.events.event import LARGEST
 from actors.events.reference import Contract, Instrument, exact_units
 
 FEE_RATE_SCALE: Final = 8
 """Fee rates are integers of ``10 ** -8`` of the notional: 1 basis point is 10,000."""
 
 BASIS_POINTS: Final = 10_000
-
-LARGEST: Final = 2**63 - 1
-"""Largest amount, price or quantity; the smallest is ``-LARGEST - 1``."""
 
 _POWERS: Final = tuple(10**exponent for exponent in range(64))
 
