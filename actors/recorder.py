@@ -29,6 +29,8 @@ class Recorder(Actor):
     """
 
     outputs: ClassVar[Mapping[str, tuple[type[Event], ...]]] = {"frames": (RecordFrame,)}
+    order_path = True
+    """A run that cannot be recorded must not trade."""
 
     directory: Path
     """The run's directory; set before the node starts."""

@@ -123,6 +123,32 @@ class Metronome(Actor):
         self.emit(Signal(self.name, self.state.instrument, side, 1_000))
 
 
+class Note(Event):
+    """Says a number, however large."""
+
+    number: int
+
+
+class Exaggerator(Actor):
+    """After two seconds says a number that no file can hold."""
+
+    outputs: ClassVar[Mapping[str, tuple[type[Event], ...]]] = {"notes": (Note,)}
+
+    def on_start(self) -> None:
+        self.set_timer("say", 2_000_000_000)
+
+    @handles(TimerFired)
+    def on_timer(self, _timer: TimerFired) -> None:
+        self.emit(Note(2**70))
+
+
+EXAGGERATOR = """\
+  exaggerator:
+    class: tests.running:Exaggerator
+    node: one
+"""
+
+
 class Stubborn(Actor):
     """Always has business open, so that a stop takes as long as it may."""
 

@@ -14,7 +14,7 @@ import polars as pl
 import pytest
 from typer.testing import CliRunner, Result
 
-from tests.running import STUBBORN, TOPOLOGY, write_topology
+from tests.running import EXAGGERATOR, STUBBORN, TOPOLOGY, write_topology
 from topology.cli import main
 
 ROOT = Path(__file__).parent.parent
@@ -107,6 +107,27 @@ def test_a_failed_actor_on_the_order_path_halts_trading(tmp_path: Path) -> None:
     assert result.exit_code == 3
     assert "trading was halted: metronome (Metronome) raised RuntimeError" in result.stderr
     assert json.loads((directory / "report.json").read_text())["halted"]
+
+
+def test_a_run_that_cannot_be_recorded_does_not_trade_and_claims_nothing(tmp_path: Path) -> None:
+    file = write_topology(tmp_path, TOPOLOGY + EXAGGERATOR)
+    result, directory = run(file, "--for", "6s")
+    report = json.loads((directory / "report.json").read_text())
+
+    assert result.exit_code == 3
+    assert "trading was halted: recorder (Recorder) raised OverflowError" in result.stderr
+    assert report["ended"] - report["began"] == 6_000_000_000
+    sent = {(edge["stream"], edge["reader"]): edge["sent"] for edge in report["edges"]}
+    assert sent["metronome.signals", "execution"] == 24
+    assert sent["oms.requests", "gateway"] == 7  # those before the recorder failed
+    dropped = report["cut"]
+    assert re.fullmatch(r"recorder dropped [\d,]+ events \(.*actor failed.*\)", dropped)
+    money = report["checks"][2:]
+    assert {(check["holds"], check["detail"]) for check in money} == {
+        (None, f"the record is not whole: {dropped}")
+    }
+    assert f"the record is not whole: {dropped}; orders and PnL stop where it does" in result.output
+    assert f"The record is not whole: {dropped}" in (directory / "report.html").read_text()
 
 
 @pytest.mark.parametrize("command", ["run", "check", "graph"])

@@ -38,6 +38,7 @@ FACTS = RunFacts(
     started="2024-01-01T00:00:00+00:00",
     clock="virtual",
     seed=0,
+    recorder="",
     seconds=2.0,
     stopped="end of data",
     failures=(),
@@ -186,13 +187,33 @@ def test_money_is_not_checked_without_a_record() -> None:
     }
 
 
-def test_money_is_not_checked_against_a_record_that_ends_early(tmp_path: Path) -> None:
-    cut = edge(handled=1, dropped={"port failed": 2})
-    _, _, *money = conservation(statistics(cut), story(tmp_path / "run", GOOD).ledger)
+@pytest.mark.parametrize("stream", ["oms.orders", "recorder.frames"])
+@pytest.mark.parametrize("reason", ["port failed", "actor failed", "reset"])
+def test_money_is_not_checked_against_a_record_that_is_not_whole(
+    tmp_path: Path, stream: str, reason: str
+) -> None:
+    cut = edge(reader="recorder", stream=stream, handled=1, dropped={reason: 2})
+    report = build_report(
+        msgspec.structs.replace(FACTS, recorder="recorder"),
+        statistics(cut),
+        story(tmp_path / "run", GOOD),
+    )
 
-    assert {(check.holds, check.detail) for check in money} == {
-        (None, "the record ends before the run did")
+    assert report.cut == f"recorder dropped 2 events ({reason})"
+    assert {(check.holds, check.detail) for check in report.checks[2:]} == {
+        (None, f"the record is not whole: {report.cut}")
     }
+
+
+def test_what_others_dropped_leaves_the_record_whole(tmp_path: Path) -> None:
+    report = build_report(
+        msgspec.structs.replace(FACTS, recorder="recorder"),
+        statistics(edge(handled=1, dropped={"reset": 2})),
+        story(tmp_path / "run", GOOD),
+    )
+
+    assert report.cut == ""
+    assert {check.holds for check in report.checks} == {True}
 
 
 def test_nothing_traded_is_nothing_violated(tmp_path: Path) -> None:

@@ -32,6 +32,9 @@ def print_closing(report: Report, directory: Path, files: Iterable[str], console
             f" {report.events_per_second:,.0f} a second; stopped: {run.stopped}",
         )
     )
+    if report.cut:
+        cut = f"the record is not whole: {report.cut}; orders and PnL stop where it does"
+        console.print(Text(cut, "bold red"), soft_wrap=True)
     for table in (_orders(report), _pnl(report)):
         if table.row_count:
             console.print(table)

@@ -16,7 +16,7 @@ from topology.ledger import Filled, Ledger
 from topology.record import Record
 from topology.scales import Scales
 from topology.series import Series
-from topology.summary import Check, conservation
+from topology.summary import Check, conservation, dropped_by
 
 SECOND = 1_000_000_000
 
@@ -124,6 +124,8 @@ class RunFacts(msgspec.Struct, frozen=True):
     clock: str
     """``virtual`` or ``live``."""
     seed: int
+    recorder: str
+    """Name of the actor that recorded; empty for none."""
     seconds: float
     """Real time that the run took."""
     stopped: str
@@ -146,6 +148,8 @@ class Report(msgspec.Struct, frozen=True):
     """Handled by all actors."""
     halted: str
     """Why trading was halted; empty while it was not."""
+    cut: str
+    """Why the record is not whole; empty where it is, or where nothing was to be recorded."""
     checks: tuple[Check, ...]
     orders: dict[str, dict[str, int]]
     """Events by strategy, then by what happened to the order."""
@@ -203,13 +207,17 @@ def build_report(run: RunFacts, statistics: NodeStatistics, story: Story | None)
         story: its record, where there is one.
     """
     ledger = story.ledger if story else None
+    cut = dropped_by(run.recorder, statistics)
+    if run.recorder and story is None:
+        cut = cut or "it cannot be read"
     return Report(
         run=run,
         began=story.began if story else 0,
         ended=statistics.now,
         events=statistics.steps,
         halted=statistics.halted,
-        checks=conservation(statistics, ledger),
+        cut=cut,
+        checks=conservation(statistics, ledger, cut),
         orders=_orders(ledger) if ledger else {},
         pnl=tuple(_pnl(story.ledger, story.scales)) if story else (),
         actors=tuple(ActorReport.of(actor) for actor in statistics.actors),

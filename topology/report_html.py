@@ -83,6 +83,8 @@ def _facts(report: Report) -> str:
     ]
     rows = "".join(f"<tr><th>{name}</th><td class=text>{escape(v)}</td></tr>" for name, v in facts)
     problems = [f"Trading was halted: {report.halted}"] if report.halted else []
+    if report.cut:
+        problems.append(f"The record is not whole: {report.cut}; orders and PnL stop where it does")
     problems += [failure for failure in run.failures if failure != report.halted]
     alarms = "".join(f'<p class="bad">{escape(problem)}</p>' for problem in problems)
     return f"<h1>{escape(run.topology)}</h1>{alarms}<table>{rows}</table>"

@@ -101,6 +101,7 @@ def run(options: Options) -> int:
         started=started.isoformat(timespec="seconds"),
         clock="live" if options.live else "virtual",
         seed=options.seed,
+        recorder=next((a.name for a in node.actors.values() if isinstance(a, Recorder)), ""),
         seconds=time.monotonic() - began,
         stopped=node.stop_reason,
         failures=tuple(node.supervisor.failures),
@@ -218,6 +219,8 @@ def _report(
     except DamagedFileError as error:
         problems.append(str(error))
     report = build_report(facts, statistics, story)
+    if report.cut:
+        problems.append(f"the record is not whole: {report.cut}")
     try:
         _write(report, story, directory, copy)
     except OSError as error:

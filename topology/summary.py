@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable, Iterator
 from itertools import islice
 
@@ -12,8 +13,6 @@ from actors.runtime.statistics import EdgeRecord, NodeStatistics
 from topology.ledger import Filled, Ledger, gain_sign
 
 MOST_NAMED = 5
-PORT_FAILED = "port failed"
-"""Why the runtime drops what a port could not write."""
 
 
 class Check(msgspec.Struct, frozen=True):
@@ -25,17 +24,31 @@ class Check(msgspec.Struct, frozen=True):
     detail: str
 
 
-def conservation(statistics: NodeStatistics, ledger: Ledger | None) -> tuple[Check, ...]:
+def dropped_by(actor: str, statistics: NodeStatistics) -> str:
+    """Return what `actor` and its ports dropped, and why; empty for nothing."""
+    reasons: Counter[str] = Counter()
+    for edge in statistics.edges:
+        if edge.reader == actor:
+            reasons.update(edge.dropped)
+    if not reasons.total():
+        return ""
+    why = ", ".join(sorted(reasons))
+    return f"{actor} dropped {reasons.total():,} events ({why})"
+
+
+def conservation(
+    statistics: NodeStatistics, ledger: Ledger | None, cut: str = ""
+) -> tuple[Check, ...]:
     """Return every check of a finished run.
 
     Args:
         statistics: the node's counters after it stopped.
         ledger: the record added up; None where nothing was recorded.
+        cut: why the record is not whole; empty where it is.
     """
     edges = (_events_conserved(statistics), _nothing_queued(statistics))
-    cut = any(PORT_FAILED in edge.dropped for edge in statistics.edges)
     if ledger is None or cut:
-        why = "the record ends before the run did" if cut else "the topology has no recorder"
+        why = f"the record is not whole: {cut}" if cut else "the topology has no recorder"
         return (*edges, *(Check(name, None, why) for name in MONEY_CHECKS))
     money = (Check(name, *find(ledger)) for name, find in MONEY_CHECKS.items())
     return (*edges, *money)
