@@ -17,7 +17,7 @@ from actors.events.accounts import (
     TradingState,
     TradingStateChanged,
 )
-from actors.events.event import Event
+from actors.events.event import LARGEST, Event
 from actors.events.market import BookStateChanged, TopOfBook
 from actors.events.orders import (
     CancelAll,
@@ -265,7 +265,11 @@ class Risk(Actor):
         if denial.limit is not None:
             self.emit(
                 RiskLimitExceeded(
-                    denial.code.value, *about, denial.value, denial.limit, denial.text
+                    denial.code.value,
+                    *about,
+                    min(denial.value, LARGEST),
+                    min(denial.limit, LARGEST),
+                    denial.text,
                 )
             )
 
@@ -290,10 +294,11 @@ def _named(amounts: Mapping[str, Decimal], name: str, default: str) -> Decimal:
 
 def _limits_of(instrument: Instrument, settings: Risk.Settings) -> InstrumentLimits:
     def qty(amounts: Mapping[str, Decimal], default: str) -> int:
-        return to_units(_named(amounts, instrument.instrument, default), instrument.qty_scale)
+        limit = to_units(_named(amounts, instrument.instrument, default), instrument.qty_scale)
+        return min(limit, LARGEST)
 
     def money(amounts: Mapping[str, Decimal], name: str, default: str) -> int:
-        return to_units(_named(amounts, name, default), instrument.settle_scale)
+        return min(to_units(_named(amounts, name, default), instrument.settle_scale), LARGEST)
 
     return InstrumentLimits(
         max_order_qty=qty(settings.max_order_qty, "10"),

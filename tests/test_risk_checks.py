@@ -2,12 +2,24 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
+import msgspec
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 from pydantic import ValidationError
 
 from actors.events.accounts import RiskLimitExceeded
 from actors.events.market import BookState, Side
+from actors.events.orders import (
+    OrderApproved,
+    OrderDenied,
+    OrderType,
+    SubmitOrder,
+    TimeInForce,
+)
 from actors.events.system import HaltTrading, StreamStale
+from actors.model.position import Position
+from actors.model.risk_case import worst_px
 from actors.model.risk_checks import failures
 from actors.risk import Risk
 from actors.testing import SECOND
@@ -15,6 +27,7 @@ from tests.builders import (
     BTCUSD_INVERSE,
     BTCUSDT,
     ETHUSDT,
+    INSTRUMENTS,
     book_is,
     buy,
     canceled,
@@ -287,3 +300,88 @@ def test_the_first_failing_check_decides_and_the_others_are_known() -> None:
         "PRICE_COLLAR",
         "MAX_POSITION",
     ]
+
+
+@pytest.mark.parametrize(
+    ("order_type", "time_in_force", "limit_px", "post_only", "problem"),
+    [
+        (OrderType.MARKET, TimeInForce.IOC, 10_000, False, "a MARKET order with a limit price"),
+        (OrderType.MARKET, TimeInForce.IOC, 0, True, "a post-only MARKET order"),
+        (OrderType.LIMIT, TimeInForce.GTC, 0, False, "a LIMIT order without a limit price"),
+        (OrderType.LIMIT, TimeInForce.IOC, 10_000, True, "a post-only IOC order"),
+        (OrderType.LIMIT, TimeInForce.FOK, 10_000, True, "a post-only FOK order"),
+    ],
+)
+def test_an_order_that_contradicts_itself_is_denied(
+    order_type: OrderType,
+    time_in_force: TimeInForce,
+    limit_px: int,
+    post_only: bool,
+    problem: str,
+) -> None:
+    of = msgspec.structs.replace(
+        buy(6),
+        order_type=order_type,
+        time_in_force=time_in_force,
+        limit_px=limit_px,
+        post_only=post_only,
+    )
+
+    assert risk().given(of) == [denied(of, "CONTRADICTION", f"{problem} contradicts itself")]
+
+
+@pytest.mark.parametrize("limit_px", [10**17, 10_000])
+def test_an_order_too_large_to_count_is_denied(limit_px: int) -> None:
+    kit = risk(
+        (with_filters(BTCUSDT, min_notional=1),),
+        max_order_qty={"*": "1e30"},
+        max_order_notional={"*": "1e30"},
+    )
+
+    assert code_of(kit.given(buy(10**17, limit_px))) == "MAX_ORDER_NOTIONAL"
+
+
+BOUNDS = st.one_of(
+    st.integers(-(2**63), 2**63 - 1),
+    st.integers(-10, 2_000_000),
+    st.sampled_from([0, 1, 10_000, 2**31, 2**62, 2**63 - 1, -(2**63)]),
+)
+ORDERS = st.builds(
+    SubmitOrder,
+    st.just("0-execution-1"),
+    st.sampled_from(["maker", "taker"]),
+    st.sampled_from([i.instrument for i in INSTRUMENTS]),
+    st.sampled_from(Side),
+    BOUNDS,
+    st.sampled_from(OrderType),
+    st.sampled_from(TimeInForce),
+    BOUNDS,
+    st.booleans(),
+)
+BOUNDLESS = {
+    "max_order_qty": {"*": "1e30"},
+    "max_order_notional": {"*": "1e30"},
+    "max_position": {"*": "1e30"},
+    "max_account_position": {"*": "1e30"},
+    "max_gross_exposure": {"*": "1e30"},
+    "price_collar_bps": 0,
+}
+
+
+@given(ORDERS, BOUNDS, st.booleans(), st.booleans())
+def test_risk_decides_on_whatever_order_arrives(
+    new: SubmitOrder, held: int, filters: bool, boundless: bool
+) -> None:
+    instruments = tuple(with_filters(i, min_notional=1) for i in INSTRUMENTS) if filters else None
+    kit = risk(instruments or INSTRUMENTS, **(BOUNDLESS if boundless else {}))
+    for each in INSTRUMENTS:
+        kit.given(top(instrument=each.instrument), position(held, instrument=each.instrument))
+    emitted = kit.given(new)
+
+    assert [type(event) for event in emitted[:1]] in ([OrderApproved], [OrderDenied])
+    assert [msgspec.msgpack.decode(msgspec.msgpack.encode(e), type=type(e)) for e in emitted] == (
+        emitted
+    )
+    if isinstance(emitted[0], OrderApproved):
+        px = worst_px(new, top())
+        Position().fill(kit.actor.instruments[new.instrument], new.side, new.qty, px)

@@ -47,6 +47,33 @@ def divide_half_even(numerator: int, denominator: int) -> int:
     return quotient
 
 
+def amount(instrument: Instrument, qty: int, px: int, parts: int = 1) -> int:
+    """Return what `qty` at ``px / parts`` amounts to, however large: to compare, not to keep.
+
+    Args:
+        instrument: gives the scales and the contract.
+        qty: signed quantity units.
+        px: price units times `parts`; positive for an inverse instrument.
+        parts: 2 where a price is in half price units.
+
+    Returns:
+        Settle units, rounded half-even.
+    """
+    if instrument.contract is Contract.LINEAR:
+        shift = instrument.settle_scale - instrument.price_scale - instrument.qty_scale
+        numerator = qty * px * instrument.contract_size
+        divisor = parts
+    else:
+        shift = instrument.settle_scale + instrument.price_scale - instrument.qty_scale
+        numerator = qty * instrument.contract_size * parts
+        divisor = px
+    if shift >= 0:
+        numerator *= _POWERS[shift]
+    else:
+        divisor *= _POWERS[-shift]
+    return numerator if divisor == 1 else divide_half_even(numerator, divisor)
+
+
 def notional(instrument: Instrument, qty: int, px: int) -> int:
     """Return what `qty` at `px` amounts to, signed like `qty`.
 
@@ -63,7 +90,7 @@ def notional(instrument: Instrument, qty: int, px: int) -> int:
         OverflowError: the amount does not fit 64 bits.
         ZeroDivisionError: an inverse instrument has no amount at price 0.
     """
-    return _amount(instrument, qty, px, 1)
+    return _within_64_bits(amount(instrument, qty, px), instrument, qty, px)
 
 
 def mark_value(instrument: Instrument, qty: int, mark_px: int) -> int:
@@ -72,7 +99,7 @@ def mark_value(instrument: Instrument, qty: int, mark_px: int) -> int:
     Args:
         instrument: gives the scales and the contract.
         qty: signed quantity units.
-        mark_px: half price units, as `mid` returns them; positive for an inverse instrument.
+        mark_px: half price units, the sum of bid and ask; positive for an inverse instrument.
 
     Returns:
         Settle units, rounded half-even.
@@ -80,7 +107,7 @@ def mark_value(instrument: Instrument, qty: int, mark_px: int) -> int:
     Raises:
         OverflowError: the amount does not fit 64 bits.
     """
-    return _amount(instrument, qty, mark_px, 2)
+    return _within_64_bits(amount(instrument, qty, mark_px, 2), instrument, qty, mark_px)
 
 
 def quantity_worth(instrument: Instrument, amount: int, px: int) -> int:
@@ -108,21 +135,7 @@ def quantity_worth(instrument: Instrument, amount: int, px: int) -> int:
     return numerator // denominator // instrument.lot_size * instrument.lot_size
 
 
-def _amount(instrument: Instrument, qty: int, px: int, parts: int) -> int:
-    if instrument.contract is Contract.LINEAR:
-        shift = instrument.settle_scale - instrument.price_scale - instrument.qty_scale
-        amount = qty * px * instrument.contract_size
-        divisor = parts
-    else:
-        shift = instrument.settle_scale + instrument.price_scale - instrument.qty_scale
-        amount = qty * instrument.contract_size * parts
-        divisor = px
-    if shift >= 0:
-        amount *= _POWERS[shift]
-    else:
-        divisor *= _POWERS[-shift]
-    if divisor != 1:
-        amount = divide_half_even(amount, divisor)
+def _within_64_bits(amount: int, instrument: Instrument, qty: int, px: int) -> int:
     if -LARGEST <= amount <= LARGEST:
         return amount
     return checked(amount, f"amount of {qty} {instrument.instrument} at {px}")

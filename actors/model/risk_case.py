@@ -13,7 +13,7 @@ from actors.events.orders import SubmitOrder
 from actors.events.reference import Instrument, from_units
 from actors.model.exposure import Exposure, Exposures
 from actors.model.market_view import MarketView
-from actors.model.money import notional
+from actors.model.money import amount
 from actors.model.order_rate import OrderRate
 
 SECOND_NS = 1_000_000_000
@@ -25,6 +25,7 @@ class RiskCode(StrEnum):
     UNKNOWN_INSTRUMENT = "UNKNOWN_INSTRUMENT"
     TRADING_HALTED = "TRADING_HALTED"
     DUPLICATE_ORDER_ID = "DUPLICATE_ORDER_ID"
+    CONTRADICTION = "CONTRADICTION"
     STALE_INPUT = "STALE_INPUT"
     BOOK_NOT_LIVE = "BOOK_NOT_LIVE"
     EMPTY_BOOK = "EMPTY_BOOK"
@@ -54,7 +55,7 @@ class Denial(msgspec.Struct, frozen=True):
 
 
 class InstrumentLimits(msgspec.Struct, frozen=True):
-    """Limits in one instrument, in its units."""
+    """Limits in one instrument, in its units, none beyond 64 bits: what passes can be counted."""
 
     max_order_qty: int
     max_order_notional: int
@@ -109,9 +110,12 @@ class Case(msgspec.Struct, frozen=True, gc=False):
 
     @property
     def amount(self) -> int:
-        """Notional of the order at its worst price, in settle units; 0 where nothing tells."""
+        """Notional of the order at its worst price, in settle units; 0 where nothing tells.
+
+        It may be beyond 64 bits, which no limit is.
+        """
         px = self.worst_px
-        return notional(self.instrument, self.order.qty, px) if px > 0 else 0
+        return amount(self.instrument, self.order.qty, px) if px > 0 else 0
 
     def quantity(self, units: int) -> str:
         """Return a quantity as people write it."""
@@ -123,8 +127,7 @@ class Case(msgspec.Struct, frozen=True, gc=False):
 
     def money(self, units: int) -> str:
         """Return an amount with its currency, as people write it."""
-        amount = from_units(units, self.instrument.settle_scale)
-        return f"{amount:f} {self.instrument.settle}"
+        return f"{from_units(units, self.instrument.settle_scale):f} {self.instrument.settle}"
 
 
 def worst_px(order: SubmitOrder, top: TopOfBook | None) -> int:

@@ -9,9 +9,9 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping
 
 from actors.events.accounts import TradingState
-from actors.events.orders import OrderType, SubmitOrder
+from actors.events.orders import OrderType, SubmitOrder, TimeInForce
 from actors.events.reference import Instrument
-from actors.model.money import BASIS_POINTS, mark_value
+from actors.model.money import BASIS_POINTS, amount
 from actors.model.risk_case import Case, Denial, RiskCode
 
 Check = Callable[[Case], Denial | None]
@@ -54,6 +54,20 @@ def _duplicate(case: Case) -> Denial | None:
     return Denial(RiskCode.DUPLICATE_ORDER_ID, f"client_order_id {order_id!r} was used before")
 
 
+def _contradiction(case: Case) -> Denial | None:
+    order = case.order
+    if order.order_type is OrderType.MARKET:
+        what = "a MARKET order with a limit price" if order.limit_px else ""
+        what = "a post-only MARKET order" if order.post_only else what
+    elif not order.limit_px:
+        what = "a LIMIT order without a limit price"
+    elif order.post_only and order.time_in_force is not TimeInForce.GTC:
+        what = f"a post-only {order.time_in_force} order"
+    else:
+        what = ""
+    return Denial(RiskCode.CONTRADICTION, f"{what} contradicts itself") if what else None
+
+
 def _stale(case: Case) -> Denial | None:
     if not case.stale:
         return None
@@ -81,7 +95,7 @@ def _empty_book(case: Case) -> Denial | None:
 def _price_filter(case: Case) -> Denial | None:
     order, instrument, px = case.order, case.instrument, case.order.limit_px
     if order.order_type is OrderType.MARKET:
-        problem = "a MARKET order has no limit price" if px else ""
+        problem = ""
     elif px <= 0:
         problem = "the limit price must be positive"
     elif px % instrument.tick_size:
@@ -113,10 +127,10 @@ def _lot_filter(case: Case) -> Denial | None:
 
 def _min_notional(case: Case) -> Denial | None:
     least = case.instrument.min_notional
-    amount = case.amount if least else 0
-    if amount >= least:
+    worth = case.amount if least else 0
+    if worth >= least:
         return None
-    text = f"order of {case.money(amount)} is below the venue's minimum {case.money(least)}"
+    text = f"order of {case.money(worth)} is below the venue's minimum {case.money(least)}"
     return Denial(RiskCode.MIN_NOTIONAL, text)
 
 
@@ -129,11 +143,11 @@ def _max_order_qty(case: Case) -> Denial | None:
 
 
 def _max_order_notional(case: Case) -> Denial | None:
-    limit, amount = case.limits.max_order_notional, case.amount
-    if amount <= limit:
+    limit, worth = case.limits.max_order_notional, case.amount
+    if worth <= limit:
         return None
-    text = f"order of {case.money(amount)} exceeds limit {case.money(limit)}"
-    return Denial(RiskCode.MAX_ORDER_NOTIONAL, text, amount, limit)
+    text = f"order of {case.money(worth)} exceeds limit {case.money(limit)}"
+    return Denial(RiskCode.MAX_ORDER_NOTIONAL, text, worth, limit)
 
 
 def _price_collar(case: Case) -> Denial | None:
@@ -216,7 +230,7 @@ def _worth(case: Case, instrument: Instrument, qty: int) -> int:
     mark_px = case.market.marks.get(instrument.instrument)
     if mark_px is None and instrument is case.instrument:
         mark_px = 2 * case.worst_px
-    return mark_value(instrument, qty, mark_px) if mark_px else 0
+    return amount(instrument, qty, mark_px, 2) if mark_px else 0
 
 
 def _max_open_orders(case: Case) -> Denial | None:
@@ -248,6 +262,7 @@ def _order_rate(case: Case) -> Denial | None:
 CHECKS: tuple[Check, ...] = (
     _halted,
     _duplicate,
+    _contradiction,
     _stale,
     _book_not_live,
     _empty_book,
