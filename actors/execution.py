@@ -102,7 +102,8 @@ class Execution(Actor):
             signal.strategy, signal.instrument, signal.side, signal.qty, signal.limit_px
         )
         self.state.taking[order.client_order_id] = order
-        self._submit(order, TimeInForce.IOC, post_only=False)
+        order_type = OrderType.LIMIT if signal.limit_px else OrderType.MARKET
+        self._submit(order, order_type, TimeInForce.IOC)
 
     @handles(OrderSubmitted)
     def on_order_submitted(self, submitted: OrderSubmitted) -> None:
@@ -203,7 +204,7 @@ class Execution(Actor):
                 order = self._new_order(strategy, instrument, side, quote_side.qty, quote_side.px)
                 quote_side.place(order)
                 self.state.quoting[order.client_order_id] = (strategy, instrument, side)
-                self._submit(order, TimeInForce.GTC, post_only=True)
+                self._submit(order, OrderType.LIMIT, TimeInForce.GTC, post_only=True)
             case Action.CANCEL if quote_side.order is not None:
                 self._cancel(quote_side.order)
             case Action.LATER if not self.state.retry_timer:
@@ -215,7 +216,14 @@ class Execution(Actor):
         order_id = f"{self.session}-{self.name}-{self.state.last_order}"
         return OwnOrder(order_id, strategy, instrument, side, qty, px)
 
-    def _submit(self, order: OwnOrder, time_in_force: TimeInForce, *, post_only: bool) -> None:
+    def _submit(
+        self,
+        order: OwnOrder,
+        order_type: OrderType,
+        time_in_force: TimeInForce,
+        *,
+        post_only: bool = False,
+    ) -> None:
         self.emit(
             SubmitOrder(
                 order.client_order_id,
@@ -223,7 +231,7 @@ class Execution(Actor):
                 order.instrument,
                 order.side,
                 order.qty,
-                OrderType.LIMIT if order.px else OrderType.MARKET,
+                order_type,
                 time_in_force,
                 order.px,
                 post_only,

@@ -23,6 +23,7 @@ from actors.events.system import (
     TimerFired,
 )
 from actors.execution import Execution
+from actors.model.quoting import Quote, QuoteSide
 from actors.runtime.actor import Actor, Settings, handles
 from actors.testing import SECOND, ActorTest, SystemTest
 from tests.builders import (
@@ -80,6 +81,16 @@ def test_a_quote_becomes_a_post_only_order_on_each_side() -> None:
 
 def test_quotes_are_limit_orders_good_till_canceled() -> None:
     assert (BID.order_type, BID.time_in_force) == (OrderType.LIMIT, TimeInForce.GTC)
+
+
+def test_a_quote_is_a_limit_order_even_where_its_price_was_lost() -> None:
+    kit = execution()
+    kit.state.quotes["maker"] = {BTC: Quote(bid=QuoteSide(px=0, qty=5, pending=True))}
+
+    [sent] = kit.given(TimerFired("retry", 1, kit.now))
+
+    assert isinstance(sent, SubmitOrder)
+    assert (sent.order_type, sent.post_only) == (OrderType.LIMIT, True)
 
 
 def test_a_quote_that_did_not_change_is_left_alone() -> None:
