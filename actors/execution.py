@@ -13,6 +13,7 @@ from actors.events.market import BookState, BookStateChanged, Side
 from actors.events.orders import (
     CancelOrder,
     CancelRejected,
+    IntentRefused,
     OrderCanceled,
     OrderDenied,
     OrderExpired,
@@ -45,7 +46,8 @@ class Execution(Actor):
 
     A quote has at most one order on a side; a new price or quantity cancels it and, once it is
     gone, places the next. A side that filled or was refused stays empty until the strategy's next
-    intent. Orders are canceled only once the OMS knows them.
+    intent. Orders are canceled only once the OMS knows them. A strategy trades under its own name
+    only, the name of the actor that emitted the intent: positions and limits are kept by it.
     """
 
     class Settings(Settings):
@@ -67,14 +69,13 @@ class Execution(Actor):
         """Open orders that signals caused, by client_order_id."""
         halted: bool = False
         stopping: bool = False
-        ignored: int = 0
-        """Intents and signals that came while halted or stopping."""
         retry_timer: int = 0
         """Pending timer; 0 for none."""
 
     outputs: ClassVar[Mapping[str, tuple[type[Event], ...]]] = {
         "orders": (SubmitOrder,),
         "cancels": (CancelOrder,),
+        "refusals": (IntentRefused,),
     }
     order_path = True
 
@@ -84,7 +85,7 @@ class Execution(Actor):
     @handles(QuoteIntent)
     def on_quote_intent(self, intent: QuoteIntent) -> None:
         """Make the strategy's quote what it wants now."""
-        if not self._accepts():
+        if not self._accepts(intent):
             return
         quotes = self.state.quotes.setdefault(intent.strategy, {})
         quote = quotes.setdefault(intent.instrument, Quote())
@@ -96,7 +97,7 @@ class Execution(Actor):
     @handles(Signal)
     def on_signal(self, signal: Signal) -> None:
         """Trade now: at market, or immediately or cancel up to the limit."""
-        if not self._accepts():
+        if not self._accepts(signal):
             return
         order = self._new_order(
             signal.strategy, signal.instrument, signal.side, signal.qty, signal.limit_px
@@ -191,11 +192,19 @@ class Execution(Actor):
         """Return True while an own order has not ended."""
         return bool(self.state.quoting or self.state.taking)
 
-    def _accepts(self) -> bool:
-        if self.state.halted or self.state.stopping:
-            self.state.ignored += 1
-            return False
-        return True
+    def _accepts(self, intent: QuoteIntent | Signal) -> bool:
+        emitter = self.envelope.id[0].partition(".")[0]
+        if self.state.stopping:
+            text = "the run is ending"
+        elif self.state.halted:
+            text = "trading is halted"
+        # Only a command from outside, and a test, comes from our own inbox.
+        elif emitter not in (intent.strategy, self.name):
+            text = f"{emitter} trades as {emitter}, not as {intent.strategy}"
+        else:
+            return True
+        self.emit(IntentRefused(intent.strategy, intent.instrument, emitter, text))
+        return False
 
     def _work(self, strategy: str, instrument: str, side: Side) -> None:
         quote_side = self.state.quotes[strategy][instrument].side(side)

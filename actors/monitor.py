@@ -12,6 +12,7 @@ from actors.events.accounts import RiskLimitExceeded, TradingStateChanged
 from actors.events.event import Event
 from actors.events.orders import (
     CancelRejected,
+    IntentRefused,
     OrderAccepted,
     OrderApproved,
     OrderCanceled,
@@ -52,6 +53,11 @@ class Monitor(Actor):
 
     settings: Monitor.Settings
     state: State
+
+    @handles(IntentRefused)
+    def on_intent_refused(self, refusal: IntentRefused) -> None:
+        """Count an intent that execution did not act on."""
+        self._count("intents_refused", refusal.emitter)
 
     @handles(OrderApproved)
     def on_order_approved(self, approval: OrderApproved) -> None:

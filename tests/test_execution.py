@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import msgspec
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -8,8 +9,10 @@ from actors.events.event import Event
 from actors.events.market import BookState, Side
 from actors.events.orders import (
     CancelOrder,
+    IntentRefused,
     OrderSubmitted,
     OrderType,
+    QuoteIntent,
     Signal,
     SubmitOrder,
     TimeInForce,
@@ -265,8 +268,10 @@ def test_a_stop_cancels_everything_and_takes_nothing_more() -> None:
     kit.given(signal(Side.BUY, 3), OrderSubmitted(taken))
 
     assert kit.given(StopRequested("end")) == [cancel(BID), cancel(ASK), cancel(taken)]
-    assert kit.given(quote(9_991, 5, 10_011, 5), signal(Side.BUY, 1), canceled(BID)) == []
-    assert kit.state.ignored == 2
+    assert kit.given(quote(9_991, 5, 10_011, 5), signal(Side.BUY, 1), canceled(BID)) == [
+        IntentRefused("maker", BTC, "execution", "the run is ending"),
+        IntentRefused("taker", BTC, "execution", "the run is ending"),
+    ]
 
 
 def test_a_stop_cancels_orders_on_their_way_once_the_oms_knows_them() -> None:
@@ -282,7 +287,9 @@ def test_a_halt_cancels_and_a_resume_takes_intents_again() -> None:
     kit = quoting()
 
     assert kit.given(HaltTrading("by hand")) == [cancel(BID), cancel(ASK)]
-    assert kit.given(canceled(BID), canceled(ASK), QUOTE) == []
+    assert kit.given(canceled(BID), canceled(ASK), QUOTE) == [
+        IntentRefused("maker", BTC, "execution", "trading is halted")
+    ]
     assert kit.given(ResumeTrading("all clear"), quote(9_991, 5, 0, 0)) == [
         quoted(3, Side.BUY, 5, 9_991)
     ]
@@ -355,6 +362,33 @@ def test_a_strategy_that_says_what_cannot_be_meant_fails_alone() -> None:
     assert system.emitted("execution.orders") == [
         order(Side.BUY, 3, 0, client_order_id="0-execution-1", strategy="careful")
     ]
+
+
+class Impostor(Actor):
+    """Quotes and signals under a name that a setting gives it."""
+
+    class Settings(Settings):
+        poses_as: str
+
+    outputs = {"intents": (QuoteIntent,), "signals": (Signal,)}
+
+    settings: Impostor.Settings
+
+    def on_start(self) -> None:
+        self.emit(quote(9_990, 5, 10_010, 5, strategy=self.settings.poses_as))
+        self.emit(signal(Side.BUY, 3, strategy=self.settings.poses_as))
+
+
+@pytest.mark.parametrize(("name", "refused"), [("maker", True), ("g", False)])
+def test_a_strategy_trades_under_its_own_name_only(name: str, refused: bool) -> None:
+    system = SystemTest()
+    system.add("g", Impostor, settings={"poses_as": name})
+    system.add("execution", Execution, inputs=["g.intents", "g.signals"])
+    system.run(SECOND)
+    refusal = IntentRefused("maker", BTC, "g", "g trades as g, not as maker")
+
+    assert system.emitted("execution.refusals") == ([refusal, refusal] if refused else [])
+    assert len(system.emitted("execution.orders")) == (0 if refused else 3)
 
 
 class Venue:

@@ -1,7 +1,13 @@
 from __future__ import annotations
 
 from actors.events.accounts import RiskLimitExceeded, TradingState, TradingStateChanged
-from actors.events.orders import ExecType, OrderApproved, OrderSubmitted, TransitionFailed
+from actors.events.orders import (
+    ExecType,
+    IntentRefused,
+    OrderApproved,
+    OrderSubmitted,
+    TransitionFailed,
+)
 from actors.events.system import Heartbeat
 from actors.monitor import Monitor
 from actors.testing import SECOND, ActorTest
@@ -69,6 +75,13 @@ def test_denials_are_counted_by_code() -> None:
         "maker.denied[MAX_POSITION]": 1,
         "maker.denied[ORDER_RATE]": 1,
     }
+
+
+def test_an_intent_that_was_refused_is_counted_by_who_emitted_it() -> None:
+    kit = monitor()
+    kit.given(IntentRefused("maker", BTCUSDT.instrument, "g", "g trades as g, not as maker"))
+
+    assert kit.state.counts == {"intents_refused": 1, "g.intents_refused": 1}
 
 
 def test_every_end_of_an_order_and_every_alarm_is_counted() -> None:

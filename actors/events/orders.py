@@ -112,6 +112,17 @@ class QuoteIntent(Event):
         require_whole(self.ask_px, "QuoteIntent.ask_px", 1 if self.ask_qty else 0)
 
 
+class IntentRefused(Event):
+    """Execution did not act on a signal or a quote, and why."""
+
+    strategy: str
+    """Name that the intent bore."""
+    instrument: str
+    emitter: str
+    """Actor that emitted it."""
+    text: str
+
+
 class SubmitOrder(Event):
     """A request for a new order; `limit_px` is 0 for MARKET."""
 
