@@ -8,12 +8,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from actors.events.event import Event
-from actors.events.market import BookState, Side
+from actors.events.market import BookState, Side, TopOfBook
 from actors.events.orders import QuoteIntent, Signal
-from actors.events.system import ResumeTrading, StreamLive, StreamStale
+from actors.events.system import ResumeTrading, StreamLive, StreamStale, TimerFired
+from actors.positions import PositionKeeper
+from actors.runtime.actor import Actor, handles
 from actors.strategies.maker import Maker
 from actors.strategies.taker import Taker
-from actors.testing import SECOND, ActorTest
+from actors.testing import SECOND, ActorTest, SystemTest
 from tests.builders import (
     BTCUSD_INVERSE,
     BTCUSDT,
@@ -311,6 +313,41 @@ def test_a_taker_with_positions_goes_by_what_was_filled() -> None:
         kit.advance(SECOND)
 
     assert len(kit.given(bids_outweigh(80))) == 1
+
+
+def test_a_position_from_before_the_first_top_counts() -> None:
+    kit = taker()
+    kit.given(position(300, strategy="taker"))
+
+    assert kit.given(bids_outweigh(80)) == []
+    assert len(kit.given(offers_outweigh(80))) == 1
+
+
+class Pressure(Actor):
+    """Publishes a book whose bids outweigh, every second."""
+
+    outputs = {"top": (TopOfBook,)}
+
+    def on_start(self) -> None:
+        self.set_timer("top", SECOND)
+
+    @handles(TimerFired)
+    def on_timer(self, timer: TimerFired) -> None:
+        self.set_timer("top", SECOND)
+        self.emit(top(9_999, 10_000, bid_qty=9, ask_qty=1, update_id=timer.timer_id))
+
+
+@pytest.mark.parametrize(("inputs", "signals"), [([], 3), (["positions.positions"], 10)])
+def test_a_taker_believes_to_hold_what_it_signaled_only_while_nobody_tells_what_was_filled(
+    inputs: list[str], signals: int
+) -> None:
+    system = SystemTest(instruments=INSTRUMENTS)
+    system.add("pressure", Pressure)
+    system.add("positions", PositionKeeper)
+    system.add("taker", Taker, settings=PRESSURE, inputs=["pressure.top", *inputs])
+    system.run(10 * SECOND)
+
+    assert len(system.emitted("taker.signals")) == signals
 
 
 def test_a_taker_may_limit_what_it_pays() -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from functools import cached_property
 from typing import Annotated, ClassVar
 
 import msgspec
@@ -24,14 +25,11 @@ PERCENT = 100
 Positive = Annotated[Amount, Field(gt=0)]
 
 
-class Holding(msgspec.Struct):
-    """What the taker signaled in one instrument."""
+class Desk(msgspec.Struct):
+    """Sizes in one instrument, fixed at its first price, and when to trade next."""
 
-    position: int = 0
-    """Sum of own signals; what was really filled, where positions are among the inputs."""
-    trade_qty: int = 0
-    """Size of a signal, fixed at the first price."""
-    max_position: int = 0
+    trade_qty: int
+    max_position: int
     next_at: int = 0
     """UTC nanoseconds before which nothing is signaled."""
 
@@ -39,8 +37,9 @@ class Holding(msgspec.Struct):
 class Taker(Actor):
     """Buy when bids outweigh offers at the top of the book, sell when offers outweigh bids.
 
-    One input, tops of books, is enough; then the position is the sum of its own signals. With
-    positions among the inputs, what was filled replaces what was hoped for.
+    With positions among the inputs the position is what was filled: whatever a signal did not
+    fill by the end of the cooldown never counts, so the cooldown must be longer than an order
+    takes. One input, tops of books, is enough; then the position is the sum of its own signals.
     """
 
     class Settings(Settings):
@@ -58,10 +57,11 @@ class Taker(Actor):
         """Ticks beyond the far side up to which to trade; without it, at market."""
 
     class State(msgspec.Struct):
-        """Books that may be used, and one holding an instrument."""
+        """Books that may be used, positions, and one desk an instrument."""
 
         market: MarketView = msgspec.field(default_factory=MarketView)
-        holdings: dict[str, Holding] = {}
+        positions: dict[str, int] = {}
+        desks: dict[str, Desk] = {}
 
     outputs: ClassVar[Mapping[str, tuple[type[Event], ...]]] = {"signals": (Signal,)}
 
@@ -73,15 +73,16 @@ class Taker(Actor):
         """Signal a strong imbalance, unless it is too soon or the position is full."""
         if self.stale or not self.state.market.take(top) or not (top.bid_px and top.ask_px):
             return
-        holding = self._holding(top)
-        if self.now < holding.next_at:
+        desk = self._desk(top)
+        if self.now < desk.next_at:
             return
         excess, depth = top.bid_qty - top.ask_qty, top.bid_qty + top.ask_qty
         if abs(excess) * PERCENT < self.settings.imbalance_pct * depth:
             return
         side = Side.BUY if excess > 0 else Side.SELL
-        if abs(holding.position + side * holding.trade_qty) <= holding.max_position:
-            self._trade(top, side, holding, abs(excess) * PERCENT // depth)
+        held = abs(self.state.positions.get(top.instrument, 0) + side * desk.trade_qty)
+        if desk.trade_qty and held <= desk.max_position:
+            self._trade(top, side, desk, abs(excess) * PERCENT // depth)
 
     @handles(BookStateChanged)
     def on_book_state_changed(self, change: BookStateChanged) -> None:
@@ -90,36 +91,37 @@ class Taker(Actor):
 
     @handles(PositionUpdated)
     def on_position_updated(self, position: PositionUpdated) -> None:
-        """Take what was filled for what was signaled."""
-        holding = self.state.holdings.get(position.instrument)
-        if holding is not None and position.strategy == self.name:
-            holding.position = position.qty
+        """Take what was filled."""
+        if position.strategy == self.name:
+            self.state.positions[position.instrument] = position.qty
 
-    def _holding(self, top: TopOfBook) -> Holding:
-        holding = self.state.holdings.get(top.instrument)
-        if holding is None:
+    @cached_property
+    def _hears_fills(self) -> bool:
+        return any(PositionUpdated in reader.handlers for reader in self.inputs)
+
+    def _desk(self, top: TopOfBook) -> Desk:
+        desk = self.state.desks.get(top.instrument)
+        if desk is None:
             instrument, settings = self.instruments[top.instrument], self.settings
             px, scale = top.ask_px, instrument.settle_scale
-            holding = self.state.holdings[top.instrument] = Holding(
-                trade_qty=quantity_worth(instrument, to_units(settings.trade_amount, scale), px),
-                max_position=quantity_worth(
-                    instrument, to_units(settings.max_position_amount, scale), px
-                ),
+            desk = self.state.desks[top.instrument] = Desk(
+                quantity_worth(instrument, to_units(settings.trade_amount, scale), px),
+                quantity_worth(instrument, to_units(settings.max_position_amount, scale), px),
             )
-        return holding
+        return desk
 
-    def _trade(self, top: TopOfBook, side: Side, holding: Holding, imbalance: int) -> None:
-        if not holding.trade_qty:
-            return
-        holding.position += side * holding.trade_qty
-        holding.next_at = self.now + self.settings.cooldown
+    def _trade(self, top: TopOfBook, side: Side, desk: Desk, imbalance: int) -> None:
+        if not self._hears_fills:
+            positions = self.state.positions
+            positions[top.instrument] = positions.get(top.instrument, 0) + side * desk.trade_qty
+        desk.next_at = self.now + self.settings.cooldown
         reason = f"{'bids' if side > 0 else 'offers'} outweigh by {imbalance} %"
         self.emit(
             Signal(
                 self.name,
                 top.instrument,
                 side,
-                holding.trade_qty,
+                desk.trade_qty,
                 self._limit_px(top, side),
                 reason,
             )
