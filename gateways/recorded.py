@@ -22,7 +22,7 @@ from actors.events.system import (
 from actors.runtime.actor import Actor, Settings, handles
 from actors.runtime.settings import InstrumentId, TopologyPath
 from gateways.binance.messages import Malformed, MessageDecoder
-from gateways.recording import Recording
+from gateways.recording import FileEnded, Recording
 
 LONGEST_DETAIL = 200
 """Characters; a damaged message may quote any amount of itself."""
@@ -64,16 +64,12 @@ class RecordedFeed(Actor):
         """Files of each instrument in time order: paths or patterns such as ``btcusdt_*.gz``."""
 
     class State(msgspec.Struct):
-        """How far the feed is, and what it could not use."""
+        """How far the feed is."""
 
         handled: dict[str, int] = {}
-        """Last line handled, by source."""
-        discarded: dict[str, int] = {}
-        """Damaged messages, by reason."""
-        ignored: int = 0
-        """Sound messages that say nothing about the market here."""
-        unanswered: int = 0
-        """Snapshots asked for; a recording has none but its own."""
+        """Last line handled, by source; the end of a file counts as one."""
+        useful: dict[str, bool] = {}
+        """Sources that gave market data; all are True."""
 
     outputs: ClassVar[Mapping[str, tuple[type[Event], ...]]] = {
         "depth": (DepthSnapshot, DepthDiff),
@@ -98,25 +94,40 @@ class RecordedFeed(Actor):
         self.state.handled[raw.source] = raw.line
         event = decoder.decode(raw.payload)
         if isinstance(event, Malformed):
-            counts = self.state.discarded
-            counts[event.reason] = counts.get(event.reason, 0) + 1
             detail = event.detail[:LONGEST_DETAIL]
             self.emit(MessageDiscarded(raw.source, raw.line, event.reason, detail, instrument))
-        elif event is None:
-            self.state.ignored += 1
-        else:
+        elif event is not None:
+            self.state.useful[raw.source] = True
             self.emit(event)
+
+    @handles(FileEnded)
+    def on_file_ended(self, end: FileEnded) -> None:
+        """Say so if the file was damaged, or if nothing in it was of any use."""
+        instrument, _ = self._channels[end.source]
+        self.state.handled[end.source] = end.line
+        lines = end.line - 1
+        if end.damage:
+            reason, detail = "unreadable", end.damage
+        elif not lines:
+            reason, detail = "empty", "the file is empty"
+        elif end.source not in self.state.useful:
+            reason = "empty"
+            detail = f"none of its {lines:,} lines is market data of {instrument}"
+        else:
+            return
+        self.emit(MessageDiscarded(end.source, end.line, reason, detail, instrument))
 
     @handles(RequestSnapshot)
     def on_request_snapshot(self, _request: RequestSnapshot) -> None:
-        """Count it: the book stays unusable until the recording's next snapshot."""
-        self.state.unanswered += 1
+        """Do nothing: the book stays unusable until the recording's next snapshot."""
 
     def source(self) -> Iterator[tuple[int, Event]]:
         """Read all recordings on from where the state left off."""
-        handled = self.state.handled
+        handled, recordings = self.state.handled, self._recordings.values()
+        # What comes before the first sound time of a file must not take the clock to 1970.
+        start = min((began for r in recordings if (began := r.began())), default=0)
         return heapq.merge(
-            *[recording.messages(handled) for recording in self._recordings.values()],
+            *[recording.messages(handled, start) for recording in recordings],
             key=itemgetter(0),
         )
 

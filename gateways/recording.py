@@ -5,25 +5,39 @@ from __future__ import annotations
 import gzip
 import os
 import zlib
-from collections.abc import Iterator, Mapping, Sequence
-from itertools import chain, pairwise
+from collections.abc import Generator, Iterator, Mapping, Sequence
+from contextlib import closing
+from itertools import chain
 from pathlib import Path
 from typing import IO, NamedTuple
 
+from actors.events.event import Event
 from actors.events.system import RawMessage
 
 LATEST_STAMP = 1 << 62
 LONGEST_STAMP = 19
 
 
+class FileEnded(Event):
+    """There is nothing more in a file of a recording."""
+
+    source: str
+    line: int
+    """One more than the lines read."""
+    damage: str = ""
+    """Why the rest could not be read; empty where this is all of it."""
+
+
 class Line(NamedTuple):
-    """One line of a recording."""
+    """One line of a recording, or the end of a file of it."""
 
     source: str
     number: int
     stamp: int | None
     """When the recorder received it, UTC nanoseconds; None where that is damaged."""
     payload: bytes
+    damage: str | None = None
+    """None for a line; `FileEnded.damage` for the end of a file."""
 
 
 class Recording:
@@ -35,6 +49,7 @@ class Recording:
     """
 
     def __init__(self, instrument: str, files: Sequence[Path]) -> None:
+        self.instrument = instrument
         self.sources = _source_names(instrument, files)
         self.size = sum(path.stat().st_size for path in files)
         """Bytes of all files as they are on disk."""
@@ -46,15 +61,25 @@ class Recording:
         """Bytes read so far, as they are on disk."""
         return self._done + (self._open.tell() if self._open is not None else 0)
 
-    def messages(self, handled: Mapping[str, int]) -> Iterator[tuple[int, RawMessage]]:
-        """Read on from a position, in time order.
+    def began(self) -> int:
+        """Return the first sound time in it, UTC nanoseconds; 0 where there is none."""
+        again = Recording(self.instrument, list(self.sources.values()))
+        with closing(again._lines({})) as lines:
+            return next((line.stamp for line in lines if line.stamp is not None), 0)
+
+    def messages(
+        self, handled: Mapping[str, int], start: int = 0
+    ) -> Iterator[tuple[int, RawMessage | FileEnded]]:
+        """Read on from a position, in time order; after each file comes its `FileEnded`.
 
         Args:
-            handled: last line that was handled, by source; empty reads from the beginning.
+            handled: last line that was handled, by source, where the end of a file counts as
+                one; empty reads from the beginning.
+            start: no earlier time is given, UTC nanoseconds.
         """
-        return in_time_order(self._lines(handled))
+        return in_time_order(self._lines(handled), start)
 
-    def _lines(self, handled: Mapping[str, int]) -> Iterator[Line]:
+    def _lines(self, handled: Mapping[str, int]) -> Generator[Line, None, None]:
         position = max((n for n, s in enumerate(self.sources) if s in handled), default=0)
         for n, (source, path) in enumerate(self.sources.items()):
             if n < position:
@@ -66,17 +91,19 @@ class Recording:
         with path.open("rb") as file:
             self._open = file
             lines = gzip.GzipFile(fileobj=file) if path.suffix == ".gz" else file
-            number = 0
+            number, line, damage = 0, b"", ""
             try:
                 for number, line in enumerate(lines, 1):
                     if number > handled:
                         yield parse_line(source, number, line)
-            except (OSError, EOFError, zlib.error):
-                # The rest cannot be had: one damaged line says so to whoever counts them.
-                yield Line(source, number + 1, None, b"")
+            except (OSError, EOFError, zlib.error) as error:
+                damage = str(error)
             finally:
                 self._done += file.tell()
                 self._open = None
+        if number + 1 > handled:
+            stamp = parse_line(source, number, line).stamp
+            yield Line(source, number + 1, stamp, b"", damage)
 
 
 def parse_line(source: str, number: int, line: bytes) -> Line:
@@ -88,21 +115,36 @@ def parse_line(source: str, number: int, line: bytes) -> Line:
     return Line(source, number, None, line)
 
 
-def in_time_order(lines: Iterator[Line]) -> Iterator[tuple[int, RawMessage]]:
+def in_time_order(
+    lines: Iterator[Line], start: int = 0
+) -> Iterator[tuple[int, RawMessage | FileEnded]]:
     """Give each line a time that is never before the last one's.
 
     A time that is damaged, or later than the next line's, would send the clock ahead of all that
-    follows; such a line takes the next line's time.
+    follows; such a line takes the next line's time. The end of a file comes with the line before.
     """
-    now = 0
-    for line, following in pairwise(chain(lines, (None,))):
-        assert line is not None
-        stamp = line.stamp
-        if following is not None and following.stamp is not None:
-            stamp = following.stamp if stamp is None else min(stamp, following.stamp)
-        if stamp is not None and stamp > now:
-            now = stamp
-        yield now, RawMessage(line.source, line.number, line.payload, now)
+    now = start
+    held: Line | None = None
+    ends: list[Line] = []
+    for line in chain(lines, (None,)):
+        if line is not None and line.damage is not None:
+            ends.append(line)
+            continue
+        following = None if line is None else line.stamp
+        if held is not None:
+            now = _earliest(now, held.stamp, following)
+            yield now, RawMessage(held.source, held.number, held.payload, now)
+        for end in ends:
+            now = _earliest(now, end.stamp, following)
+            yield now, FileEnded(end.source, end.number, end.damage or "")
+        ends.clear()
+        held = line
+
+
+def _earliest(now: int, stamp: int | None, following: int | None) -> int:
+    if following is not None and (stamp is None or stamp > following):
+        stamp = following
+    return now if stamp is None or stamp < now else stamp
 
 
 def _source_names(instrument: str, files: Sequence[Path]) -> dict[str, Path]:

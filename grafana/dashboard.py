@@ -265,6 +265,7 @@ def _losses() -> Row:
         "Since the start.",
         Query(counted("kaiju_actor_failures_total"), "handlers that raised"),
         Query(counted("kaiju_dead_letters_total"), "dead letters"),
+        Query(counted("kaiju_messages_discarded_total"), "messages discarded"),
         Query("kaiju_trading_halted", "trading halted"),
         reach=1,
     )

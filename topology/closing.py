@@ -9,6 +9,7 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
+from topology.discarded import summaries
 from topology.live_table import ORDER_COLUMNS
 from topology.report import Report
 
@@ -38,6 +39,8 @@ def print_closing(report: Report, directory: Path, files: Iterable[str], console
     for table in (_orders(report), _pnl(report)):
         if table.row_count:
             console.print(table)
+    for said in summaries(report.discarded):
+        console.print(Text(said, "yellow"), soft_wrap=True)
     for check in report.checks:
         word, style = VERDICTS[check.holds]
         line = Text.assemble((f"{word:>11}", style), f"  {check.name}: {check.detail}")

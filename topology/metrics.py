@@ -27,6 +27,7 @@ from actors.events.market import BookState
 from actors.events.orders import NewOrderSingle, OrderSubmitted
 from actors.runtime.node import Node
 from actors.runtime.statistics import Histogram, bucket_bound
+from topology.discarded import by_reason
 from topology.watch import View
 
 SECOND = 1_000_000_000
@@ -83,6 +84,14 @@ class NodeCollector(Collector):
         for reason, count in statistics.dead_letters.items():
             dead.add_metric([reason], count)
         yield dead
+        discarded = CounterMetricFamily(
+            "kaiju_messages_discarded",
+            "Messages from outside that could not be understood.",
+            labels=["actor", "reason"],
+        )
+        for labels, count in by_reason(view.discarded).items():
+            discarded.add_metric(labels, count)
+        yield discarded
 
     def _edges(self, view: View) -> Iterator[Metric]:
         edges = view.statistics.edges

@@ -12,6 +12,7 @@ import msgspec
 from actors.events.reference import from_units
 from actors.recorder import EVENTS_FILE
 from actors.runtime.statistics import ActorRecord, EdgeRecord, Histogram, NodeStatistics
+from topology.discarded import Discarded
 from topology.ledger import Filled, Ledger
 from topology.record import Record
 from topology.scales import Scales
@@ -157,6 +158,8 @@ class Report(msgspec.Struct, frozen=True):
     actors: tuple[ActorReport, ...]
     edges: tuple[EdgeReport, ...]
     dead_letters: dict[str, int]
+    discarded: tuple[Discarded, ...]
+    """What could not be understood of what came from outside."""
     recorded: dict[str, int]
     """Recorded events by class."""
 
@@ -198,13 +201,19 @@ def tell(directory: Path) -> Story | None:
     return Story(directory) if (directory / EVENTS_FILE).exists() else None
 
 
-def build_report(run: RunFacts, statistics: NodeStatistics, story: Story | None) -> Report:
+def build_report(
+    run: RunFacts,
+    statistics: NodeStatistics,
+    story: Story | None,
+    discarded: Iterable[Discarded] = (),
+) -> Report:
     """Return the report of a finished run.
 
     Args:
         run: how it was made.
         statistics: the node's counters after it stopped.
         story: its record, where there is one.
+        discarded: what could not be understood of what came from outside.
     """
     ledger = story.ledger if story else None
     cut = dropped_by(run.recorder, statistics)
@@ -223,6 +232,7 @@ def build_report(run: RunFacts, statistics: NodeStatistics, story: Story | None)
         actors=tuple(ActorReport.of(actor) for actor in statistics.actors),
         edges=tuple(EdgeReport.of(edge) for edge in statistics.edges),
         dead_letters=statistics.dead_letters,
+        discarded=tuple(discarded),
         recorded=dict(sorted(story.recorded.items())) if story else {},
     )
 

@@ -49,6 +49,7 @@ def render_html(report: Report, story: Story | None) -> str:
         _section("Latency by hop", _picture(draw_latency(report.actors), "latency by hop")),
         _section("Orders", _orders(report)),
         _section("Profit and loss", _pnl(report)),
+        _section("Discarded input", _discarded(report)),
         _section("Actors", _actors(report)),
         _section("Edges", _edges(report)),
         _section("Recorded events", _table(("event", "count"), report.recorded.items())),
@@ -142,6 +143,19 @@ def _pnl(report: Report) -> str:
                 ", ".join(f"{amount} {currency}" for currency, amount in each.other_fees.items()),
             )
             for each in report.pnl
+        ),
+    )
+
+
+def _discarded(report: Report) -> str:
+    return _table(
+        ("source", "actor", "reason", "count", "first line", "what it was"),
+        (
+            (
+                *(each.source, each.actor, each.reason, each.count, each.first_line),
+                each.first_detail,
+            )
+            for each in report.discarded
         ),
     )
 

@@ -92,8 +92,9 @@ def run(options: Options) -> int:
     started = datetime.now(UTC)
     directory = _make_directory(options.runs, f"{name}-{started:%Y%m%d-%H%M%S}")
     node = _compose(checked, options, directory)
+    watch = Watch(node, name, options.duration)
     began = time.monotonic()
-    with _stopped_by_signals(node), _shown(node, name, options, console):
+    with _stopped_by_signals(node), _shown(watch, name, options, console):
         node.run(_duration(options, node))
     facts = RunFacts(
         topology=name,
@@ -108,7 +109,7 @@ def run(options: Options) -> int:
         unfired_timers=node.unfired or 0,
         version=version("kaiju"),
     )
-    report, problems = _report(node, facts, directory, options.report)
+    report, problems = _report(watch, facts, directory, options.report)
     print_closing(report, directory, sorted(path.name for path in directory.iterdir()), console)
     for problem in dict.fromkeys(problems):
         errors.print(f"error: {problem}", markup=False)
@@ -154,8 +155,9 @@ def first_input(node: Node) -> int | None:
 
 
 @contextmanager
-def _shown(node: Node, name: str, options: Options, console: Console) -> Iterator[None]:
+def _shown(watch: Watch, name: str, options: Options, console: Console) -> Iterator[None]:
     """Let people and monitors look at the node while it runs."""
+    node = watch.node
     with ExitStack() as stack:
         server = MetricsServer(node, options.metrics_host, options.metrics_port)
         shows: list[Callable[[View], None]] = [stack.enter_context(server).show]
@@ -164,7 +166,7 @@ def _shown(node: Node, name: str, options: Options, console: Console) -> Iterato
         )
         if console.is_terminal and not options.quiet:
             shows.append(stack.enter_context(LiveTable(console)).show)
-        node.on_turn = _looking(Watch(node, name, options.duration), shows)
+        node.on_turn = _looking(watch, shows)
         yield
 
 
@@ -206,10 +208,11 @@ def _stopped_by_signals(node: Node) -> Iterator[None]:
 
 
 def _report(
-    node: Node, facts: RunFacts, directory: Path, copy: Path | None
+    watch: Watch, facts: RunFacts, directory: Path, copy: Path | None
 ) -> tuple[Report, list[str]]:
     """Write the report, as far as that is possible, and return it with all that went wrong."""
-    statistics = node.statistics()
+    view = watch.look()
+    statistics = view.statistics
     problems = [failure for failure in facts.failures if failure != statistics.halted]
     if statistics.halted:
         problems.insert(0, f"trading was halted: {statistics.halted}")
@@ -218,7 +221,7 @@ def _report(
         story = tell(directory)
     except DamagedFileError as error:
         problems.append(str(error))
-    report = build_report(facts, statistics, story)
+    report = build_report(facts, statistics, story, view.discarded)
     if report.cut:
         problems.append(f"the record is not whole: {report.cut}")
     try:

@@ -19,12 +19,15 @@ from actors.events.market import (
     Trade,
 )
 from actors.events.orders import OrderFilled
+from actors.events.system import MessageDiscarded
 from actors.runtime.actor import Actor
 from actors.runtime.envelope import Envelope
 from actors.runtime.node import Node
 from actors.runtime.ports import PortReader
 from actors.runtime.statistics import NodeStatistics
 from actors.runtime.stream import Input, Stream
+from topology.discarded import DiscardCounter, Discarded
+from topology.discarded import Key as DiscardKey
 from topology.ledger import ORDER_STATES, PARTLY_FILLED, Key
 from topology.scales import Scales
 
@@ -52,6 +55,7 @@ class View:
     pnl: dict[Key, PnlUpdated] = field(default_factory=dict)
     feed_ages: dict[str, int] = field(default_factory=dict)
     """Nanoseconds since the newest event, by stream of market data."""
+    discarded: tuple[Discarded, ...] = ()
 
     def take(self, event: Event) -> None:
         """Enter one event of a snapshot."""
@@ -115,6 +119,12 @@ class Watch:
             for actor, stream, classes in _streams(node)
             if ORDER_STATES.keys() & set(classes)
         ]
+        self._discarded: dict[DiscardKey, Discarded] = {}
+        self._followed += [
+            PortReader(_listen(actor, stream), DiscardCounter(actor.name, self._discarded), _raise)
+            for actor, stream, classes in _streams(node)
+            if MessageDiscarded in classes
+        ]
         self._changed: dict[str, int] = {}
         """When the top of each book was last seen to change."""
 
@@ -129,6 +139,7 @@ class Watch:
             dict(self._orders),
             self._progress(),
             feed_ages=self._feed_ages(),
+            discarded=tuple(self._discarded.values()),
         )
         for actor, stream, classes in _streams(self.node):
             if any(event_class in LATEST for event_class in classes):
