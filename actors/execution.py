@@ -141,6 +141,8 @@ class Execution(Actor):
             return
         if order.client_order_id in self.state.taking:
             order.canceling = False
+            if self._must_go():
+                self._try_later(self.settings.backoff)
             return
         self._side(order).keep(self.now + self.settings.backoff)
         self._work(order.strategy, order.instrument, order.side)
@@ -182,11 +184,13 @@ class Execution(Actor):
 
     @handles(TimerFired)
     def on_timer(self, _timer: TimerFired) -> None:
-        """Try again where a refusal made a quote wait."""
+        """Try again where a refusal made a quote, or a cancel that must be, wait."""
         self.state.retry_timer = 0
         for strategy, instrument in list(self._places()):
             self._work(strategy, instrument, Side.BUY)
             self._work(strategy, instrument, Side.SELL)
+        if self._must_go():
+            self._cancel_taking()
 
     def busy(self) -> bool:
         """Return True while an own order has not ended."""
@@ -216,9 +220,15 @@ class Execution(Actor):
                 self._submit(order, OrderType.LIMIT, TimeInForce.GTC, post_only=True)
             case Action.CANCEL if quote_side.order is not None:
                 self._cancel(quote_side.order)
-            case Action.LATER if not self.state.retry_timer:
-                delay = quote_side.retry_at - self.now
-                self.state.retry_timer = self.set_timer("retry", delay)
+            case Action.LATER:
+                self._try_later(quote_side.retry_at - self.now)
+
+    def _try_later(self, delay: int) -> None:
+        if not self.state.retry_timer:
+            self.state.retry_timer = self.set_timer("retry", delay)
+
+    def _must_go(self) -> bool:
+        return self.state.halted or self.state.stopping
 
     def _new_order(self, strategy: str, instrument: str, side: Side, qty: int, px: int) -> OwnOrder:
         self.state.last_order += 1
@@ -264,7 +274,7 @@ class Execution(Actor):
     def _reconsider(self, order: OwnOrder) -> None:
         if order.client_order_id in self.state.quoting:
             self._work(order.strategy, order.instrument, order.side)
-        elif (self.state.halted or self.state.stopping) and order.cancelable:
+        elif self._must_go() and order.cancelable:
             self._cancel(order)
 
     def _end(self, client_order_id: str, retry_at: int) -> None:
@@ -292,6 +302,9 @@ class Execution(Actor):
     def _cancel_everything(self) -> None:
         for strategy, instrument in self._places():
             self._withdraw(strategy, instrument)
+        self._cancel_taking()
+
+    def _cancel_taking(self) -> None:
         for order in self.state.taking.values():
             if order.cancelable:
                 self._cancel(order)

@@ -16,6 +16,7 @@ from actors.events.orders import (
     OrderAccepted,
     OrderApproved,
     OrderCanceled,
+    OrderDenied,
     OrderExpired,
     OrderFilled,
     OrderPendingCancel,
@@ -49,6 +50,7 @@ class OrderManagement(Actor):
         "requests": (OrderSubmitted, OrderPendingCancel),
         "orders": (
             OrderAccepted,
+            OrderDenied,
             OrderRejected,
             OrderFilled,
             OrderCanceled,
@@ -64,7 +66,7 @@ class OrderManagement(Actor):
 
     @handles(OrderApproved)
     def on_order_approved(self, approval: OrderApproved) -> None:
-        """Record the order, then hand it to the gateway."""
+        """Record the order, then hand it to the gateway; deny it if its id is another order's."""
         self.emit(self.state.table.submit(approval.order))
 
     @handles(CancelOrder)

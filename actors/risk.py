@@ -171,9 +171,11 @@ class Risk(Actor):
         """Turn what the fill had reserved into position."""
         self.state.exposures.fill(fill)
 
-    @handles(OrderCanceled, OrderExpired, OrderRejected)
-    def on_order_ended(self, end: OrderCanceled | OrderExpired | OrderRejected) -> None:
-        """Give back what the order had reserved."""
+    @handles(OrderCanceled, OrderExpired, OrderRejected, OrderDenied)
+    def on_order_ended(
+        self, end: OrderCanceled | OrderExpired | OrderRejected | OrderDenied
+    ) -> None:
+        """Give back what the order had reserved; the OMS may deny what was approved here."""
         self.state.exposures.release(end.client_order_id)
 
     @handles(PositionUpdated)

@@ -216,6 +216,26 @@ def test_a_rejected_cancel_of_an_order_that_is_wanted_again_is_left_at_that() ->
     assert kit.given(QUOTE) == []
 
 
+def test_a_rejected_cancel_of_a_signals_order_is_tried_again_while_everything_must_go() -> None:
+    kit = execution()
+    taken = order(Side.BUY, 3, 0, client_order_id="0-execution-1", strategy="taker")
+    kit.given(signal(Side.BUY, 3), OrderSubmitted(taken))
+
+    assert kit.given(HaltTrading("by hand"), cancel_rejected(taken)) == [cancel(taken)]
+    assert kit.advance(BACKOFF - 1) == []
+    assert kit.advance(1) == [cancel(taken)]
+
+
+def test_a_rejected_cancel_of_a_signals_order_is_left_at_that_once_trading_resumed() -> None:
+    kit = execution()
+    taken = order(Side.BUY, 3, 0, client_order_id="0-execution-1", strategy="taker")
+    kit.given(signal(Side.BUY, 3), OrderSubmitted(taken), HaltTrading("by hand"))
+
+    assert kit.given(ResumeTrading("all clear"), cancel_rejected(taken)) == []
+    assert kit.advance(SECOND) == []
+    assert kit.given(HaltTrading("again")) == [cancel(taken)]
+
+
 def test_strategies_and_instruments_are_quoted_apart() -> None:
     kit = quoting()
     ether = quote(99, 1, 0, 0, instrument=ETHUSDT.instrument)

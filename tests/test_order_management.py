@@ -3,7 +3,14 @@ from __future__ import annotations
 import msgspec
 
 from actors.events.market import Side
-from actors.events.orders import ExecType, OrderApproved, OrderSubmitted, TransitionFailed
+from actors.events.orders import (
+    ExecType,
+    OrderApproved,
+    OrderSubmitted,
+    SubmitOrder,
+    TransitionFailed,
+)
+from actors.execution import Execution
 from actors.order_management import OrderManagement
 from actors.testing import ActorTest
 from tests.builders import (
@@ -13,6 +20,7 @@ from tests.builders import (
     cancel,
     cancel_rejected,
     canceled,
+    denied,
     expired,
     filled,
     order,
@@ -23,6 +31,7 @@ from tests.builders import (
     report_fill,
     report_new,
     sell,
+    signal,
 )
 
 
@@ -102,6 +111,27 @@ def test_an_illegal_report_is_a_failed_transition() -> None:
             "the OMS does not know this order",
         )
     ]
+
+
+def test_an_id_that_is_known_already_is_denied_and_its_order_goes_on() -> None:
+    of, kit = buy(10), oms()
+    kit.given(OrderApproved(of), report_new(of))
+    again = sell(3, 0)
+    text = "client_order_id '0-execution-1' was used before, its order is NEW"
+
+    assert kit.given(OrderApproved(again)) == [denied(again, "DUPLICATE_ORDER_ID", text)]
+    assert kit.given(report_fill(of, 10)) == [filled(of, 10)]
+
+
+def test_whoever_sent_an_id_a_second_time_is_done_with_it() -> None:
+    kit, execution = oms(), ActorTest(Execution, name="execution")
+    kit.given(OrderApproved(buy(10)))
+    [sent] = execution.given(signal(Side.SELL, 3))
+    assert isinstance(sent, SubmitOrder)
+    assert execution.actor.busy()
+
+    assert execution.given(*kit.given(OrderApproved(sent))) == []
+    assert not execution.actor.busy()
 
 
 def test_it_is_busy_while_an_order_is_open() -> None:

@@ -28,6 +28,7 @@ from tests.builders import (
     cancel,
     cancel_rejected,
     canceled,
+    denied,
     expired,
     filled,
     pending_cancel,
@@ -73,6 +74,21 @@ def test_an_order_id_is_used_once() -> None:
     assert table.submit(ORDER) == failed(
         "PENDING_NEW", ExecType.NEW, "", "approved a second time; a client_order_id is used once"
     )
+
+
+def test_another_order_with_the_id_of_an_open_one_is_denied() -> None:
+    table = table_after(report_new(ORDER))
+    text = f"client_order_id '{ORDER_ID}' was used before, its order is NEW"
+
+    assert table.submit(sell(10)) == denied(sell(10), "DUPLICATE_ORDER_ID", text)
+    assert table.open[ORDER_ID].order == ORDER
+
+
+def test_an_order_with_the_id_of_an_ended_one_is_denied() -> None:
+    table = table_after(report_fill(ORDER, 10))
+    text = f"client_order_id '{ORDER_ID}' was used before, its order is FILLED"
+
+    assert table.submit(ORDER) == denied(ORDER, "DUPLICATE_ORDER_ID", text)
 
 
 def test_an_acknowledged_order_is_new() -> None:

@@ -60,7 +60,15 @@ def test_a_fill_turns_reserve_into_position() -> None:
     assert code_of(kit.given(an_order(3, Side.BUY, 4))) == "OrderApproved"
 
 
-@pytest.mark.parametrize("end", [canceled(buy(6)), expired(buy(6)), rejected(buy(6))])
+@pytest.mark.parametrize(
+    "end",
+    [
+        canceled(buy(6)),
+        expired(buy(6)),
+        rejected(buy(6)),
+        denied(buy(6), "DUPLICATE_ORDER_ID", "the OMS knows it already"),
+    ],
+)
 def test_an_order_that_ends_gives_its_reserve_back(end: Event) -> None:
     kit = risk(max_position={BTC: "0.0001"})
     kit.given(buy(6), end)

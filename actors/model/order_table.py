@@ -19,6 +19,7 @@ from actors.events.orders import (
     ExecutionReport,
     OrderAccepted,
     OrderCanceled,
+    OrderDenied,
     OrderExpired,
     OrderFilled,
     OrderPendingCancel,
@@ -37,6 +38,9 @@ REJECTED, EXPIRED = OrdStatus.REJECTED, OrdStatus.EXPIRED
 TERMINAL: Final = frozenset({FILLED, CANCELED, REJECTED, EXPIRED, OrdStatus.DENIED})
 UNKNOWN: Final = "UNKNOWN"
 """Status that a failure names where the order itself is not known."""
+
+DUPLICATE_ORDER_ID: Final = "DUPLICATE_ORDER_ID"
+"""The code of risk for an id that was used before: the OMS remembers ids too."""
 
 NEXT_STATUS: Final[Mapping[OrdStatus, Mapping[ExecType, OrdStatus]]] = {
     PENDING_NEW: {
@@ -129,14 +133,29 @@ class OrderTable(msgspec.Struct):
         """Return the order, open or closed; None if it is unknown or was forgotten."""
         return self.open.get(client_order_id) or self.closed.get(client_order_id)
 
-    def submit(self, order: SubmitOrder) -> OrderSubmitted | TransitionFailed:
-        """Enter an approved order as PENDING_NEW; an id that is known already is refused."""
-        known = self.find(order.client_order_id)
-        if known is not None:
+    def submit(self, order: SubmitOrder) -> OrderSubmitted | OrderDenied | TransitionFailed:
+        """Enter an approved order as PENDING_NEW; an id is used once.
+
+        Another order with the id of a known one is denied, so that whoever sent it is done with
+        it. The same order approved again is only a failed transition: it works, and its own
+        events answer for both.
+        """
+        order_id, known = order.client_order_id, self.find(order.client_order_id)
+        if known is None:
+            self.open[order_id] = OrderRecord(order)
+            return OrderSubmitted(order)
+        if order_id in self.open and known.order == order:
             text = "approved a second time; a client_order_id is used once"
-            return TransitionFailed(order.client_order_id, known.status, ExecType.NEW, "", text)
-        self.open[order.client_order_id] = OrderRecord(order)
-        return OrderSubmitted(order)
+            return TransitionFailed(order_id, known.status, ExecType.NEW, "", text)
+        return OrderDenied(
+            order_id,
+            order.strategy,
+            order.instrument,
+            order.side,
+            order.qty,
+            DUPLICATE_ORDER_ID,
+            f"client_order_id {order_id!r} was used before, its order is {known.status}",
+        )
 
     def request_cancel(self, cancel: CancelOrder) -> OrderPendingCancel | CancelRejected:
         """Make an open order PENDING_CANCEL; asking again is allowed, a request may be lost."""
