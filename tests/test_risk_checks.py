@@ -250,6 +250,23 @@ def test_gross_exposure_of_an_inverse_instrument_counts_in_its_own_currency() ->
     assert code_of(kit.given(beyond)) == "MAX_GROSS_EXPOSURE"
 
 
+@pytest.mark.parametrize("settled_in", ["USDT", "BTC"])
+def test_gross_exposure_leaves_out_what_settles_in_another_currency(settled_in: str) -> None:
+    kit = risk(max_gross_exposure={"USDT": "200", "BTC": "0.01"})
+    inverse = BTCUSD_INVERSE.instrument
+    kit.given(top(instrument=ETHUSDT.instrument), top(399_999, 400_001, instrument=inverse))
+    kit.given(position(2, instrument=inverse), position(ONE))
+    if settled_in == "USDT":
+        whole = an_order(1, Side.BUY, ETHUSDT.qty("1"), instrument=ETHUSDT.instrument)
+        beyond = an_order(2, Side.BUY, 1, instrument=ETHUSDT.instrument)
+    else:
+        whole = an_order(1, Side.BUY, 2, 400_000, instrument=inverse)
+        beyond = an_order(2, Side.BUY, 1, 400_000, instrument=inverse)
+
+    assert code_of(kit.given(whole)) == "OrderApproved"
+    assert code_of(kit.given(beyond)) == "MAX_GROSS_EXPOSURE"
+
+
 def test_an_order_that_adds_no_exposure_passes_a_full_gross_limit() -> None:
     kit = risk(max_gross_exposure={"USDT": "0"})
     kit.given(position(ONE))
