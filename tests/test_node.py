@@ -165,22 +165,34 @@ def test_an_actor_that_fails_on_every_snapshot_is_closed_in_the_end() -> None:
     assert all(edge.conserved for edge in test.node.statistics().edges)
 
 
+class Usher(Actor):
+    """Lets another actor in on the second tick."""
+
+    node: Node
+
+    @handles(Tick)
+    def on_tick(self, tick: Tick) -> None:
+        if tick.n == 1:
+            self.node.connect("late", "relay.ticks")
+
+
 def test_a_reader_that_joins_late_gets_a_reset_the_snapshot_and_then_what_is_new() -> None:
-    test = system(slice_steps=4)
+    test = system()
     test.add("feed", Feed, settings={"count": 4})
     test.add("relay", Relay, inputs=["feed.ticks"])
+    usher = test.add("usher", Usher, inputs=["feed.ticks"])
+    assert isinstance(usher, Usher)
+    usher.node = test.node
     late = test.add("late", Sink)
-    test.connect()
+    test.run()
 
-    def join(node: Node) -> None:
-        node.on_turn = None
-        node.connect("late", "relay.ticks")
-
-    test.node.on_turn = join
-    test.node.run()
-
-    assert late.state.seen[:2] == ["reset relay.ticks epoch 1 at 2", "tick -1"]
-    assert late.state.seen[2:] == ["tick 1", "tick 2", "tick 3", "stop: end of data"]
+    assert late.state.seen == [
+        "reset relay.ticks epoch 1 at 3",
+        "tick -2",
+        "tick 2",
+        "tick 3",
+        "stop: end of data",
+    ]
 
 
 def test_a_failure_leaves_the_last_steps_in_a_file(tmp_path: Any) -> None:

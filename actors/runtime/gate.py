@@ -5,7 +5,10 @@ from __future__ import annotations
 import copy
 import threading
 from collections import deque
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
+
+import msgspec
 
 from actors.events.event import Event
 from actors.events.system import StopActor
@@ -31,11 +34,12 @@ class Ingress:
         self._lock = threading.Lock()
         self._open = True
         self._messages: deque[tuple[Actor, Any, Reply | None]] = deque()
+        self._calls: deque[Callable[[], None]] = deque()
 
     @property
     def waiting(self) -> bool:
         """Whether messages wait to be taken."""
-        return bool(self._messages)
+        return bool(self._messages or self._calls)
 
     def admit(self, actor: Actor, message: Any, reply: Reply | None) -> None:
         """See `Gate.admit`."""
@@ -48,8 +52,21 @@ class Ingress:
         else:
             self._refuse(actor, message, reply, "node stopped")
 
+    def call(self, action: Callable[[], None]) -> None:
+        """Have the runtime's own `action` run on the loop's thread; at once if it has ended."""
+        with self._lock:
+            admitted = self._open
+            if admitted:
+                self._calls.append(action)
+        if admitted:
+            self._poller.wake()
+        else:
+            action()
+
     def drain(self) -> None:
         """Turn what came since the last turn into inputs; runs on the loop's thread."""
+        while self._calls:
+            self._calls.popleft()()
         for _ in range(len(self._messages)):
             self._enter(*self._messages.popleft())
 
@@ -57,6 +74,8 @@ class Ingress:
         """Shut the door, then refuse what still stands in it: no message slips between."""
         with self._lock:
             self._open = False
+        while self._calls:
+            self._calls.popleft()()
         while self._messages:
             self._refuse(*self._messages.popleft(), "node stopped")
 
@@ -66,6 +85,8 @@ class Ingress:
             self._refuse(actor, message, reply, "actor stopped")
         elif path is not None and reply is not None:
             _read(actor, path, reply)
+        elif isinstance(message, Event) and not _fits(message):
+            self._refuse(actor, message, reply, "cannot be encoded")
         elif isinstance(message, Event) or is_stop(message):
             event = message if isinstance(message, Event) else StopActor(actor.name)
             seq = self._loop.post(actor.inbox, event)
@@ -81,10 +102,19 @@ class Ingress:
             reply.fail(ActorDeadError(f"{actor.name}: {reason}"))
         elif is_proxy_change(message):
             reply.fail(TypeError(f"a proxy of {actor.name} can read state, not call or set"))
+        elif isinstance(message, Event):
+            reply.fail(ValueError(f"{actor.name}: {message!r:.200} has a value beyond 64 bits"))
         else:
-            reply.fail(
-                TypeError(f"{actor.name}: message was {type(message).__name__}, allowed are events")
-            )
+            kind = type(message).__name__
+            reply.fail(TypeError(f"{actor.name}: message was {kind}, allowed are events"))
+
+
+def _fits(event: Event) -> bool:
+    try:
+        msgspec.msgpack.encode(event)
+    except (OverflowError, TypeError, ValueError):
+        return False
+    return True
 
 
 def _read(actor: Actor, path: tuple[str, ...], reply: Reply) -> None:

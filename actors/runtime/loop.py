@@ -43,11 +43,13 @@ class Loop:
         "_inboxes",
         "_on_dead_letter",
         "_on_lag",
+        "_on_source_failure",
         "_requested",
         "_timer_ids",
         "clock",
         "envelope",
         "flight",
+        "grown",
         "heads",
         "now",
         "on_failure",
@@ -65,8 +67,9 @@ class Loop:
         clock: Clock,
         *,
         clocked: bool,
-        on_failure: Callable[[Input, Envelope, Exception], None],
-        on_lag: Callable[[list[Input]], None],
+        on_failure: Callable[[Input, Envelope, BaseException], None],
+        on_lag: Callable[[Input], None],
+        on_source_failure: Callable[[str, Exception], None],
         on_dead_letter: Callable[[Input, Envelope, str], None],
     ) -> None:
         self.clock = clock
@@ -83,6 +86,8 @@ class Loop:
         self.flight: deque[Step] = deque(maxlen=FLIGHT_STEPS)
         self.on_failure = on_failure
         """Called with reader, envelope and error when a handler raised; may raise itself."""
+        self.grown: list[Stream] = []
+        """Streams whose tails are due to be shortened."""
         self.replies: dict[tuple[Input, int], Reply] = {}
         self._requested: list[SetTimer] = []
         self._timer_ids: dict[str, int] = {}
@@ -90,6 +95,7 @@ class Loop:
         self._clocked = clocked
         self._arrival = 0
         self._on_lag = on_lag
+        self._on_source_failure = on_source_failure
         self._on_dead_letter = on_dead_letter
 
     def add(self, actor: str, inbox: Input) -> None:
@@ -98,7 +104,7 @@ class Loop:
 
     def open_source(self, actor: str, source: Iterator[tuple[int, Event]]) -> None:
         """Begin to take the outside inputs of `actor`."""
-        first = next(source, None)
+        first = self._next_of(actor, source)
         if first is not None:
             self.heads.append((first[0], actor, first[1], source, self._inboxes[actor]))
             heapify(self.heads)
@@ -123,7 +129,7 @@ class Loop:
         stream.append(event, cause, root, self.now, self.arrival())
         self.queue.append(inbox)
         if len(stream.tail) > stream.trim_at:
-            stream.trim()
+            self._note_grown(stream)
         return seq
 
     def arrival(self) -> int:
@@ -201,8 +207,8 @@ class Loop:
                             extend(stream.readers)
                         else:
                             stream.offer(emitted, queue)
-                        if len(tail) > stream.trim_at and (lagging := stream.trim()):
-                            self._on_lag(lagging)
+                        if len(tail) > stream.trim_at:
+                            self._note_grown(stream)
                     outbox.clear()
                 if requested:
                     timers = tuple(requested)
@@ -210,7 +216,7 @@ class Loop:
                     requested.clear()
                 reader.handled += 1
                 record(Step(steps, reader, envelope, outputs, timers, reply))
-            except Exception as error:  # noqa: BLE001 - whatever a handler raises is supervised
+            except (Exception, SystemExit) as error:  # noqa: BLE001 - whatever it is, supervised
                 self.on_failure(reader, envelope, error)
                 continue
             if timed:
@@ -218,6 +224,8 @@ class Loop:
             if replies and (waiting := replies.pop((reader, position), None)):
                 waiting.answer(reply)
         self.steps = steps
+        if self.grown:
+            self._shorten_tails()
         return steps - last + budget
 
     def advance(self) -> bool:
@@ -238,7 +246,7 @@ class Loop:
             self.post(self._inboxes[actor], TimerFired(name, timer_id, due), cause)
             return True
         _, name, event, source, inbox = heads[0]
-        following = next(source, None)
+        following = self._next_of(name, source)
         if following is None:
             heappop(heads)
             if not heads:
@@ -252,6 +260,24 @@ class Loop:
         """Return when the next outside input is due; `FOREVER` where there is none."""
         moment = self.heads[0][0] if self.heads else FOREVER
         return min(moment, self.timers.next_due)
+
+    def _next_of(self, actor: str, source: Iterator[tuple[int, Event]]) -> tuple[int, Event] | None:
+        try:
+            return next(source, None)
+        except Exception as error:  # noqa: BLE001 - a source that raises ends there, and it is said
+            self._on_source_failure(actor, error)
+            return None
+
+    def _note_grown(self, stream: Stream) -> None:
+        stream.trim_at = FOREVER  # once is enough
+        self.grown.append(stream)
+
+    def _shorten_tails(self) -> None:
+        for stream in self.grown:
+            stream.trim()
+            for reader in stream.lagging():
+                self._on_lag(reader)
+        self.grown.clear()
 
     def _unhandled(self, reader: Input, envelope: Envelope) -> None:
         waiting = self.replies.pop((reader, reader.position - 1), None)

@@ -45,7 +45,10 @@ CONTROL = (HaltTrading, ResumeTrading, StopRequested, ActorFailed)
 """Classes of the control stream, which every actor that handles them reads first."""
 STOP_GRACE = 5_000_000_000
 """Nanoseconds for which the clock goes on at a stop while an actor is busy."""
+STOP_PATIENCE = 10_000_000_000
+"""Real nanoseconds after which a stop no longer waits for mailboxes that never empty."""
 TURN_INTERVAL = 100_000_000
+NOT_YET = "not connected yet"
 
 
 class Node:
@@ -104,6 +107,7 @@ class Node:
             clocked=metrics,
             on_failure=self.supervisor.failed,
             on_lag=self.supervisor.lagging,
+            on_source_failure=self.supervisor.source_failed,
             on_dead_letter=self.supervisor.dead_letter,
         )
         self.supervisor.watch(self.loop)
@@ -119,6 +123,7 @@ class Node:
         self._stopping = ""
         self._next_turn = 0
         self._stop_deadline = 0
+        self._patience_ends = 0
 
     def add(
         self,
@@ -177,8 +182,10 @@ class Node:
         cursor = kind(actor, source, table, actor.routes)
         source.attach(cursor)
         actor.inputs = (*actor.inputs, cursor)
+        actor.stale[stream] = NOT_YET
         if self._running:
             self.supervisor.reset(cursor, "new reader")
+            self.loop.post(actor.inbox, StreamLive(stream))
         return cursor
 
     def ref(self, name: str) -> ActorRef:
@@ -193,8 +200,19 @@ class Node:
         """Send a control event to every actor that handles its class, ahead of all else."""
         self.loop.announce(self._control, event)
 
+    def halt(self, reason: str) -> None:
+        """Halt trading by an operator's word; callable from any thread."""
+        self._ingress.call(lambda: self.supervisor.halt(reason))
+
+    def resume(self, reason: str) -> None:
+        """Lift a halt by an operator's word; callable from any thread.
+
+        Refused, and logged, while an actor of the order path is down.
+        """
+        self._ingress.call(lambda: self.supervisor.resume(reason))
+
     def request_stop(self, reason: str) -> None:
-        """End the run in order; callable from any thread and from signal handlers."""
+        """End the run in order; callable from any thread and from a signal handler."""
         self.stop_reason = self.stop_reason or reason
         self._poller.wake()
 
@@ -249,7 +267,7 @@ class Node:
 
     def _stop_actor(self, request: StopActor) -> None:
         actor = self.actors[request.actor]
-        actor.on_stop()
+        self._stop_hook(actor)
         self.supervisor.close(actor, "actor stopped")
 
     def _start(self) -> None:
@@ -257,18 +275,22 @@ class Node:
         share = self._tail_bytes // max(1, len(self.streams))
         for stream in self.streams.values():
             stream.budget = share
-            stream.lag_bound = 0 if self.clock.virtual else self._bound
+        if not self.clock.virtual:
+            for actor in self.actors.values():
+                for stream in actor.streams.values():
+                    stream.lag_bound = self._bound
         for actor in self.actors.values():
             self._hear_control(actor)
             self._open_ports(actor)
             Registry.register(actor.actor_ref)
         self._open_sources()
         for actor in self.actors.values():
-            if StreamLive in actor.handlers:
-                for reader in actor.inputs:
-                    self.loop.post(actor.inbox, StreamLive(reader.source.name))
             if type(actor).on_start is not Actor.on_start:
                 self.loop.post(actor.inbox, ActorStarted(actor.name))
+        # Behind all starts: an input is current once its publisher has begun.
+        for actor in self.actors.values():
+            for name in actor.stale:
+                self.loop.post(actor.inbox, StreamLive(name))
 
     def _hear_control(self, actor: Actor) -> None:
         if any(event_class in actor.handlers for event_class in CONTROL):
@@ -290,14 +312,18 @@ class Node:
             reader = Input(actor, actor.streams[port.output], {}, {})
             actor.streams[port.output].listen(reader)
             runner = PortReader(reader, port, self._port_failed)
+            runner.resume()
             if not self.clock.virtual:
                 runner.start_thread(f"{actor.name}.{port.output}")
             self._ports.append(runner)
 
     def _port_failed(self, error: Exception) -> None:
-        self.supervisor.failures.append(str(error))
-        self.supervisor.halt(str(error))
-        self.request_stop(str(error))
+        def halt() -> None:
+            self.supervisor.failures.append(str(error))
+            self.supervisor.halt(str(error))
+            self.request_stop(str(error))
+
+        self._ingress.call(halt)
 
     def _turn(self) -> None:
         loop = self.loop
@@ -339,12 +365,21 @@ class Node:
         self.loop.close_sources()
         self.loop.until = self.loop.now
         self._stop_deadline = self.loop.now + STOP_GRACE
+        self._patience_ends = time.monotonic_ns() + STOP_PATIENCE
         self.control(StopRequested(self._stopping))
 
     def _finished(self) -> bool:
-        if not self._stopping or self.loop.queue or self._ingress.waiting:
+        if not self._stopping:
             return False
-        if not any(a.busy() for a in self.actors.values() if not a.actor_stopped.is_set()):
+        if time.monotonic_ns() > self._patience_ends:
+            self._give_up()
+            return True
+        busy = any(self._is_busy(actor) for actor in self.actors.values())
+        if not busy:
+            self._ingress.close()
+        if self.loop.queue or self._ingress.waiting:
+            return False
+        if not busy:
             return True
         moment = min(self.loop.next_moment(), self._stop_deadline)
         if moment == self._stop_deadline and self.clock.due_in(moment) == 0:
@@ -352,6 +387,25 @@ class Node:
         self.loop.until = moment
         self._wait(moment)
         return False
+
+    def _is_busy(self, actor: Actor) -> bool:
+        if actor.actor_stopped.is_set():
+            return False
+        try:
+            return actor.busy()
+        except Exception as error:  # noqa: BLE001 - a stop must not depend on it
+            self.supervisor.trouble(f"{actor.name}.busy()", error)
+            self.supervisor.close(actor, "actor failed")
+            return False
+
+    def _give_up(self) -> None:
+        """Count what is left by reason: actors may answer each other for ever."""
+        left = [reader for reader in self._all_readers() if reader.queued]
+        if left:
+            names = ", ".join(sorted({reader.actor.name for reader in left}))
+            self.supervisor.failures.append(f"events were still flowing at the stop, to {names}")
+        for reader in left:
+            reader.skip_to(reader.stream.next_seq, "node stopped")
 
     def _close(self) -> None:
         self._ingress.close()
@@ -361,11 +415,17 @@ class Node:
         self.loop.replies.clear()
         for actor in self.actors.values():
             if not actor.actor_stopped.is_set():
-                actor.on_stop()
+                self._stop_hook(actor)
                 actor.actor_stopped.set()
                 Registry.unregister(actor.actor_ref)
         for port in self._ports:
             port.close()
+
+    def _stop_hook(self, actor: Actor) -> None:
+        try:
+            actor.on_stop()
+        except Exception as error:  # noqa: BLE001 - the others must be stopped all the same
+            self.supervisor.trouble(f"{actor.name}.on_stop()", error)
 
     def _all_readers(self) -> list[Input]:
         readers = [reader for actor in self.actors.values() for reader in actor.readers]

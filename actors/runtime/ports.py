@@ -53,6 +53,22 @@ class PortReader:
         """Events emitted and not yet performed."""
         return 0 if self._failed else self.reader.queued
 
+    def resume(self) -> None:
+        """Go on behind what the counterparty already has."""
+        reader = self.reader
+        try:
+            known = self._port.resume()
+        except Exception as error:  # noqa: BLE001 - a port that cannot begin has failed
+            self._fail(error)
+            return
+        if known is not None and known >= reader.stream.next_seq:
+            self._fail(
+                ValueError(
+                    f"the port of {reader.source.name} already has {known} events, the stream "
+                    f"only {reader.stream.next_seq - 1}: it belongs to another run"
+                )
+            )
+
     def flush(self) -> None:
         """Perform everything that the stream holds now."""
         batch = self._unread()
@@ -65,18 +81,25 @@ class PortReader:
         try:
             self._port.perform(batch)
         except Exception as error:  # noqa: BLE001 - a port that died in silence would lose orders
-            self._failed = True
             reader.skip_to(reader.position + len(batch), "port failed")
-            self._on_failure(error)
+            self._fail(error)
         else:
             reader.handled += len(batch)
             reader.position += len(batch)
 
+    def _fail(self, error: Exception) -> None:
+        self._failed = True
+        self._on_failure(error)
+
     def _unread(self) -> list[Envelope]:
         stream, position = self.reader.stream, self.reader.position
         batch: list[Envelope] = []
-        while (envelope := stream.read(position)) is not None:
-            if envelope.id[2] != position:
+        while position < stream.next_seq:
+            try:
+                envelope = stream.read(position)
+            except IndexError:
+                continue  # as below
+            if envelope is None or envelope.id[2] != position:
                 continue  # the loop was shortening the tail between our two looks at it
             batch.append(envelope)
             position += 1

@@ -19,6 +19,7 @@ from actors.events.system import (
     ActorFailed,
     ActorStarted,
     HaltTrading,
+    ResumeTrading,
     StreamReset,
     StreamStale,
 )
@@ -26,7 +27,7 @@ from actors.runtime.envelope import Envelope
 from actors.runtime.flight import write_flight
 from actors.runtime.ref import Registry
 from actors.runtime.statistics import DeadLetter
-from actors.runtime.stream import Input, LatestInput
+from actors.runtime.stream import Input, LatestInput, Stream
 
 if TYPE_CHECKING:
     from actors.runtime.actor import Actor
@@ -82,6 +83,16 @@ class Supervisor:
             log.error("trading halted: %s", reason)
         self._publish(HaltTrading(reason))
 
+    def resume(self, reason: str) -> None:
+        """Lift a halt, unless an actor of the order path is down."""
+        down = [a.name for a in self.actors.values() if a.order_path and a.actor_stopped.is_set()]
+        if down:
+            log.error("trading stays halted: %s failed and must be started again", ", ".join(down))
+            return
+        self.halted = ""
+        log.warning("trading resumed: %s", reason)
+        self._publish(ResumeTrading(reason))
+
     def dead_letter(self, reader: Input, envelope: Envelope, reason: str) -> None:
         """Keep and count an event that nobody will finish."""
         stream, _, seq = envelope.id
@@ -94,7 +105,19 @@ class Supervisor:
         self.dead_letter_counts[reason] += 1
         self.dead_letters.append(DeadLetter(actor, stream, seq, event_class.__name__, reason))
 
-    def failed(self, reader: Input, envelope: Envelope, error: Exception) -> None:
+    def trouble(self, what: str, error: BaseException) -> None:
+        """Keep and log that something of an actor other than a handler raised."""
+        text = f"{what} raised {type(error).__name__}: {error}"
+        self.failures.append(text)
+        log.error("%s", text, exc_info=error)
+
+    def source_failed(self, name: str, error: Exception) -> None:
+        """Note that a source ended by raising; its actor goes on with what it has."""
+        self.trouble(f"the source of {name}", error)
+        if self.actors[name].order_path:
+            self.halt(self.failures[-1])
+
+    def failed(self, reader: Input, envelope: Envelope, error: BaseException) -> None:
         """Deal with a handler that raised: drop its step, then halt or restart."""
         actor, loop = self.actors[reader.actor.name], self.loop
         loop.discard()
@@ -117,37 +140,43 @@ class Supervisor:
         if actor.order_path:
             self.halt(what)
         if hopeless:
-            self.close(actor, "actor failed")
+            keep_control = actor.order_path and reader is not actor.control_input
+            self.close(actor, "actor failed", keep_control=keep_control)
         else:
             self._restart(actor)
 
-    def close(self, actor: Actor, reason: str) -> None:
-        """Let an actor take nothing more; what still comes is counted by `reason`."""
-        if actor.actor_stopped.is_set():
-            return
-        for reader in actor.readers:
+    def close(self, actor: Actor, reason: str, *, keep_control: bool = False) -> None:
+        """Let an actor take nothing more; what still comes is counted by `reason`.
+
+        With `keep_control` it still hears control: a gateway that failed may yet cancel.
+        """
+        for reader in (actor.inbox, *actor.inputs) if keep_control else actor.readers:
             reader.handlers = {}
             reader.closed = reason
         self.loop.timers.forget(actor.name)
+        if actor.actor_stopped.is_set():
+            return
         actor.actor_stopped.set()
         Registry.unregister(actor.actor_ref)
         for stream in actor.streams.values():
-            for reader in stream.readers:
-                inbox = self.actors[reader.actor.name].inbox
-                if StreamStale in inbox.handlers:
-                    self.loop.post(inbox, StreamStale(stream.name, reason))
+            self._tell_stale(stream, reason)
 
-    def lagging(self, readers: list[Input]) -> None:
-        """Reset readers that fell beyond the tail; a durable stream halts trading instead."""
-        for reader in readers:
-            publisher = self.owners[reader.source.name]
-            if not publisher.durable:
-                self.reset(reader, "fell beyond the tail")
-            elif reader.queued > DURABLE_LAG_FACTOR * reader.source.lag_bound and not self.halted:
-                self.halt(
-                    f"{reader.actor.name} is {reader.queued} events behind {reader.source.name}, "
-                    f"allowed are {DURABLE_LAG_FACTOR * reader.source.lag_bound}"
-                )
+    def _tell_stale(self, stream: Stream, reason: str) -> None:
+        for reader in stream.readers:
+            inbox = self.actors[reader.actor.name].inbox
+            if not inbox.closed:
+                self.loop.post(inbox, StreamStale(stream.name, reason))
+
+    def lagging(self, reader: Input) -> None:
+        """Reset a reader that fell too far behind; on a durable stream, halt trading instead."""
+        publisher, bound = self.owners[reader.source.name], reader.source.lag_bound
+        if not publisher.durable:
+            self.reset(reader, "fell behind")
+        elif reader.queued > DURABLE_LAG_FACTOR * bound and not self.halted:
+            self.halt(
+                f"{reader.actor.name} is {reader.queued} events behind {reader.source.name}, "
+                f"allowed are {DURABLE_LAG_FACTOR * bound}"
+            )
 
     def reset(self, reader: Input, reason: str) -> None:
         """Bring one reader up to date: reset, snapshot to it alone, then live events."""
@@ -158,8 +187,11 @@ class Supervisor:
         source, inbox = reader.source, self.actors[reader.actor.name].inbox
         publisher = self.owners[source.name]
         self.loop.post(inbox, StreamReset(source.name, source.epoch, source.next_seq, reason))
-        for event in publisher.snapshot(source.name.partition(".")[2]):
-            self.loop.post(inbox, event)
+        try:
+            for event in publisher.snapshot(source.name.partition(".")[2]):
+                self.loop.post(inbox, event)
+        except Exception as error:  # noqa: BLE001 - the reader was told of the reset at least
+            self.trouble(f"{publisher.name}.snapshot({source.name})", error)
 
     def _restarts_too_often(self, actor: Actor) -> bool:
         times = self._restarts.setdefault(actor.name, deque(maxlen=RESTARTS_ALLOWED))
@@ -181,7 +213,7 @@ class Supervisor:
         self.loop.post(actor.inbox, ActorStarted(actor.name))
 
 
-def describe(actor: Actor, envelope: Envelope, error: Exception) -> str:
+def describe(actor: Actor, envelope: Envelope, error: BaseException) -> str:
     """Say which actor failed on which input, and how."""
     stream, epoch, seq = envelope.id
     if isinstance(error, KeyError) and isinstance(error.args[0], type):
