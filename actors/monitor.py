@@ -21,6 +21,7 @@ from actors.events.orders import (
     OrderFilled,
     OrderRejected,
     OrderSubmitted,
+    ReportRepeated,
     TransitionFailed,
 )
 from actors.events.system import Heartbeat, TimerFired
@@ -111,6 +112,11 @@ class Monitor(Actor):
     def on_transition_failed(self, _failure: TransitionFailed) -> None:
         """Count a report that its order did not allow."""
         self._count("transitions_failed", "")
+
+    @handles(ReportRepeated)
+    def on_report_repeated(self, _report: ReportRepeated) -> None:
+        """Count a report that the venue sent again."""
+        self._count("reports_repeated", "")
 
     @handles(RiskLimitExceeded)
     def on_risk_limit_exceeded(self, breach: RiskLimitExceeded) -> None:

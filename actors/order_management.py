@@ -22,6 +22,7 @@ from actors.events.orders import (
     OrderPendingCancel,
     OrderRejected,
     OrderSubmitted,
+    ReportRepeated,
     TransitionFailed,
 )
 from actors.model.order_table import OrderTable
@@ -31,8 +32,8 @@ from actors.runtime.actor import Actor, Settings, handles
 class OrderManagement(Actor):
     """Keep the state of every order, and turn the venue's reports into facts for all others.
 
-    A report that repeats another is dropped and counted; one that the order's state does not allow
-    becomes `TransitionFailed` and changes nothing.
+    A report that repeats another becomes `ReportRepeated`, one that the order's state does not
+    allow `TransitionFailed`; neither changes anything.
     """
 
     class Settings(Settings):
@@ -57,7 +58,7 @@ class OrderManagement(Actor):
             OrderExpired,
             CancelRejected,
         ),
-        "failures": (TransitionFailed,),
+        "failures": (TransitionFailed, ReportRepeated),
     }
     order_path = True
 

@@ -18,6 +18,7 @@ from actors.events.orders import (
     OrderPendingCancel,
     OrderSubmitted,
     OrdStatus,
+    ReportRepeated,
     SubmitOrder,
 )
 from actors.events.system import (
@@ -51,8 +52,6 @@ class Gateway(Actor):
         halted: str = ""
         """Why trading is halted; empty while it is not."""
         refused: int = 0
-        duplicates: int = 0
-        """Reports that the venue sent again."""
         seen: dict[str, bool] = msgspec.field(default_factory=dict)
         """Execution ids, oldest first."""
         seen_before: dict[str, bool] = msgspec.field(default_factory=dict)
@@ -60,6 +59,7 @@ class Gateway(Actor):
     outputs: ClassVar[Mapping[str, tuple[type[Event], ...]]] = {
         "venue": (NewOrderSingle, OrderCancelRequest, OrderMassCancelRequest),
         "reports": (ExecutionReport,),
+        "repeats": (ReportRepeated,),
         "connection": (ConnectionEstablished, ConnectionLost, ConnectionRestored),
     }
     order_path = True
@@ -109,10 +109,10 @@ class Gateway(Actor):
 
     @handles(ExecutionReport)
     def on_execution_report(self, report: ExecutionReport) -> None:
-        """Pass a report on, unless the venue sent it before."""
+        """Pass a report on; one that the venue sent before is only told of."""
         state, exec_id = self.state, report.exec_id
         if exec_id in state.seen or exec_id in state.seen_before:
-            state.duplicates += 1
+            self.emit(ReportRepeated(report.client_order_id, exec_id))
             return
         if len(state.seen) >= REMEMBERED:
             state.seen, state.seen_before = {}, state.seen

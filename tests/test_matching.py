@@ -110,22 +110,12 @@ def test_the_crowd_takes_our_order_like_any_other(book: LimitOrderBook) -> None:
     assert book.take(BUY, 7)[0] == [Match(7, "mine", 100, 6), Match(1, "", 101, 1)]
 
 
-def test_an_empty_side_has_no_price_and_cannot_be_crossed() -> None:
+def test_an_empty_side_has_no_price_and_nothing_to_take() -> None:
     book = LimitOrderBook()
 
     assert (book.bids.best_px(), book.bids.best_qty()) == (0, 0)
-    assert not book.crosses(BUY, 1_000)
     assert book.take(BUY, 5) == ([], False)
     assert book.available(BUY, 5) == 0
-
-
-@pytest.mark.parametrize(
-    ("side", "px", "crosses"), [(BUY, 100, False), (BUY, 101, True), (SELL, 99, True)]
-)
-def test_an_order_crosses_from_the_opposite_price_on(
-    book: LimitOrderBook, side: Side, px: int, crosses: bool
-) -> None:
-    assert book.crosses(side, px) is crosses
 
 
 class ObviousBook:

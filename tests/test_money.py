@@ -7,15 +7,14 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from actors.events.event import LARGEST
 from actors.events.reference import Instrument
 from actors.model.money import (
-    LARGEST,
     checked,
     divide_half_even,
     fee,
     fee_rate,
     mark_value,
-    mid,
     notional,
     quantity_worth,
 )
@@ -49,15 +48,11 @@ def test_an_amount_that_the_currency_cannot_hold_is_rounded_half_even(
 
 
 def test_a_mark_between_two_prices_loses_nothing() -> None:
-    assert mark_value(BTCUSDT, 2, mid(100, 101)) == notional(BTCUSDT, 1, 201)
+    assert mark_value(BTCUSDT, 2, 100 + 101) == notional(BTCUSDT, 1, 201)
 
 
 def test_an_inverse_mark_agrees_with_its_price() -> None:
-    assert mark_value(BTCUSD_INVERSE, 5, mid(70_000, 70_000)) == notional(BTCUSD_INVERSE, 5, 70_000)
-
-
-def test_a_book_with_an_empty_side_has_no_mid() -> None:
-    assert (mid(0, 101), mid(100, 0)) == (0, 0)
+    assert mark_value(BTCUSD_INVERSE, 5, 2 * 70_000) == notional(BTCUSD_INVERSE, 5, 70_000)
 
 
 def test_an_amount_beyond_64_bits_is_an_error_that_names_it() -> None:

@@ -6,6 +6,7 @@ from actors.events.orders import (
     IntentRefused,
     OrderApproved,
     OrderSubmitted,
+    ReportRepeated,
     TransitionFailed,
 )
 from actors.events.system import Heartbeat
@@ -92,6 +93,7 @@ def test_every_end_of_an_order_and_every_alarm_is_counted() -> None:
         canceled(buy(10)),
         expired(buy(10)),
         cancel_rejected(buy(10)),
+        ReportRepeated("0-execution-1", "E-1"),
         TransitionFailed("0-execution-1", "FILLED", ExecType.TRADE, "E-1", "overfill"),
         RiskLimitExceeded("MAX_POSITION", "maker", BTCUSDT.instrument, 2, 1, "too much"),
         TradingStateChanged(TradingState.HALTED, "by hand"),
@@ -104,6 +106,7 @@ def test_every_end_of_an_order_and_every_alarm_is_counted() -> None:
         "canceled": 1,
         "expired": 1,
         "cancels_rejected": 1,
+        "reports_repeated": 1,
         "transitions_failed": 1,
         "limits_exceeded": 1,
         "became_HALTED": 1,

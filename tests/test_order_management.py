@@ -7,6 +7,7 @@ from actors.events.orders import (
     ExecType,
     OrderApproved,
     OrderSubmitted,
+    ReportRepeated,
     SubmitOrder,
     TransitionFailed,
 )
@@ -91,12 +92,14 @@ def test_expiries_and_rejects_are_told_with_their_reason() -> None:
     ) == [expired(ioc, text="IOC"), rejected(poor, "no funds")]
 
 
-def test_a_duplicate_report_is_silent_and_counted() -> None:
+def test_a_report_that_comes_again_is_told_of_and_changes_nothing() -> None:
     of, kit = buy(10), oms()
     kit.given(OrderApproved(of), report_fill(of, 4))
 
-    assert kit.given(report_fill(of, 4)) == []
-    assert kit.state.table.duplicates == 1
+    before = msgspec.msgpack.encode(kit.state)
+
+    assert kit.given(report_fill(of, 4)) == [ReportRepeated(of.client_order_id, "E-fill")]
+    assert msgspec.msgpack.encode(kit.state) == before
 
 
 def test_an_illegal_report_is_a_failed_transition() -> None:

@@ -18,6 +18,7 @@ from actors.events.orders import (
     OrderFilled,
     OrderSubmitted,
     OrdStatus,
+    ReportRepeated,
     TransitionFailed,
 )
 from actors.model.order_table import NEXT_STATUS, TERMINAL, OrderTable
@@ -131,20 +132,18 @@ def test_an_acknowledgment_of_an_order_being_canceled_keeps_the_cancel_pending()
     assert status_of(table) is OrdStatus.PENDING_CANCEL
 
 
-def test_a_repeated_report_is_dropped_silently_and_counted() -> None:
+def test_a_repeated_report_is_only_told_of() -> None:
     table = table_after(report_new(ORDER), report_fill(ORDER, 4))
 
-    assert table.apply(report_fill(ORDER, 4)) is None
-    assert table.apply(report_new(ORDER)) is None
-    assert table.duplicates == 2
+    assert table.apply(report_fill(ORDER, 4)) == ReportRepeated(ORDER_ID, "E-fill")
+    assert table.apply(report_new(ORDER)) == ReportRepeated(ORDER_ID, "E-new")
     assert table.open[ORDER_ID].cum_qty == 4
 
 
 def test_a_fill_is_recognized_again_after_the_order_ended() -> None:
     table = table_after(report_fill(ORDER, 10))
 
-    assert table.apply(report_fill(ORDER, 10)) is None
-    assert table.duplicates == 1
+    assert table.apply(report_fill(ORDER, 10)) == ReportRepeated(ORDER_ID, "E-fill")
 
 
 def test_one_exec_id_with_two_contents_is_a_failure() -> None:

@@ -7,10 +7,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from actors.events.event import LARGEST
 from actors.events.market import Side
 from actors.events.reference import Instrument
-from actors.model.money import LARGEST, mark_value, notional, value_sign
-from actors.model.position import Position
+from actors.model.money import mark_value, notional, value_sign
+from actors.model.position import Position, unrealized
 from tests.builders import BTCUSD_INVERSE, BTCUSDT
 
 BUY, SELL = Side.BUY, Side.SELL
@@ -22,6 +23,10 @@ FILLS = st.lists(
     st.tuples(st.sampled_from([BUY, SELL]), st.integers(1, 10**6), st.integers(1, 10**7)),
     max_size=30,
 )
+
+
+def unrealized_in(instrument: Instrument, position: Position, mark_px: int) -> int:
+    return unrealized(instrument, position.qty, position.cost, mark_px)
 
 
 def position_after(instrument: Instrument, *fills: tuple[Side, str, str]) -> Position:
@@ -113,7 +118,7 @@ def test_an_inverse_long_gains_in_base_currency_as_the_price_rises() -> None:
 def test_an_inverse_short_gains_as_the_price_falls() -> None:
     position = position_after(BTCUSD_INVERSE, (SELL, "400", "50000"))
 
-    assert position.unrealized(BTCUSD_INVERSE, 2 * BTCUSD_INVERSE.price("40000")) == 20_000_000
+    assert unrealized_in(BTCUSD_INVERSE, position, 2 * 400_000) == 20_000_000
 
 
 def test_a_released_share_between_two_units_goes_to_the_even_one() -> None:
@@ -123,7 +128,7 @@ def test_a_released_share_between_two_units_goes_to_the_even_one() -> None:
 
 
 def test_without_a_mark_nothing_is_unrealized() -> None:
-    assert position_after(BTCUSDT, (BUY, "1", "100")).unrealized(BTCUSDT, 0) == 0
+    assert unrealized_in(BTCUSDT, position_after(BTCUSDT, (BUY, "1", "100")), 0) == 0
 
 
 def test_a_fill_that_overflows_leaves_the_position_as_it_was() -> None:
@@ -157,7 +162,9 @@ def test_profit_equals_cash_flow_plus_the_marked_position_exactly(
     value = value_sign(instrument) * mark_value(instrument, position.qty, mark)
 
     assert position.cash_flow == cash_of(instrument, fills)
-    assert position.realized + position.unrealized(instrument, mark) == position.cash_flow + value
+    assert (
+        position.realized + unrealized_in(instrument, position, mark) == position.cash_flow + value
+    )
 
 
 @pytest.mark.parametrize("instrument", [BTCUSDT, CENT_SETTLED, BTCUSD_INVERSE])

@@ -280,6 +280,13 @@ class TransitionFailed(Event):
     text: str
 
 
+class ReportRepeated(Event):
+    """A venue's report came again as it was before; dropped and counted."""
+
+    client_order_id: str
+    exec_id: str
+
+
 class NewOrderSingle(Event):
     """A gateway sends an order to its venue (FIX D)."""
 

@@ -31,8 +31,8 @@ class Currency(Event):
 class Instrument(Event):
     """One tradable instrument of one venue.
 
-    Scales are fixed for the life of the id; filters may change by `InstrumentUpdated`.
-    Zero in a maximum or in `min_notional` means that the venue sets no such filter.
+    Scales are fixed for the life of the id. Zero in a maximum or in `min_notional` means that the
+    venue sets no such filter.
     """
 
     instrument: str
@@ -77,15 +77,6 @@ class Instrument(Event):
             ValueError: `value` has more decimals than `qty_scale`.
         """
         return exact_units(Decimal(value), self.qty_scale, f"quantity of {self.instrument}")
-
-
-class InstrumentUpdated(Event):
-    """The venue changed filters of an instrument; its scales are the same as before."""
-
-    key = ("instrument",)
-
-    instrument: str
-    definition: Instrument
 
 
 def to_units(value: Decimal, scale: int) -> int:

@@ -166,8 +166,3 @@ def fee(amount: int, rate: int) -> int:
         Settle units.
     """
     return checked(divide_half_even(abs(amount) * rate, _POWERS[FEE_RATE_SCALE]), "fee")
-
-
-def mid(bid_px: int, ask_px: int) -> int:
-    """Return the mid price in half price units, so that it is exact; 0 if a side is empty."""
-    return bid_px + ask_px if bid_px and ask_px else 0

@@ -26,6 +26,7 @@ from actors.events.orders import (
     OrderRejected,
     OrderSubmitted,
     OrdStatus,
+    ReportRepeated,
     SubmitOrder,
     TransitionFailed,
 )
@@ -126,8 +127,6 @@ class OrderTable(msgspec.Struct):
     open: dict[str, OrderRecord] = {}
     closed: dict[str, OrderRecord] = {}
     """Ended orders, oldest first."""
-    duplicates: int = 0
-    """Reports that repeated an exec_id with the same content, and changed nothing."""
 
     def find(self, client_order_id: str) -> OrderRecord | None:
         """Return the order, open or closed; None if it is unknown or was forgotten."""
@@ -177,15 +176,15 @@ class OrderTable(msgspec.Struct):
 
         Returns:
             The fact that follows for everyone else, a `TransitionFailed` for a report that the
-            order does not allow, or None for a duplicate or an acknowledgment behind the end.
+            order does not allow, a `ReportRepeated` for one that came before with the same
+            content, or None for an acknowledgment behind the end.
         """
         record = self.find(report.client_order_id)
         if record is None:
             return _failure(report, UNKNOWN, "the OMS does not know this order")
         execution = (report.exec_type, report.last_qty, report.last_px)
         if record.executions.get(report.exec_id) == execution:
-            self.duplicates += 1
-            return None
+            return ReportRepeated(report.client_order_id, report.exec_id)
         problem = _problem(record, report)
         if problem:
             return _failure(report, record.status, problem)

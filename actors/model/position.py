@@ -61,15 +61,6 @@ class Position(msgspec.Struct):
         total = self.fees.get(currency, 0) + fee
         self.fees[currency] = checked(total, f"fees in {currency}")
 
-    def unrealized(self, instrument: Instrument, mark_px: int) -> int:
-        """Return what closing at `mark_px` would earn, in settle units.
-
-        Args:
-            instrument: gives scales and contract.
-            mark_px: half price units; 0 while there is no mark, which counts as the cost.
-        """
-        return unrealized(instrument, self.qty, self.cost, mark_px)
-
     def _book(self, cost: int, realized: int, cash_flow: int) -> None:
         self.cost, self.realized, self.cash_flow = (
             checked(cost, "cost of the position"),

@@ -1,12 +1,12 @@
 """Pre-trade checks, in the order in which they are made: the first failure decides.
 
 Cheap and absolute checks come first, sums over the account last. Every check is a pure function of
-a `Case`; `failures` lists what else would have failed.
+a `Case`.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Mapping
 
 from actors.events.accounts import TradingState
 from actors.events.orders import OrderType, SubmitOrder, TimeInForce
@@ -24,11 +24,6 @@ def first_failure(case: Case) -> Denial | None:
         if denial is not None:
             return denial
     return None
-
-
-def failures(case: Case) -> Iterator[Denial]:
-    """Yield every check that fails, in their order."""
-    return (denial for denial in (check(case) for check in CHECKS) if denial is not None)
 
 
 def unknown_instrument(order: SubmitOrder, instruments: Mapping[str, Instrument]) -> Denial | None:

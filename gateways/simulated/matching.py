@@ -94,11 +94,6 @@ class LimitOrderBook(msgspec.Struct):
         """Return the side that an incoming order of `side` meets."""
         return self.asks if side == Side.BUY else self.bids
 
-    def crosses(self, side: Side, px: int) -> bool:
-        """Return whether an order of `side` with limit `px` would trade at once."""
-        queue = self.opposite(side)
-        return bool(queue.keys) and queue.keys[-1] >= px * queue.sign
-
     def add(
         self, order_id: int, side: Side, px: int, qty: int, *, client_order_id: str = ""
     ) -> None:
