@@ -248,7 +248,7 @@ class Risk(Actor):
             self.stale,
             state.market,
             top,
-            worst_px(order, top),
+            worst_px(order, top, self.instruments[name].contract),
             state.exposures,
             state.exposures.of_strategy(order.strategy, name),
             state.exposures.of_account(name),

@@ -204,6 +204,24 @@ def test_a_market_order_is_judged_at_the_far_side() -> None:
     assert code_of(kit.given(an_order(2, Side.SELL, ONE, 0))) == "OrderApproved"
 
 
+@pytest.mark.parametrize(
+    ("side", "px"),
+    [(Side.BUY, 800_000), (Side.BUY, 0), (Side.SELL, 200_000), (Side.SELL, 0)],
+)
+def test_an_inverse_order_is_judged_at_the_lowest_price_that_it_may_meet(
+    side: Side, px: int
+) -> None:
+    inverse = BTCUSD_INVERSE.instrument
+    kit = risk(price_collar_bps=0, max_order_notional={inverse: "0.01"})
+    kit.given(top(400_000, 400_001, instrument=inverse))
+    lowest = px if px and side is Side.SELL else 400_000
+
+    fits = lowest // 100_000  # contracts of 100 USD that 0.01 BTC is worth
+    assert code_of(kit.given(an_order(1, side, fits, px, instrument=inverse))) == "OrderApproved"
+    beyond = an_order(2, side, fits + 1, px, instrument=inverse)
+    assert code_of(kit.given(beyond)) == "MAX_ORDER_NOTIONAL"
+
+
 @pytest.mark.parametrize(("px", "fine"), [(10_101, True), (10_102, False), (9_899, False)])
 def test_a_price_far_outside_the_spread_is_denied(px: int, fine: bool) -> None:
     code = code_of(risk(price_collar_bps=100).given(buy(6, px)))
@@ -343,8 +361,8 @@ def test_an_order_that_contradicts_itself_is_denied(
 def test_an_order_too_large_to_count_is_denied(limit_px: int) -> None:
     kit = risk(
         (with_filters(BTCUSDT, min_notional=1),),
-        max_order_qty={"*": "1e30"},
-        max_order_notional={"*": "1e30"},
+        max_order_qty={"*": "1e17"},
+        max_order_notional={"*": "1e17"},
     )
 
     assert code_of(kit.given(buy(10**17, limit_px))) == "MAX_ORDER_NOTIONAL"
@@ -368,11 +386,11 @@ ORDERS = st.builds(
     st.booleans(),
 )
 BOUNDLESS = {
-    "max_order_qty": {"*": "1e30"},
-    "max_order_notional": {"*": "1e30"},
-    "max_position": {"*": "1e30"},
-    "max_account_position": {"*": "1e30"},
-    "max_gross_exposure": {"*": "1e30"},
+    "max_order_qty": {"*": "1e17"},
+    "max_order_notional": {"*": "1e17"},
+    "max_position": {"*": "1e17"},
+    "max_account_position": {"*": "1e17"},
+    "max_gross_exposure": {"*": "1e17"},
     "price_collar_bps": 0,
 }
 
@@ -392,5 +410,6 @@ def test_risk_decides_on_whatever_order_arrives(
         emitted
     )
     if isinstance(emitted[0], OrderApproved):
-        px = worst_px(new, top())
-        Position().fill(kit.actor.instruments[new.instrument], new.side, new.qty, px)
+        instrument = kit.actor.instruments[new.instrument]
+        px = worst_px(new, top(), instrument.contract)
+        Position().fill(instrument, new.side, new.qty, px)

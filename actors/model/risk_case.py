@@ -10,7 +10,7 @@ import msgspec
 from actors.events.accounts import TradingState
 from actors.events.market import TopOfBook
 from actors.events.orders import SubmitOrder
-from actors.events.reference import Instrument, from_units
+from actors.events.reference import Contract, Instrument, from_units
 from actors.model.exposure import Exposure, Exposures
 from actors.model.market_view import MarketView
 from actors.model.money import amount
@@ -130,11 +130,17 @@ class Case(msgspec.Struct, frozen=True, gc=False):
         return f"{from_units(units, self.instrument.settle_scale):f} {self.instrument.settle}"
 
 
-def worst_px(order: SubmitOrder, top: TopOfBook | None) -> int:
+def worst_px(order: SubmitOrder, top: TopOfBook | None, contract: Contract) -> int:
     """Return the price that an order's amount is judged by; 0 where nothing tells.
 
-    A limit, but for a sale not below the bid that it would meet; the far side at market.
+    It is the dearest at which the order may fill as far as the top tells: the highest, but for an
+    inverse contract, whose amount grows as its price falls, the lowest. A limit bounds it on one
+    side, the price on the far side of the book on the other.
     """
+    far_px = 0 if top is None else (top.ask_px if order.side > 0 else top.bid_px)
+    limit_px = order.limit_px
+    if (order.side > 0) == (contract is Contract.LINEAR):
+        return limit_px or far_px
     if order.side > 0:
-        return order.limit_px or (top.ask_px if top else 0)
-    return max(order.limit_px, top.bid_px if top else 0)
+        return min(limit_px, far_px) or max(limit_px, far_px)
+    return max(limit_px, far_px)
