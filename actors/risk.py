@@ -45,7 +45,7 @@ from actors.model.risk_case import (
 )
 from actors.model.risk_checks import first_failure, unknown_instrument
 from actors.runtime.actor import Actor, Settings, handles
-from actors.runtime.settings import Amount, InstrumentId
+from actors.runtime.settings import Amount, CurrencyCode, InstrumentId
 
 EVERY = "*"
 
@@ -57,7 +57,7 @@ def _every_or(name: Any, check: ValidatorFunctionWrapHandler) -> Any:
 Limit = Annotated[Amount, Field(ge=0)]
 PerInstrument = dict[Annotated[InstrumentId, WrapValidator(_every_or)], Limit]
 """Decimals by instrument id; ``"*"`` is for every instrument not named."""
-PerCurrency = dict[str, Limit]
+PerCurrency = dict[Annotated[CurrencyCode, WrapValidator(_every_or)], Limit]
 """Decimals by settle currency; ``"*"`` is for every currency not named."""
 
 SEVERITY = tuple(TradingState)

@@ -149,6 +149,8 @@ def test_a_topology_with_mistakes_is_refused_with_all_of_them(tmp_path: Path, co
     [
         (["run", "x.yaml", "--for", "30"], "a number with a unit"),
         (["run", "x.yaml", "--live", "--speed", "2"], "with --live there is none"),
+        (["run", "x.yaml", "--speed", "inf"], "was inf, allowed is a finite number"),
+        (["run", "x.yaml", "--speed", "nan"], "should be greater than or equal to 0"),
         (["export", "x"], "say where to"),
         (["export", "nowhere", "--jsonl", "x"], "no such record"),
         (["trade"], "No such command"),

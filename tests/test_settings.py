@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from decimal import Decimal
 from pathlib import Path
+from reprlib import repr as short
 from typing import Any
 
 import pytest
@@ -36,6 +37,21 @@ def refusal(**values: Any) -> str:
         Sample.model_validate(values, context=context)
     [error] = refused.value.errors()
     return str(error["msg"]).removeprefix("Value error, ")
+
+
+@pytest.mark.parametrize(
+    "text",
+    ["1e18", "-1e18", "1e999999", "1e-19", "0.1234567890123456789", "12345678901." + 18 * "2"],
+)
+def test_an_amount_that_no_integer_holds_is_refused(text: str) -> None:
+    assert refusal(amount=text) == (
+        f"was {short(text)}, allowed are amounts below 1e18 with at most 18 decimals and 28 digits"
+    )
+
+
+@pytest.mark.parametrize("text", ["0", "0e999999", "0e-999999", "999999999999999999.9", "-1e-18"])
+def test_an_amount_may_be_as_large_and_as_exact_as_integers_are(text: str) -> None:
+    assert Sample(amount=text).amount == Decimal(text)  # type: ignore[arg-type]
 
 
 @pytest.mark.parametrize(

@@ -224,6 +224,28 @@ DAMAGED: dict[str, tuple[dict[str, str], list[str]]] = {
             "8:102: was 0.0000001, which has more than the 6 decimals of its scale",
         ],
     ),
+    "filters_that_no_order_passes_or_no_integer_holds": (
+        {
+            '"0.00001",\n': '"0.00001", min_qty: 3, max_qty: 2, min_px: "0.02", max_px: "0.01",'
+            ' min_notional: "100000000000",\n',
+        },
+        [
+            "8:96: min_qty was 3, allowed is at most max_qty, 2",
+            "8:119: min_px was 0.02, allowed is at most max_px, 0.01",
+            "8:157: was 100000000000, which is beyond 64 bits at 8 decimals",
+        ],
+    ),
+    "amounts_that_are_no_amounts": (
+        {
+            'quote_qty: "0.5"': 'quote_qty: "1e999999"',
+            '"0.00001",\n': '"0.00001", min_notional: "1e30", max_qty: "1e-30",\n',
+        },
+        [
+            "8:101: instruments.BTCUSDT.SIM.min_notional: was '1e30', allowed are amounts below 1e18 with at most 18 decimals and 28 digits",
+            "8:118: instruments.BTCUSDT.SIM.max_qty: was '1e-30', allowed are amounts below 1e18 with at most 18 decimals and 28 digits",
+            "23:18: actors.maker.settings.quote_qty: was '1e999999', allowed are amounts below 1e18 with at most 18 decimals and 28 digits",
+        ],
+    ),
     "two_recorders_of_one_run": (
         {
             "tests.sample_actors:Recorder": "actors.recorder:Recorder",

@@ -10,11 +10,12 @@ import importlib
 import inspect
 import pkgutil
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 from pydantic import ValidationError
 
+from actors.events.reference import Instrument
 from actors.runtime.actor import Actor
 from topology.check_schema import Draft, report
 from topology.file import Document
@@ -94,16 +95,38 @@ def check_classes(document: Document, draft: Draft) -> dict[str, type[Actor]]:
 
 def _check_settings(document: Document, draft: Draft, name: str, actor_class: type[Actor]) -> None:
     settings_class = actor_class.Settings
-    context = settings_context(document.path, draft.named.get("instruments", ()))
+    place = ("actors", name, "settings")
+    context = settings_context(
+        document.path, draft.named.get("instruments", ()), draft.named.get("currencies", ())
+    )
     try:
-        settings_class.model_validate(draft.actors[name].settings, context=context)
+        settings = settings_class.model_validate(draft.actors[name].settings, context=context)
     except ValidationError as error:
-        report(document, ("actors", name, "settings"), settings_class, error)
+        report(document, place, settings_class, error)
+        return
+    for way, message in actor_class.check_settings(settings, _sound_instruments(draft)):
+        where = (*place, *way)
+        document.find(where, f"{'.'.join(where)}: {message}")
 
 
-def settings_context(path: Path, instruments: tuple[str, ...]) -> dict[str, object]:
-    """Return what settings are validated against: the file's folder and its instruments."""
-    return {"base": path.resolve().parent, "instruments": instruments}
+def _sound_instruments(draft: Draft) -> dict[str, Instrument]:
+    return {
+        name: spec.build(name, draft.currencies)
+        for name, spec in draft.instruments.items()
+        if spec.settle in draft.currencies
+        and not any(spec.misfits(draft.currencies[spec.settle].scale))
+    }
+
+
+def settings_context(
+    path: Path, instruments: Iterable[str], currencies: Iterable[str]
+) -> dict[str, object]:
+    """Return what settings are validated against: the file's folder and what it defines."""
+    return {
+        "base": path.resolve().parent,
+        "instruments": tuple(instruments),
+        "currencies": tuple(currencies),
+    }
 
 
 def _usable(found: object, path: str) -> type[Actor]:

@@ -65,11 +65,8 @@ def _check_currencies(
 def _check_units(document: Document, draft: Draft, name: str, instrument: InstrumentSpec) -> None:
     settle = draft.currencies.get(instrument.settle)
     scale = settle.scale if settle else None
-    for key, value, decimals in instrument.inexact(scale):
-        document.find(
-            ("instruments", name, key),
-            f"was {value:f}, which has more than the {decimals} decimals of its scale",
-        )
+    for key, message in instrument.misfits(scale):
+        document.find(("instruments", name, key), message)
     needed = instrument.price_scale + instrument.qty_scale
     if instrument.contract is Contract.LINEAR and scale is not None and scale < needed:
         document.find(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -51,6 +52,12 @@ def _duration(text: str) -> int:
         raise typer.BadParameter(str(error)) from None
 
 
+def _finite(number: float) -> float:
+    if math.isfinite(number):
+        return number
+    raise typer.BadParameter(f"was {number}, allowed is a finite number")
+
+
 @main.command("run")
 def run_command(
     file: TopologyFile,
@@ -71,7 +78,10 @@ def run_command(
     speed: Annotated[
         float,
         typer.Option(
-            min=0, help="Virtual seconds in one real second; 0 is as fast as possible.", metavar="N"
+            min=0,
+            callback=_finite,
+            help="Virtual seconds in one real second; 0 is as fast as possible.",
+            metavar="N",
         ),
     ] = 0.0,
     seed: Annotated[int, typer.Option(help="Of all random numbers.")] = 0,

@@ -36,7 +36,7 @@ def compose(checked: Checked, **options: Any) -> Node:
         currencies=[spec.build(name) for name, spec in topology.currencies.items()],
         **options,
     )
-    context = settings_context(checked.document.path, tuple(topology.instruments))
+    context = settings_context(checked.document.path, topology.instruments, topology.currencies)
     for name, entry in topology.actors.items():
         actor_class = checked.classes[name]
         settings = actor_class.Settings.model_validate(entry.settings, context=context)

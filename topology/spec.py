@@ -9,7 +9,7 @@ from typing import Annotated, Any, Literal
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, StringConstraints
 
 from actors.events.reference import Contract, Currency, Instrument, exact_units
-from actors.runtime.settings import Amount
+from actors.runtime.settings import Amount, misfit
 
 Delivery = Literal["stream", "latest"]
 Durability = Literal["none", "os", "fsync"]
@@ -143,8 +143,8 @@ class InstrumentSpec(Spec):
         scales |= dict.fromkeys(("lot_size", "min_qty", "max_qty"), self.qty_scale)
         return {key: (getattr(self, key), scale, key) for key, scale in scales.items()}
 
-    def inexact(self, settle_scale: int | None) -> Iterable[tuple[str, Decimal, int]]:
-        """Yield (key, value, scale) of each value that is not a whole number of units.
+    def misfits(self, settle_scale: int | None) -> Iterable[tuple[str, str]]:
+        """Yield (key, message) of each value that its integer cannot hold, or that bars all orders.
 
         Args:
             settle_scale: scale of the settle currency; None where it is unknown, which leaves
@@ -152,8 +152,12 @@ class InstrumentSpec(Spec):
         """
         for key, (value, scale, _) in self._decimals(settle_scale or 0).items():
             known = key != "min_notional" or settle_scale is not None
-            if known and value.scaleb(scale) % 1:
-                yield key, value, scale
+            if known and (message := misfit(value, scale)):
+                yield key, message
+        for low, high in (("min_qty", "max_qty"), ("min_px", "max_px")):
+            least, most = getattr(self, low), getattr(self, high)
+            if most and least > most:
+                yield low, f"{low} was {least:f}, allowed is at most {high}, {most:f}"
 
 
 class InputSpec(Spec):

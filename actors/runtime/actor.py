@@ -104,6 +104,25 @@ class Actor(AddressedActor):
         self.inputs = ()
         self.control_input = None
 
+    @classmethod
+    def check_settings(
+        cls,
+        settings: Any,  # noqa: ARG003
+        instruments: Mapping[str, Instrument],  # noqa: ARG003
+    ) -> Iterable[tuple[tuple[str, ...], str]]:
+        """Return what is wrong with sound settings once the instruments are known.
+
+        `kaiju check` calls it, so that nothing has to fail at the start of a run.
+
+        Args:
+            settings: of the class's own `Settings`.
+            instruments: those of the topology that are sound themselves, by id.
+
+        Returns:
+            (way to the value, message) of each mistake.
+        """
+        return ()
+
     def attach(self, loop: Loop, seed: str) -> None:
         """Give the actor its place in a loop; called by the node."""
         self._loop = loop

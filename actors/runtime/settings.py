@@ -6,9 +6,11 @@ Money is never a float here: `Amount` refuses one, because ``0.1`` in YAML is al
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 from decimal import Decimal, InvalidOperation
 from difflib import get_close_matches
 from pathlib import Path
+from reprlib import repr as short
 from typing import Annotated, Any
 
 from pydantic import (
@@ -29,6 +31,10 @@ _UNITS = {
     "m": 60_000_000_000,
     "h": 3_600_000_000_000,
 }
+LARGEST = (1 << 63) - 1
+_INTEGER_DIGITS = _DECIMALS = 18
+_DIGITS = 28
+"""What decimal's arithmetic keeps: beyond it, a conversion to units would be rounded."""
 _DURATION = re.compile(r"(\d+(?:\.\d+)?)\s*(ns|us|ms|s|m|h)")
 
 
@@ -87,9 +93,28 @@ def _parse_decimal(value: str | int | Decimal) -> Decimal:
         number = Decimal(value)
     except InvalidOperation:
         number = Decimal("NaN")
-    if number.is_finite():
-        return number
-    raise ValueError(f'was {value!r}, allowed is a quoted decimal such as "0.01"')
+    if not number.is_finite():
+        raise ValueError(f'was {short(value)}, allowed is a quoted decimal such as "0.01"')
+    if not number:
+        return Decimal(0)
+    _, digits, exponent = number.as_tuple()
+    too_exact = int(exponent) < -_DECIMALS or len(digits) > _DIGITS
+    if too_exact or number.adjusted() >= _INTEGER_DIGITS:
+        raise ValueError(
+            f"was {short(value)}, allowed are amounts below 1e{_INTEGER_DIGITS} with at most"
+            f" {_DECIMALS} decimals and {_DIGITS} digits"
+        )
+    return number
+
+
+def misfit(value: Decimal, scale: int) -> str:
+    """Return why an `Amount` is no 64-bit number of units of ``10 ** -scale``; empty if it is."""
+    units = value.scaleb(scale)
+    if units != units.to_integral_value():
+        return f"was {value:f}, which has more than the {scale} decimals of its scale"
+    if abs(units) > LARGEST:
+        return f"was {value:f}, which is beyond 64 bits at {scale} decimals"
+    return ""
 
 
 def _against_base(value: Any, info: ValidationInfo) -> Any:
@@ -101,12 +126,19 @@ def _against_base(value: Any, info: ValidationInfo) -> Any:
 
 
 def _known_instrument(name: str, info: ValidationInfo) -> str:
-    known = (info.context or {}).get("instruments")
+    return _known(name, "instrument", (info.context or {}).get("instruments"))
+
+
+def _known_currency(name: str, info: ValidationInfo) -> str:
+    return _known(name, "currency", (info.context or {}).get("currencies"))
+
+
+def _known(name: str, what: str, known: Sequence[str] | None) -> str:
     if known is None or name in known:
         return name
     close = get_close_matches(name, known, n=1)
     hint = f"did you mean '{close[0]}'?" if close else f"allowed are {', '.join(known)}"
-    raise ValueError(f"no instrument '{name}'; {hint}")
+    raise ValueError(f"no {what} '{name}'; {hint}")
 
 
 Duration = Annotated[
@@ -138,7 +170,10 @@ Amount = Annotated[
         }
     ),
 ]
-"""An exact decimal, written as text (``"0.01"``) or as a whole number; a float is refused."""
+"""An exact decimal, written as text (``"0.01"``) or as a whole number; a float is refused.
+
+It is less than 1e18 in size and has at most 18 decimals and 28 digits.
+"""
 
 TopologyPath = Annotated[
     Path,
@@ -155,4 +190,10 @@ InstrumentId = Annotated[str, AfterValidator(_known_instrument)]
 """The id of an instrument; one that the topology does not have is refused.
 
 The ids are the entry ``instruments`` of pydantic's validation context; without one, any passes.
+"""
+
+CurrencyCode = Annotated[str, AfterValidator(_known_currency)]
+"""The code of a currency; one that the topology does not have is refused.
+
+The codes are the entry ``currencies`` of pydantic's validation context; without one, any passes.
 """

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from typing import ClassVar
 
 import msgspec
@@ -10,12 +10,13 @@ import msgspec
 from actors.events.event import Event
 from actors.events.market import DepthDiff, DepthSnapshot, Quote, RequestSnapshot, Trade
 from actors.events.orders import ExecutionReport
+from actors.events.reference import Instrument
 from actors.events.system import ConnectionEstablished, StopRequested, TimerFired
 from actors.runtime.actor import handles
 from actors.runtime.settings import Duration, InstrumentId
 from gateways.simulated.desk import VenueRequest
 from gateways.simulated.face import SimulatedVenue, VenueSettings, VenueState
-from gateways.simulated.flow import FlowSettings, SyntheticFlow, synthetic_flow
+from gateways.simulated.flow import FlowSettings, SyntheticFlow, flow_mistakes, synthetic_flow
 from gateways.simulated.venue import Outcome, Venue
 
 ARRIVAL = "arrival"
@@ -52,6 +53,16 @@ class SimulatedExchange(SimulatedVenue):
 
     settings: Settings
     state: State
+
+    @classmethod
+    def check_settings(
+        cls, settings: Settings, instruments: Mapping[str, Instrument]
+    ) -> Iterator[tuple[tuple[str, ...], str]]:
+        """Yield where a crowd does not fit its instrument."""
+        for name, flow in settings.flow.items():
+            if name in instruments:
+                for key, message in flow_mistakes(instruments[name], flow):
+                    yield ("flow", name, key), message
 
     def on_start(self) -> None:
         """Open trading with the crowd's first orders already in the books."""

@@ -29,6 +29,8 @@ REPORT = "report"
 
 def _checked_rate(rate: Amount) -> Amount:
     fee_rate(rate)
+    if abs(rate) >= 1:
+        raise ValueError(f"was {rate}, allowed is a part of the notional between -1 and 1")
     return rate
 
 

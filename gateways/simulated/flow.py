@@ -6,6 +6,7 @@ fair value, so quotes that it left behind are traded through or taken back, and 
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from math import sqrt
 from random import Random
 from typing import Annotated
@@ -14,8 +15,8 @@ import msgspec
 from pydantic import Field
 
 from actors.events.market import Side
-from actors.events.reference import Instrument
-from actors.runtime.settings import Amount, Settings
+from actors.events.reference import Instrument, from_units
+from actors.runtime.settings import Amount, Settings, misfit
 from gateways.simulated.matching import BookSide, LimitOrderBook, PriceLevel
 from gateways.simulated.venue import CrowdCancel, CrowdOrder
 
@@ -26,7 +27,7 @@ FAIR_SCALE = 10**6
 STEP_SCALE = 10**12
 
 Positive = Annotated[Amount, Field(gt=0)]
-Rate = Annotated[float, Field(gt=0)]
+Rate = Annotated[float, Field(gt=0, allow_inf_nan=False)]
 
 
 class FlowSettings(Settings):
@@ -122,6 +123,18 @@ class SyntheticFlow(msgspec.Struct):
     def _qty(self, rng: Random) -> int:
         # Squared, so that small orders are more frequent than large ones.
         return (self.min_lots + int(rng.random() ** 2 * (self.more_lots + 1))) * self.lot_size
+
+
+def flow_mistakes(instrument: Instrument, settings: FlowSettings) -> Iterator[tuple[str, str]]:
+    """Yield (key, message) of each setting that does not fit the instrument."""
+    scales = dict.fromkeys(("start_price", "spread", "depth"), instrument.price_scale)
+    scales |= dict.fromkeys(("min_qty", "max_qty"), instrument.qty_scale)
+    found = {key: misfit(getattr(settings, key), scale) for key, scale in scales.items()}
+    yield from ((key, message) for key, message in found.items() if message)
+    lot = from_units(instrument.lot_size, instrument.qty_scale)
+    if not (found["min_qty"] or lot <= settings.min_qty <= settings.max_qty):
+        allowed = f"one lot to max_qty: {lot:f} to {settings.max_qty:f}"
+        yield "min_qty", f"was {settings.min_qty:f}, allowed are {allowed}"
 
 
 def synthetic_flow(instrument: Instrument, settings: FlowSettings) -> SyntheticFlow:
