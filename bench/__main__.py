@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import importlib
+import sys
 import time
 
 from rich.console import Console
@@ -27,12 +28,19 @@ def main() -> None:
     console.width = max(console.width, TABLE_WIDTH)
     machine = describe_machine()
     rows: list[Row] = []
+    failures: list[str] = []
     with console.status("measuring") as status:
         for section in chosen:
             measure = importlib.import_module(f"bench.{section}").run
-            rows += measure(lambda what, name=section: status.update(f"{name}: {what}"))
+            try:
+                rows += measure(lambda what, name=section: status.update(f"{name}: {what}"))
+            except RuntimeError as error:
+                failures.append(f"{section}: {error}")
+                rows.append(Row(section, "failed"))
     console.print(draw(rows, machine))
     console.print(f"measured in {time.monotonic() - began:.0f} s; every figure in bench/out/*.csv")
+    if failures:
+        sys.exit("\n".join(failures))
 
 
 if __name__ == "__main__":

@@ -97,11 +97,9 @@ def run(progress: Callable[[str], None]) -> list[Row]:
 
 def _row(task: str, results: Results) -> Row:
     quantiles = " / ".join(f"{results.median(OURS, task, name) or 0:,.0f}" for name in QUANTILES)
-    rate = 1_000_000_000 / INTERVAL_NS
+    wait = results.median(OURS, task, "wait") or 0
     return Row(
         f"tick to order, {task}",
         f"{quantiles} us",
-        note=f"{' / '.join(QUANTILES)} from due time, {rate:,.0f} quotes/s, an order every "
-        f"{QUOTES_PER_ORDER}; p50 of the wait until the loop took the quote: "
-        f"{results.median(OURS, task, 'wait') or 0:,.0f} us",
+        note=f"{' / '.join(QUANTILES)}; p50 of the wait for the loop {wait:,.0f} us",
     )

@@ -189,17 +189,13 @@ def run(progress: Callable[[str], None]) -> list[Row]:
     }
     if len(work) > 1:
         raise RuntimeError(f"the systems did different work (quotes, orders, fills): {work}")
-    (quotes, orders, fills) = work.pop()
-    note = f"{quotes:,.0f} quotes, {orders:,.0f} orders and {fills:,.0f} fills on both sides"
+    quotes, orders, fills = work.pop()
+    note = f"{quotes:,.0f} quotes, {orders:,.0f} orders, {fills:,.0f} fills"
     return [_row(results, OURS, "", note), _row(results, METERED, ", metrics on", "")]
 
 
 def _row(results: Results, system: str, suffix: str, note: str) -> Row:
-    peer = figure(
-        results.median(NAUTILUS, TASK, "per_second"),
-        results.ratio(TASK, "per_second", NAUTILUS, system),
-        AIM,
-        "quotes/s",
-    )
-    ours = our_figure(results.median(system, TASK, "per_second"), "quotes/s")
-    return Row(f"the whole path{suffix}", ours, {NAUTILUS: peer}, note)
+    ratio = results.ratio((system, TASK), (NAUTILUS, TASK), "per_second")
+    peer = figure(results.median(NAUTILUS, TASK, "per_second"), ratio, AIM, "/s")
+    ours = our_figure(results.median(system, TASK, "per_second"), "/s")
+    return Row(f"whole path, quotes{suffix}", ours, {NAUTILUS: peer}, "1.5x, then 2x", note)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gzip
 import os
 from collections.abc import Iterator
 from pathlib import Path
@@ -10,7 +11,6 @@ from actors.events.market import Quote
 from actors.events.reference import Currency, Instrument
 from bench.rounds import ROOT
 from gateways.binance.messages import MessageDecoder
-from gateways.recording import Recording
 
 SECOND = 1_000_000_000
 ENOUGH = 700_000
@@ -28,12 +28,13 @@ ABSENT = f"no btcusdt_*.gz in {FOLDER}: KAIJU_DATA names the folder above binanc
 def recorded_quotes() -> list[tuple[int, Quote]]:
     """Return (UTC nanoseconds, quote) of both days, in the order in which they came."""
     decoder = MessageDecoder(BTCUSDT)
-    return [
-        (time, event)
-        for time, raw in Recording(BTCUSDT.instrument, FILES).messages({})
-        if b"bookTicker" in raw.payload[:40]
-        and isinstance(event := decoder.decode(raw.payload), Quote)
-    ]
+    quotes = []
+    for path in FILES:
+        for line in gzip.decompress(path.read_bytes()).splitlines():
+            stamp, _, message = line.partition(b" ")
+            if b"bookTicker" in message and isinstance(event := decoder.decode(message), Quote):
+                quotes.append((int(stamp), event))
+    return quotes
 
 
 def looped_quotes() -> Iterator[tuple[int, Quote]]:

@@ -45,12 +45,10 @@ class Results:
         rounds = self.rounds.get((system, task))
         return statistics.median(r[figure] for r in rounds) if rounds else None
 
-    def ratio(self, task: str, figure: str, ours: str, theirs: str) -> float | None:
-        """Return the median, over the rounds, of their figure divided by ours of that round."""
-        pairs = zip(
-            self.rounds.get((theirs, task), []), self.rounds.get((ours, task), []), strict=False
-        )
-        ratios = [their[figure] / our[figure] for their, our in pairs]
+    def ratio(self, above: tuple[str, str], below: tuple[str, str], figure: str) -> float | None:
+        """Return the median, over the rounds, of one (system, task) divided by another."""
+        pairs = zip(self.rounds.get(above, []), self.rounds.get(below, []), strict=False)
+        ratios = [a[figure] / b[figure] for a, b in pairs]
         return statistics.median(ratios) if ratios else None
 
 

@@ -16,6 +16,7 @@ class Row:
     task: str
     ours: str
     peers: dict[str, str] = field(default_factory=dict)
+    aim: str = ""
     note: str = ""
 
 
@@ -25,11 +26,10 @@ def our_figure(value: float | None, unit: str) -> str:
 
 
 def figure(value: float | None, ratio: float | None, aim: float, unit: str) -> str:
-    """Return a peer's figure, how many times better ours is, and the times aimed at."""
+    """Return a peer's figure and how many times better ours is, green where the aim is met."""
     if value is None or ratio is None:
         return "not installed"
-    mark = "[green]" if ratio >= aim else "[yellow]"
-    return f"{_number(value)} {unit} = {mark}{ratio:.2f}x[/] (aim {aim:g})"
+    return f"{_number(value)} {unit} [{'green' if ratio >= aim else 'yellow'}]{ratio:.2f}x[/]"
 
 
 def draw(rows: list[Row], title: str) -> Table:
@@ -39,9 +39,11 @@ def draw(rows: list[Row], title: str) -> Table:
         table.add_column(heading)
     for name in PEERS:
         table.add_column(name)
-    table.add_column("note")
+    for heading in ("aim", "note"):
+        table.add_column(heading)
     for row in rows:
-        table.add_row(row.task, row.ours, *[row.peers.get(name, "") for name in PEERS], row.note)
+        peers = [row.peers.get(name, "") for name in PEERS]
+        table.add_row(row.task, row.ours, *peers, row.aim, row.note)
     return table
 
 
