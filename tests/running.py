@@ -45,7 +45,7 @@ actors:
   execution:
     class: actors.execution:Execution
     node: one
-    inputs: [metronome.signals, risk.decisions, oms.orders, oms.requests]
+    inputs: [metronome.signals, risk.decisions, oms.orders, oms.requests, book.state]
   risk:
     class: actors.risk:Risk
     node: one

@@ -35,6 +35,7 @@ def check_graph(document: Document, draft: Draft, graph: Graph) -> None:
     _check_requests(document, draft, graph)
     _check_risk(document, graph)
     _check_recorders(document, graph)
+    _check_deaf(document, graph)
     _check_durable(document, draft, graph)
 
 
@@ -167,6 +168,36 @@ def _check_recorders(document: Document, graph: Graph) -> None:
             f"'{name}' would write the file of '{recorders[0]}', {EVENTS_FILE}: a run has one"
             " recorder",
         )
+
+
+def _check_deaf(document: Document, graph: Graph) -> None:
+    """Warn of actors of the order path that miss what they could act on."""
+    for vertex in graph.actors.values():
+        if vertex.actor_class is None or not vertex.actor_class.order_path:
+            continue
+        read = {c for edge in graph.inputs(vertex.name) for c in edge.classes}
+        missed: dict[str, list[type[Event]]] = {}
+        for event_class in vertex.actor_class.handlers:
+            # A request that nobody acts on is a mistake of its own.
+            if event_class not in read and not event_class.request:
+                for stream in _emitting(graph, event_class, vertex.name)[:1]:
+                    missed.setdefault(stream, []).append(event_class)
+        for stream, classes in missed.items():
+            document.find(
+                ("actors", vertex.name),
+                f"'{vertex.name}' handles {_names(classes)}, which '{stream}' emits, but does not"
+                " read it",
+                at_key=True,
+                level="warning",
+            )
+
+
+def _emitting(graph: Graph, event_class: type[Event], reader: str) -> list[str]:
+    return [
+        stream
+        for stream, classes in graph.streams.items()
+        if event_class in classes and stream.partition(".")[0] != reader
+    ]
 
 
 def _check_durable(document: Document, draft: Draft, graph: Graph) -> None:
