@@ -6,6 +6,7 @@ import json
 import os
 import re
 import signal
+import socket
 import subprocess
 import sys
 from pathlib import Path
@@ -83,6 +84,50 @@ def test_the_report_goes_where_it_is_asked_to(topology: Path, name: str) -> None
     _, directory = run(topology, "--for", "1s", "--report", copy)
 
     assert copy.read_bytes() == (directory / f"report{copy.suffix}").read_bytes()
+
+
+def test_a_port_of_metrics_that_is_taken_is_named_before_anything_is_made(topology: Path) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = taken.getsockname()[1]
+        runs = topology.parent / "runs"
+        result = kaiju("run", topology, "--runs", runs, "--metrics-port", port)
+
+    assert result.exit_code == 2
+    assert result.stderr == (
+        f"error: metrics cannot listen on 127.0.0.1:{port}: Address already in use\n"
+    )
+    assert not runs.exists()
+
+
+def test_a_folder_that_is_missing_for_the_report_is_named_before_the_run(topology: Path) -> None:
+    runs, copy = topology.parent / "runs", topology.parent / "nowhere" / "report.html"
+    result = kaiju("run", topology, "--runs", runs, "--report", copy)
+
+    assert result.exit_code == 2
+    assert result.stderr == f"error: --report {copy}: there is no folder {copy.parent}\n"
+    assert not runs.exists()
+
+
+def test_a_report_that_cannot_be_written_leaves_the_one_before(
+    topology: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    copy = topology.parent / "report.json"
+    copy.write_text("the report of yesterday")
+
+    def write_half(path: Path, data: bytes) -> int:
+        with path.open("wb") as file:
+            if "report" not in path.name:
+                return file.write(data)
+            file.write(data[:100])
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(Path, "write_bytes", write_half)
+    result, directory = run(topology, "--for", "1s", "--report", copy)
+
+    assert result.exit_code == 1
+    assert "error: the report was not written: [Errno 28] No space left" in result.stderr
+    assert copy.read_text() == "the report of yesterday"
+    assert [path.name for path in directory.iterdir()] == ["events.kaiju"]
 
 
 def test_a_failed_actor_off_the_order_path_makes_the_run_fail(tmp_path: Path) -> None:

@@ -19,7 +19,8 @@ from actors.testing import START
 from tests.builders import BTCUSDT, ETHUSDT
 from tests.recording import EVENTS, ORDER, Player, record
 from topology import parquet
-from topology.export import ExportError, export_jsonl, export_parquet
+from topology.export import export_jsonl, export_parquet
+from topology.output import ExportError
 
 
 @pytest.fixture

@@ -91,6 +91,24 @@ def test_a_module_imports_only_what_its_layer_may(module: str) -> None:
     assert trespasses(module, modules()[module].read_text()) == []
 
 
+def test_no_two_modules_of_the_topology_need_each_other() -> None:
+    own = {name: file for name, file in modules().items() if within(name, "topology")}
+    needs = {
+        name: {other for other in own for used in imported(file.read_text()) if within(used, other)}
+        for name, file in own.items()
+    }
+
+    def reached(name: str) -> set[str]:
+        found, waiting = set[str](), list(needs[name])
+        while waiting:
+            if (module := waiting.pop()) not in found:
+                found.add(module)
+                waiting += needs[module]
+        return found
+
+    assert [name for name in own if name != "topology" and name in reached(name)] == []
+
+
 @pytest.mark.parametrize("library", DOORS)
 def test_a_library_is_imported_by_one_module_of_ours(library: str) -> None:
     found = users(library)

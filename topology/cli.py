@@ -15,9 +15,10 @@ from actors.runtime.frames import DamagedFileError
 from actors.runtime.settings import parse_duration
 from topology.check import examine
 from topology.draw import draw
-from topology.export import ExportError, export_jsonl, export_parquet
+from topology.export import export_jsonl, export_parquet
 from topology.findings import TopologyError
-from topology.run import FAILED, MISUSED, OK, Options, run
+from topology.output import ExportError
+from topology.run import FAILED, MISUSED, OK, Options, RefusedError, run
 from topology.schema import schema
 
 EXIT_CODES = """
@@ -237,7 +238,7 @@ def _refusals() -> Iterator[None]:
     except TopologyError as error:
         typer.echo(str(error), err=True)
         raise typer.Exit(MISUSED) from None
-    except FileNotFoundError as error:
+    except (FileNotFoundError, RefusedError) as error:
         _fail(str(error), MISUSED)
     except (DamagedFileError, ExportError, OSError) as error:
         _fail(str(error), FAILED)

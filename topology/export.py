@@ -3,18 +3,13 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 import msgspec
 
+from topology.output import ExportError, finished_only
 from topology.record import Record, Recorded
-
-
-class ExportError(Exception):
-    """A record could not be exported."""
 
 
 def export_jsonl(source: Path, file: Path) -> Counter[str]:
@@ -64,18 +59,6 @@ def export_parquet(source: Path, directory: Path) -> Counter[str]:
         ) from None
     with Record(source) as record:
         return write_tables(record, directory)
-
-
-@contextmanager
-def finished_only(path: Path) -> Iterator[Path]:
-    """Give a name to write to, which becomes `path` at the end, and nothing on an error."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    unfinished = path.with_name(f".{path.name}.part")
-    try:
-        yield unfinished
-        unfinished.replace(path)
-    finally:
-        unfinished.unlink(missing_ok=True)
 
 
 def _line(recorded: Recorded, record: Record) -> dict[str, Any]:

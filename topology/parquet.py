@@ -18,7 +18,7 @@ import pyarrow as pa
 from pyarrow.parquet import ParquetWriter
 
 from actors.events.reference import from_units
-from topology.export import ExportError, finished_only
+from topology.output import ExportError, finished_only
 from topology.record import Record, Recorded
 from topology.scales import Unit
 

@@ -14,6 +14,7 @@ from actors.recorder import EVENTS_FILE
 from actors.runtime.statistics import ActorRecord, EdgeRecord, Histogram, NodeStatistics
 from topology.discarded import Discarded
 from topology.ledger import Filled, Ledger
+from topology.output import finished_only
 from topology.record import Record
 from topology.scales import Scales
 from topology.series import Series
@@ -243,7 +244,9 @@ def write_json(report: Report, path: Path) -> None:
     Raises:
         OSError: the file cannot be written.
     """
-    path.write_bytes(msgspec.json.format(msgspec.json.encode(report), indent=2) + b"\n")
+    text = msgspec.json.format(msgspec.json.encode(report), indent=2)
+    with finished_only(path) as unfinished:
+        unfinished.write_bytes(text + b"\n")
 
 
 def _orders(ledger: Ledger) -> dict[str, dict[str, int]]:

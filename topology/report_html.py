@@ -9,6 +9,7 @@ from html import escape
 from pathlib import Path
 
 from topology.ledger import ORDER_STATES, PARTLY_FILLED
+from topology.output import finished_only
 from topology.pictures import draw_equity, draw_fills, draw_latency, draw_positions
 from topology.report import Report, Story
 
@@ -68,7 +69,9 @@ def write_html(report: Report, story: Story | None, path: Path) -> None:
     Raises:
         OSError: the file cannot be written.
     """
-    path.write_text(render_html(report, story), encoding="utf-8")
+    page = render_html(report, story)
+    with finished_only(path) as unfinished:
+        unfinished.write_text(page, encoding="utf-8")
 
 
 def _facts(report: Report) -> str:

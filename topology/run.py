@@ -43,6 +43,10 @@ OK, FAILED, MISUSED, HALTED = 0, 1, 2, 3
 wrong; trading was halted by a failure."""
 
 
+class RefusedError(Exception):
+    """The command asks for what cannot be done; nothing was begun."""
+
+
 @dataclass(frozen=True)
 class Options:
     """What `kaiju run` was asked for.
@@ -78,7 +82,8 @@ def run(options: Options) -> int:
 
     Raises:
         TopologyError: the file has mistakes; the text lists all of them.
-        OSError: the run's directory or the port for metrics cannot be had.
+        RefusedError: the port for metrics is taken, or there is no folder for the report.
+        OSError: the run's directory cannot be made.
         KeyboardInterrupt: a second signal came while the run was stopping.
     """
     errors = Console(stderr=True, soft_wrap=True, highlight=False)
@@ -89,13 +94,16 @@ def run(options: Options) -> int:
     name = checked.topology.name
     for warning in checked.findings.warnings:
         errors.print(str(warning), markup=False)
+    _refuse_missing_folder(options.report)
     started = datetime.now(UTC)
-    directory = _make_directory(options.runs, f"{name}-{started:%Y%m%d-%H%M%S}")
-    node = _compose(checked, options, directory)
-    watch = Watch(node, name, options.duration)
-    began = time.monotonic()
-    with _stopped_by_signals(node), _shown(watch, name, options, console):
-        node.run(_duration(options, node))
+    planned = compose(checked, clock=VirtualClock())
+    with _metrics_server(planned, options) as server:
+        directory = _make_directory(options.runs, f"{name}-{started:%Y%m%d-%H%M%S}")
+        node = _compose(checked, options, directory, first_input(planned))
+        watch = Watch(node, name, options.duration)
+        began = time.monotonic()
+        with _stopped_by_signals(node), _shown(watch, name, server, console):
+            node.run(_duration(options, node))
     facts = RunFacts(
         topology=name,
         file=str(options.file),
@@ -123,7 +131,20 @@ def _duration(options: Options, node: Node) -> int | None:
     return ENOUGH if options.duration is None and endless else options.duration
 
 
-def _compose(checked: Checked, options: Options, directory: Path) -> Node:
+def _refuse_missing_folder(report: Path | None) -> None:
+    if report is not None and not report.parent.is_dir():
+        raise RefusedError(f"--report {report}: there is no folder {report.parent}")
+
+
+def _metrics_server(node: Node, options: Options) -> MetricsServer:
+    host, port = options.metrics_host, options.metrics_port
+    try:
+        return MetricsServer(node, host, port)
+    except OSError as error:
+        raise RefusedError(f"metrics cannot listen on {host}:{port}: {error.strerror}") from error
+
+
+def _compose(checked: Checked, options: Options, directory: Path, first: int | None) -> Node:
     session = f"{int(time.time()):x}" if options.live else "0"
 
     def build(clock: Clock) -> Node:
@@ -135,7 +156,6 @@ def _compose(checked: Checked, options: Options, directory: Path) -> Node:
             flight_directory=directory,
         )
 
-    first = first_input(build(VirtualClock()))
     if options.live:
         # Recorded inputs of another day are due now, not all at once.
         node = build(LiveClock(0 if first is None else first - time.time_ns()))
@@ -155,18 +175,16 @@ def first_input(node: Node) -> int | None:
 
 
 @contextmanager
-def _shown(watch: Watch, name: str, options: Options, console: Console) -> Iterator[None]:
+def _shown(watch: Watch, name: str, server: MetricsServer, console: Console) -> Iterator[None]:
     """Let people and monitors look at the node while it runs."""
-    node = watch.node
     with ExitStack() as stack:
-        server = MetricsServer(node, options.metrics_host, options.metrics_port)
-        shows: list[Callable[[View], None]] = [stack.enter_context(server).show]
+        shows: list[Callable[[View], None]] = [server.show]
         console.print(
             f"{name}: metrics on http://{server.address}/metrics; Ctrl-C stops", markup=False
         )
-        if console.is_terminal and not options.quiet:
+        if console.is_terminal and not console.quiet:
             shows.append(stack.enter_context(LiveTable(console)).show)
-        node.on_turn = _looking(watch, shows)
+        watch.node.on_turn = _looking(watch, shows)
         yield
 
 
