@@ -138,9 +138,7 @@ class MessageDecoder:
         decoder, understand = reader
         message = decoder.decode(envelope.data)
         if message.symbol != self._symbol:
-            return Malformed(
-                "symbol", f"symbol was {message.symbol!r}, allowed is {self._symbol!r}"
-            )
+            return self._other_symbol(message.symbol)
         event: Event | Malformed | None = understand(message)
         return event
 
@@ -157,9 +155,7 @@ class MessageDecoder:
 
     def _snapshot(self, message: _Snapshot) -> Event | Malformed:
         if message.symbol not in ("", self._symbol):
-            return Malformed(
-                "symbol", f"symbol was {message.symbol!r}, allowed is {self._symbol!r}"
-            )
+            return self._other_symbol(message.symbol)
         return DepthSnapshot(
             self._instrument,
             message.last_update_id,
