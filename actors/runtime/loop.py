@@ -46,6 +46,8 @@ class Loop:
         "_on_source_failure",
         "_requested",
         "_timer_ids",
+        "_virtual",
+        "_waits",
         "clock",
         "envelope",
         "flight",
@@ -73,6 +75,8 @@ class Loop:
         on_dead_letter: Callable[[Input, Envelope, str], None],
     ) -> None:
         self.clock = clock
+        self._virtual = clock.virtual
+        self._waits = clock.horizon() != FOREVER
         self.now = clock.read()
         self.queue: deque[Input] = deque()
         self.outbox: list[Event] = []
@@ -124,21 +128,22 @@ class Loop:
         self, inbox: Input, event: Event, cause: Position | None = None, root: Root | None = None
     ) -> int:
         """Append an event from outside to an actor's inbox and return its sequence number."""
-        stream = inbox.stream
+        stream, now = inbox.stream, self.now
         seq = stream.next_seq
-        stream.append(event, cause, root, self.now, self.arrival())
+        place = (stream.name, stream.epoch, seq)
+        if root is None:
+            root = (*place, now if self._virtual else time.monotonic_ns())
+        stream.tail.append(Envelope(place, cause, root, now, event))
+        stream.next_seq = seq + 1
         self.queue.append(inbox)
         if len(stream.tail) > stream.trim_at:
             self._note_grown(stream)
         return seq
 
-    def arrival(self) -> int:
-        """Return when an outside input came: monotonic on a live node, else virtual time."""
-        return self.now if self.clock.virtual else time.monotonic_ns()
-
     def announce(self, stream: Stream, event: Event) -> None:
         """Append to an urgent stream: its readers take the event before all else."""
-        stream.offer(stream.append(event, None, None, self.now, self.arrival()), self.queue)
+        arrival = self.now if self._virtual else time.monotonic_ns()
+        stream.offer(stream.append(event, None, None, self.now, arrival), self.queue)
 
     def close_sources(self) -> None:
         """Take nothing more from any source."""
@@ -183,7 +188,7 @@ class Loop:
             self.envelope = envelope
             if clock is not None:
                 self.now = clock.read()
-            timed = clocked and (not steps & SAMPLED or reader.actor.order_path)
+            timed = clocked and (not steps & SAMPLED or reader.timed)
             if timed:
                 began = perf()
             try:
@@ -224,6 +229,7 @@ class Loop:
             if replies and (waiting := replies.pop((reader, position), None)):
                 waiting.answer(reply)
         self.steps = steps
+        self.clock.move_to(self.now)
         if self.grown:
             self._shorten_tails()
         return steps - last + budget
@@ -235,10 +241,12 @@ class Loop:
         is_timer = timers.next_due < moment
         if is_timer:
             moment = timers.next_due
-        if moment > self.until or moment > self.clock.horizon():
+        if moment > self.until or (self._waits and moment > self.clock.horizon()):
             return False
-        self.clock.move_to(moment)
-        self.now = max(self.now, moment) if self.clock.virtual else self.clock.read()
+        if not self._virtual:
+            self.now = self.clock.read()
+        elif moment > self.now:
+            self.now = moment
         if self._clocked:
             self._arrival = time.perf_counter_ns()
         if is_timer:
@@ -251,6 +259,8 @@ class Loop:
             heappop(heads)
             if not heads:
                 self.until = moment  # the data ends here: no later timer may fire
+        elif len(heads) == 1:
+            heads[0] = (following[0], name, following[1], source, inbox)
         else:
             heapreplace(heads, (following[0], name, following[1], source, inbox))
         self.post(inbox, event)
@@ -296,6 +306,6 @@ class Loop:
 
     def _observe(self, reader: Input, envelope: Envelope, began: int, ended: int) -> None:
         reader.actor.statistics.handle.observe(ended - began)
-        arrival = self._arrival if self.clock.virtual else envelope.root[3]
+        arrival = self._arrival if self._virtual else envelope.root[3]
         if arrival:
             reader.since_arrival.observe(max(0, began - arrival))

@@ -180,6 +180,9 @@ class Node:
         table = actor.handler_table(self.supervisor.owners[stream].outputs[output])
         kind = LatestInput if delivery == "latest" else Input
         cursor = kind(actor, source, table, actor.routes)
+        publisher = self.supervisor.owners[stream]
+        asked = any(event_class.request for event_class in publisher.outputs[output])
+        cursor.timed = actor.order_path and (publisher.order_path or asked)
         source.attach(cursor)
         actor.inputs = (*actor.inputs, cursor)
         actor.stale[stream] = NOT_YET

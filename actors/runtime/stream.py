@@ -9,6 +9,7 @@ something to read, so a token too many is harmless.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from operator import attrgetter
 from typing import Any, Protocol
 
 import msgspec
@@ -35,6 +36,9 @@ class TokenQueue(Protocol):
 
     def appendleft(self, token: Input, /) -> None:
         """Add one delivery before all others."""
+
+    def __len__(self) -> int:
+        """Return how many deliveries there are."""
 
 
 class Reader(Protocol):
@@ -175,6 +179,7 @@ class Input:
         "since_arrival",
         "source",
         "stream",
+        "timed",
         "unhandled",
     )
 
@@ -195,6 +200,8 @@ class Input:
         self.routes = routes
         self.position = stream.next_seq
         self.began = stream.next_seq
+        self.timed = False
+        """Whether every event is timed, as on an edge of the order path, not one in sixteen."""
         self.since_arrival = Histogram()
         self.handled = 0
         self.unhandled = 0
@@ -250,28 +257,36 @@ class LatestInput(Input):
         super().__init__(actor, Stream(stream.name), handlers, routes)
         self.source = stream
         self.began = stream.next_seq
-        self._places: dict[tuple[Any, ...], int] = {}
+        self._places: dict[type[Event], tuple[Callable[[Event], Any], dict[Any, int]]] = {}
+        """By event class: how to read its key, and the place of each key's newest value."""
         self.defers = self._yields_to_streams
 
     def offer(self, envelope: Envelope, queue: TokenQueue) -> None:
         """Replace the unread value of the same key, or append a new one."""
-        event, view = envelope.event, self.stream
-        key = (type(event), *[getattr(event, name) for name in event.key])
-        place = self._places.get(key, 0)
-        if place >= self.position:
+        event, view, position = envelope.event, self.stream, self.position
+        found = self._places.get(event.__class__)
+        if found is None:
+            found = self._places[event.__class__] = (attrgetter(*event.key), {})
+        key_of, places = found
+        key = key_of(event)
+        place = places.get(key, 0)
+        if place >= position:
             view.tail[place - view.base] = envelope
             self.conflated += 1
             return
-        self._places[key] = view.next_seq
+        places[key] = seq = view.next_seq
+        view.next_seq = seq + 1
         view.tail.append(envelope)
-        view.next_seq += 1
         if len(view.tail) > TAIL_SLACK:
-            del view.tail[: self.position - view.base]
-            view.base = self.position
+            del view.tail[: position - view.base]
+            view.base = position
         queue.append(self)
 
     def _yields_to_streams(self, queue: TokenQueue) -> bool:
-        waiting = any(i.queued for i in self.actor.inputs if type(i) is Input)
-        if waiting:
-            queue.append(self)
-        return waiting
+        if not queue:  # then no stream has anything unread, of this actor or another
+            return False
+        for reader in self.actor.inputs:
+            if reader.stream.next_seq > reader.position and reader.__class__ is Input:
+                queue.append(self)
+                return True
+        return False
