@@ -90,6 +90,16 @@ def test_an_actor_leaves_what_is_not_its_share_to_the_others(tmp_path: Path) -> 
     assert all(edge.conserved for edge in node.statistics().edges)
 
 
+def test_what_an_actor_leaves_to_others_counts_as_unhandled(tmp_path: Path) -> None:
+    node = composed(tmp_path)
+    node.run()
+
+    orders = {e.reader: e for e in node.statistics().edges if e.stream == "asker.orders"}
+    counts = {name: (e.sent, e.handled, e.unhandled) for name, e in orders.items()}
+    assert counts == {"here": (3, 2, 1), "there": (3, 1, 2)}
+    assert all(edge.conserved for edge in orders.values())
+
+
 def test_options_of_the_node_pass_through(tmp_path: Path) -> None:
     node = composed(tmp_path, session="7")
 

@@ -6,13 +6,13 @@ actor changes nothing about what happens.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from operator import attrgetter
 from typing import Any
 
 from actors.events.event import Event
 from actors.runtime.node import Node
-from actors.runtime.stream import Handler
+from actors.runtime.stream import Handler, Input
 from topology.check import Checked
 from topology.check_classes import settings_context
 
@@ -45,19 +45,17 @@ def compose(checked: Checked, **options: Any) -> Node:
         reader = node.connect(edge.reader, edge.stream, edge.delivery)
         share = topology.actors[edge.reader].accepts.share(topology.instruments)
         if len(share) < len(topology.instruments):
-            reader.handlers = _only(share, reader.handlers)
+            reader.handlers = _only(share, reader)
     return node
 
 
-def _only(
-    share: frozenset[str], handlers: Mapping[type[Event], Handler]
-) -> dict[type[Event], Handler]:
+def _only(share: frozenset[str], reader: Input) -> dict[type[Event], Handler]:
     """Return handlers that leave events of other instruments than `share` to other actors."""
     return {
-        event_class: _accepting(share, instrument_of, handler)
+        event_class: _accepting(share, reader, instrument_of, handler)
         if (instrument_of := _instrument_of(event_class))
         else handler
-        for event_class, handler in handlers.items()
+        for event_class, handler in reader.handlers.items()
     }
 
 
@@ -69,10 +67,15 @@ def _instrument_of(event_class: type[Event]) -> Callable[[Event], str] | None:
 
 
 def _accepting(
-    share: frozenset[str], instrument_of: Callable[[Event], str], handler: Handler
+    share: frozenset[str], reader: Input, instrument_of: Callable[[Event], str], handler: Handler
 ) -> Handler:
     def accept(event: Event) -> Any:
         instrument = instrument_of(event)
-        return handler(event) if not instrument or instrument in share else None
+        if not instrument or instrument in share:
+            return handler(event)
+        # The loop will count this call as handled; what is left to others is not.
+        reader.handled -= 1
+        reader.unhandled += 1
+        return None
 
     return accept
