@@ -213,3 +213,9 @@ def test_every_key_of_the_file_is_documented() -> None:
     keys = {f.alias or name for model in models for name, f in model.model_fields.items()}
 
     assert [key for key in sorted(keys) if key not in DOCUMENTATION] == []
+
+
+def test_the_readme_shows_what_the_command_draws() -> None:
+    drawn = draw(examine(PAPER).graph)
+
+    assert f"```mermaid\n{drawn.strip()}\n```" in (ROOT / "README.md").read_text()
