@@ -205,5 +205,5 @@ class SystemTest:
         return [envelope.event for envelope in self.envelopes(stream)]
 
 
-def _raise(_reader: Input, _envelope: Envelope, error: Exception) -> None:
+def _raise(_reader: Input, _envelope: Envelope, error: BaseException) -> None:
     raise error

@@ -282,6 +282,23 @@ def test_a_signal_stops_the_run_in_order(topology: Path, number: signal.Signals)
     assert "nothing queued at the end: every mailbox is empty" in out
 
 
+@pytest.mark.parametrize("resumed", [False, True])
+def test_an_operator_halts_trading_by_a_signal_and_resumes_it_by_another(
+    topology: Path, *, resumed: bool
+) -> None:
+    process = start(topology, "--live")
+    process.send_signal(signal.SIGUSR1)
+    assert process.stderr is not None
+    assert process.stderr.readline() == ("trading halted: an operator asked for it (SIGUSR1)\n")
+    if resumed:
+        process.send_signal(signal.SIGUSR2)
+        assert "trading resumed" in process.stderr.readline()
+    process.send_signal(signal.SIGTERM)
+    process.communicate(timeout=30)
+
+    assert process.returncode == (0 if resumed else 3)
+
+
 def test_a_second_signal_stops_the_run_at_once(tmp_path: Path) -> None:
     process = start(write_topology(tmp_path, STUBBORN), "--live")
     process.send_signal(signal.SIGINT)

@@ -22,6 +22,9 @@ from topology.run import FAILED, MISUSED, OK, Options, RefusedError, run
 from topology.schema import schema
 
 EXIT_CODES = """
+**Signals**: SIGINT (Ctrl-C) and SIGTERM stop the run in order, a second one at once; SIGUSR1 halts
+trading and SIGUSR2 resumes it.
+
 **Exit codes**: 0 all went well, 1 the run failed or something was lost, 2 the topology or the
 command was wrong, 3 trading was halted by a failure.
 """

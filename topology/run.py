@@ -102,7 +102,7 @@ def run(options: Options) -> int:
         node = _compose(checked, options, directory, first_input(planned))
         watch = Watch(node, name, options.duration)
         began = time.monotonic()
-        with _stopped_by_signals(node), _shown(watch, name, server, console):
+        with _obeying_signals(node), _shown(watch, name, server, console):
             node.run(_duration(options, node))
     facts = RunFacts(
         topology=name,
@@ -203,8 +203,12 @@ def _looking(watch: Watch, shows: list[Callable[[View], None]]) -> Callable[[Nod
 
 
 @contextmanager
-def _stopped_by_signals(node: Node) -> Iterator[None]:
-    """Stop the node in order at the first SIGINT or SIGTERM, at once at the second."""
+def _obeying_signals(node: Node) -> Iterator[None]:
+    """Let an operator speak to the node by signals.
+
+    The first SIGINT or SIGTERM stops it in order, a second at once; SIGUSR1 halts trading, and
+    SIGUSR2 resumes it.
+    """
     asked = False
 
     def stop(number: int, _frame: FrameType | None) -> None:
@@ -214,10 +218,22 @@ def _stopped_by_signals(node: Node) -> Iterator[None]:
         asked = True
         node.request_stop(signal.Signals(number).name)
 
+    def halt(_number: int, _frame: FrameType | None) -> None:
+        node.halt("an operator asked for it (SIGUSR1)")
+
+    def resume(_number: int, _frame: FrameType | None) -> None:
+        node.resume("an operator asked for it (SIGUSR2)")
+
     if threading.current_thread() is not threading.main_thread():
         yield
         return
-    before = {number: signal.signal(number, stop) for number in (signal.SIGINT, signal.SIGTERM)}
+    meanings = {
+        signal.SIGINT: stop,
+        signal.SIGTERM: stop,
+        signal.SIGUSR1: halt,
+        signal.SIGUSR2: resume,
+    }
+    before = {number: signal.signal(number, handler) for number, handler in meanings.items()}
     try:
         yield
     finally:

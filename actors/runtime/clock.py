@@ -15,6 +15,8 @@ class Clock(Protocol):
     """UTC nanoseconds for handlers, and how far a node may go without waiting."""
 
     virtual: bool
+    waits: bool
+    """Whether real time must pass before a later moment may be taken."""
 
     def read(self) -> int:
         """Return the time now; never less than before."""
@@ -40,6 +42,7 @@ class VirtualClock:
     virtual = True
 
     def __init__(self, start: int = 0, speed: float = 0.0) -> None:
+        self.waits = bool(speed)
         self._now = start
         self._speed = speed
         self._virtual_origin: int | None = None
@@ -77,6 +80,7 @@ class LiveClock:
     """
 
     virtual = False
+    waits = True
 
     def __init__(self, offset: int = 0) -> None:
         self._to_utc = time.time_ns() - time.monotonic_ns() + offset

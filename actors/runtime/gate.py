@@ -53,20 +53,19 @@ class Ingress:
             self._refuse(actor, message, reply, "node stopped")
 
     def call(self, action: Callable[[], None]) -> None:
-        """Have the runtime's own `action` run on the loop's thread; at once if it has ended."""
-        with self._lock:
-            admitted = self._open
-            if admitted:
-                self._calls.append(action)
-        if admitted:
+        """Have the runtime's own `action` run on the loop's thread; at once if it has ended.
+
+        Takes no lock, so that a signal handler may call it.
+        """
+        self._calls.append(action)
+        if self._open:
             self._poller.wake()
         else:
-            action()
+            self._run_calls()
 
     def drain(self) -> None:
         """Turn what came since the last turn into inputs; runs on the loop's thread."""
-        while self._calls:
-            self._calls.popleft()()
+        self._run_calls()
         for _ in range(len(self._messages)):
             self._enter(*self._messages.popleft())
 
@@ -74,10 +73,13 @@ class Ingress:
         """Shut the door, then refuse what still stands in it: no message slips between."""
         with self._lock:
             self._open = False
-        while self._calls:
-            self._calls.popleft()()
+        self._run_calls()
         while self._messages:
             self._refuse(*self._messages.popleft(), "node stopped")
+
+    def _run_calls(self) -> None:
+        while self._calls:
+            self._calls.popleft()()
 
     def _enter(self, actor: Actor, message: Any, reply: Reply | None) -> None:
         path = proxy_path(message)

@@ -76,7 +76,7 @@ class Loop:
     ) -> None:
         self.clock = clock
         self._virtual = clock.virtual
-        self._waits = clock.horizon() != FOREVER
+        self._waits = clock.waits
         self.now = clock.read()
         self.queue: deque[Input] = deque()
         self.outbox: list[Event] = []

@@ -204,11 +204,11 @@ class Node:
         self.loop.announce(self._control, event)
 
     def halt(self, reason: str) -> None:
-        """Halt trading by an operator's word; callable from any thread."""
+        """Halt trading by an operator's word; callable from any thread and signal handler."""
         self._ingress.call(lambda: self.supervisor.halt(reason))
 
     def resume(self, reason: str) -> None:
-        """Lift a halt by an operator's word; callable from any thread.
+        """Lift a halt by an operator's word; callable from any thread and signal handler.
 
         Refused, and logged, while an actor of the order path is down.
         """
