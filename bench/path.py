@@ -43,6 +43,7 @@ ROUNDS = 3
 OURS, METERED, NAUTILUS = "kaiju", "kaiju, metrics on", "NautilusTrader"
 AIM = 1.5
 TASK = "path"
+QTY = BTCUSDT.qty(ORDER_QTY)
 
 WIRING: Mapping[str, tuple[str, ...]] = {
     "market": ("feed.quotes", "gateway.venue"),
@@ -112,8 +113,7 @@ class Alternating(Actor):
         state = self.state
         state.quotes += 1
         if state.quotes % self.settings.quotes_per_order == 0:
-            qty = BTCUSDT.qty(ORDER_QTY)
-            self.emit(Signal(self.name, quote.instrument, state.side, qty))
+            self.emit(Signal(self.name, quote.instrument, state.side, QTY))
             state.side = Side.SELL if state.side is Side.BUY else Side.BUY
 
 
