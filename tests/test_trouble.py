@@ -34,7 +34,7 @@ from actors.runtime.node import Node
 from actors.runtime.ports import Port
 from actors.testing import SystemTest
 from gateways.gateway import Gateway
-from tests.relays import Feed, OrderPathRelay, Relay, Sink, Tick, Ticker
+from tests.relays import Feed, OrderPathRelay, Price, Relay, Sink, Tick, Ticker
 
 MANY = 200_000
 
@@ -329,6 +329,140 @@ def test_an_operator_can_halt_and_resume_but_not_while_the_order_path_is_down() 
 
     assert watcher.state.seen[1:] == ["HaltTrading", "ResumeTrading", "HaltTrading"]
     assert "poison" in node.supervisor.halted
+
+
+class Publisher(Actor):
+    """Says a new number for each tick; a restart forgets the number."""
+
+    class State(Actor.State):
+        said: int = 0
+
+    outputs = {"prices": (Price,)}
+    state: State
+
+    @handles(Tick)
+    def on_tick(self, tick: Tick) -> None:
+        if tick.n < 0:
+            raise ValueError("forget")
+        self.state.said += 1
+        self.emit(Price("p", self.state.said))
+
+    def snapshot(self, output: str) -> Sequence[Event]:
+        assert output == "prices"
+        return (Price("p", self.state.said),)
+
+
+class Follower(Actor):
+    """Keeps the newest number, as all readers do, and fails when told to."""
+
+    class State(Actor.State):
+        newest: int = -1
+
+    state: State
+
+    @handles(Price)
+    def on_price(self, price: Price) -> None:
+        self.state.newest = price.px
+
+    @handles(Tick)
+    def on_tick(self, _tick: Tick) -> None:
+        raise ValueError("forget")
+
+
+@pytest.mark.parametrize("delivery", ["stream", "latest"])
+@pytest.mark.parametrize(
+    "story", [("pub 1", "rd 1", "pub 1"), ("pub 1", "pub -1", "pub 1"), ("pub 1", "pub -1", "rd 1")]
+)
+def test_after_any_reset_a_reader_ends_where_its_publisher_is(
+    delivery: Any, story: Sequence[str]
+) -> None:
+    node = Node()
+    publisher = node.add("pub", Publisher)
+    follower = node.add("rd", Follower)
+    node.connect("rd", "pub.prices", delivery)
+    node._start()
+    for line in story:
+        name, n = line.split()
+        node.loop.post(node.actors[name].inbox, Tick(int(n)))
+    while node.loop.run(100):
+        pass
+
+    assert follower.state.newest == publisher.state.said
+    assert all(edge.conserved for edge in node.statistics().edges)
+
+
+class Fragile(Counter):
+    class State(Counter.State):
+        def __deepcopy__(self, _memo: object) -> Any:
+            raise ZeroDivisionError
+
+    state: State
+
+
+def test_a_proxy_that_reads_what_raises_gets_the_error_and_the_node_goes_on() -> None:
+    node, thread, started = live_node()
+    node.add("fragile", Fragile)
+    thread.start()
+    assert started.wait(30)
+
+    with pytest.raises(ZeroDivisionError):
+        node.ref("fragile").proxy().state.get()
+    assert node.ref("fragile").ask(Tick(0)) == 1
+    stop(node, thread)
+
+
+class Endless(Feed):
+    order_path = True
+
+    def source(self) -> Iterator[tuple[int, Event]]:
+        n = 0
+        while True:
+            yield n, Tick(n)
+            n += 1
+
+    @handles(Tick)
+    def on_tick(self, _tick: Tick) -> None:
+        raise ValueError("never mind")
+
+
+def test_a_closed_actor_takes_nothing_more_from_its_source() -> None:
+    node = Node()
+    node.add("endless", Endless)
+    node.run()
+
+    assert node.supervisor.dead_letter_counts == {"handler raised": 1}
+    assert node.stop_reason == "end of data"
+
+
+def test_a_restarted_actor_starts_before_it_hears_anything_else() -> None:
+    test = SystemTest(start=0)
+    test.add("feed", Feed, settings={"count": 2})
+    test.add("relay", Relay, inputs=["feed.ticks"])
+    late = test.add("late", LateStarter, inputs=["relay.ticks"])
+    test.connect()
+    test.node.run()
+
+    assert late.state.seen == ["start", "reset", "tick -2"]
+
+
+class LateStarter(Actor):
+    class State(Actor.State):
+        seen: list[str] = []
+
+    state: State
+
+    def on_start(self) -> None:
+        self.state.seen.append("start")
+
+    @handles(StreamReset)
+    def on_reset(self, _reset: StreamReset) -> None:
+        self.state.seen.append("reset")
+
+    @handles(Tick)
+    def on_tick(self, tick: Tick) -> None:
+        if tick.n == 1:
+            raise ValueError("forget")
+        self.state.seen.append(f"tick {tick.n}")
 
 
 class Shop(Relay):

@@ -46,6 +46,11 @@ def compose(checked: Checked, **options: Any) -> Node:
         share = topology.actors[edge.reader].accepts.share(topology.instruments)
         if len(share) < len(topology.instruments):
             reader.handlers = _only(share, reader)
+    for name, entry in topology.actors.items():
+        share = entry.accepts.share(topology.instruments)
+        if len(share) < len(topology.instruments):  # snapshots come through the inbox
+            inbox = node.actors[name].inbox
+            inbox.handlers = _only(share, inbox)
     return node
 
 

@@ -189,5 +189,5 @@ def _listen(actor: Actor, stream: Stream) -> Input:
     return reader
 
 
-def _raise(error: Exception) -> None:
+def _raise(error: BaseException) -> None:
     raise error

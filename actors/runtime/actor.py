@@ -198,9 +198,11 @@ class Actor(AddressedActor):
                 table[event_class] = getattr(self, name)
         return table
 
-    def note_started(self, _event: ActorStarted) -> None:
-        """Run `on_start` as a step of its own."""
+    def note_started(self, event: ActorStarted) -> None:
+        """Run `on_start`, then the actor's own handler, as one step."""
         self.on_start()
+        if ActorStarted in self.handlers:
+            getattr(self, self.handlers[ActorStarted])(event)
 
     def note_stale(self, event: StreamStale) -> None:
         """Remember that an input is not current, then run the actor's own handler."""

@@ -53,19 +53,16 @@ class Ingress:
             self._refuse(actor, message, reply, "node stopped")
 
     def call(self, action: Callable[[], None]) -> None:
-        """Have the runtime's own `action` run on the loop's thread; at once if it has ended.
+        """Have the runtime's own `action` run on the loop's thread, at the latest when it ends.
 
         Takes no lock, so that a signal handler may call it.
         """
         self._calls.append(action)
-        if self._open:
-            self._poller.wake()
-        else:
-            self._run_calls()
+        self._poller.wake()
 
     def drain(self) -> None:
         """Turn what came since the last turn into inputs; runs on the loop's thread."""
-        self._run_calls()
+        self.run_calls()
         for _ in range(len(self._messages)):
             self._enter(*self._messages.popleft())
 
@@ -73,11 +70,11 @@ class Ingress:
         """Shut the door, then refuse what still stands in it: no message slips between."""
         with self._lock:
             self._open = False
-        self._run_calls()
         while self._messages:
             self._refuse(*self._messages.popleft(), "node stopped")
 
-    def _run_calls(self) -> None:
+    def run_calls(self) -> None:
+        """Run what `call` was given; on the loop's thread."""
         while self._calls:
             self._calls.popleft()()
 
@@ -114,7 +111,7 @@ class Ingress:
 def _fits(event: Event) -> bool:
     try:
         msgspec.msgpack.encode(event)
-    except (OverflowError, TypeError, ValueError):
+    except (OverflowError, RecursionError, TypeError, ValueError):
         return False
     return True
 
@@ -132,7 +129,6 @@ def _read(actor: Actor, path: tuple[str, ...], reply: Reply) -> None:
     try:
         for name in path:
             value = getattr(value, name)
-    except AttributeError as error:
-        reply.fail(error)
-    else:
         reply.answer(copy.deepcopy(value))
+    except Exception as error:  # noqa: BLE001 - a property of State may raise anything at its reader
+        reply.fail(error)

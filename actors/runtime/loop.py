@@ -144,10 +144,19 @@ class Loop:
         """Append to an urgent stream: its readers take the event before all else."""
         arrival = self.now if self._virtual else time.monotonic_ns()
         stream.offer(stream.append(event, None, None, self.now, arrival), self.queue)
+        if len(stream.tail) > stream.trim_at:
+            self._note_grown(stream)
 
-    def close_sources(self) -> None:
-        """Take nothing more from any source."""
-        self.heads.clear()
+    def close_sources(self, actor: str | None = None) -> None:
+        """Take nothing more from the source of `actor`, or from any."""
+        self.heads[:] = [head for head in self.heads if actor is not None and head[1] != actor]
+        heapify(self.heads)
+
+    def withdraw(self, reader: Input) -> None:
+        """Take back all tokens of a reader: what they stood for is skipped."""
+        kept = [token for token in self.queue if token is not reader]
+        self.queue.clear()
+        self.queue.extend(kept)
 
     def discard(self) -> None:
         """Drop what a handler emitted before it raised."""
@@ -172,17 +181,20 @@ class Loop:
                 break
             reader = popleft()
             if reader.defers is not None and reader.defers(queue):
+                last -= 1  # what is not a step is work all the same
                 continue
             stream, position = reader.stream, reader.position
             try:
                 envelope = stream.tail[position - stream.base]  # Stream.read, inlined
             except IndexError:
+                last -= 1
                 continue  # a token too many: what it stood for was skipped
             reader.position = position + 1
             event = envelope.event
             handler = reader.handlers.get(event.__class__)
             if handler is None:
                 self._unhandled(reader, envelope)
+                last -= 1
                 continue
             steps += 1
             self.envelope = envelope
@@ -268,7 +280,7 @@ class Loop:
 
     def next_moment(self) -> int:
         """Return when the next outside input is due; `FOREVER` where there is none."""
-        moment = self.heads[0][0] if self.heads else FOREVER
+        moment = self.heads[0][0] if self.heads and not self.sources_paused else FOREVER
         return min(moment, self.timers.next_due)
 
     def _next_of(self, actor: str, source: Iterator[tuple[int, Event]]) -> tuple[int, Event] | None:

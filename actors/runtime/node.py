@@ -187,9 +187,16 @@ class Node:
         actor.inputs = (*actor.inputs, cursor)
         actor.stale[stream] = NOT_YET
         if self._running:
-            self.supervisor.reset(cursor, "new reader")
-            self.loop.post(actor.inbox, StreamLive(stream))
+            self._let_in(cursor, publisher)
         return cursor
+
+    def _let_in(self, reader: Input, publisher: Actor) -> None:
+        inbox, name = self.actors[reader.actor.name].inbox, reader.source.name
+        if publisher.actor_stopped.is_set():
+            self.loop.post(inbox, StreamStale(name, "publisher stopped"))
+        else:
+            self.supervisor.reset(reader, "new reader")
+            self.loop.post(inbox, StreamLive(name))
 
     def ref(self, name: str) -> ActorRef:
         """Return the address of an actor, for other threads.
@@ -227,10 +234,10 @@ class Node:
                 ends or `request_stop` is called.
         """
         self._ingress.thread_id = threading.get_ident()
-        self._start()
-        if duration is not None:
-            self.loop.until = self.loop.now + duration
         try:
+            self._start()
+            if duration is not None:
+                self.loop.until = self.loop.now + duration
             while not self._finished():
                 self._turn()
         finally:
@@ -272,6 +279,8 @@ class Node:
         actor = self.actors[request.actor]
         self._stop_hook(actor)
         self.supervisor.close(actor, "actor stopped")
+        if actor.order_path:
+            self.supervisor.halt(f"{actor.name} of the order path was stopped")
 
     def _start(self) -> None:
         self._running = True
@@ -288,7 +297,7 @@ class Node:
             Registry.register(actor.actor_ref)
         self._open_sources()
         for actor in self.actors.values():
-            if type(actor).on_start is not Actor.on_start:
+            if type(actor).on_start is not Actor.on_start or ActorStarted in actor.handlers:
                 self.loop.post(actor.inbox, ActorStarted(actor.name))
         # Behind all starts: an input is current once its publisher has begun.
         for actor in self.actors.values():
@@ -317,10 +326,14 @@ class Node:
             runner = PortReader(reader, port, self._port_failed)
             runner.resume()
             if not self.clock.virtual:
-                runner.start_thread(f"{actor.name}.{port.output}")
+                runner.start_thread(f"{actor.name}.{port.output}", self._wake_if_paused)
             self._ports.append(runner)
 
-    def _port_failed(self, error: Exception) -> None:
+    def _wake_if_paused(self) -> None:
+        if self.loop.sources_paused:
+            self._poller.wake()
+
+    def _port_failed(self, error: BaseException) -> None:
         def halt() -> None:
             self.supervisor.failures.append(str(error))
             self.supervisor.halt(str(error))
@@ -330,6 +343,7 @@ class Node:
 
     def _turn(self) -> None:
         loop = self.loop
+        self._look_at_the_clock()
         self._ingress.drain()
         steps = loop.run(self._slice)
         for port in self._ports:
@@ -363,7 +377,13 @@ class Node:
         if delay and not self._ingress.waiting:
             self._poller.wait(time.monotonic_ns() + delay)
 
+    def _look_at_the_clock(self) -> None:
+        """On a live node time went on while nothing happened."""
+        if not self.clock.virtual:
+            self.loop.now = self.clock.read()
+
     def _begin_stop(self) -> None:
+        self._look_at_the_clock()
         self._stopping = self.stop_reason
         self.loop.close_sources()
         self.loop.until = self.loop.now
@@ -403,7 +423,7 @@ class Node:
 
     def _give_up(self) -> None:
         """Count what is left by reason: actors may answer each other for ever."""
-        left = [reader for reader in self._all_readers() if reader.queued]
+        left = [r for actor in self.actors.values() for r in actor.readers if r.queued]
         if left:
             names = ", ".join(sorted({reader.actor.name for reader in left}))
             self.supervisor.failures.append(f"events were still flowing at the stop, to {names}")
@@ -421,8 +441,10 @@ class Node:
                 self._stop_hook(actor)
                 actor.actor_stopped.set()
                 Registry.unregister(actor.actor_ref)
+        self.supervisor.over = True
         for port in self._ports:
             port.close()
+        self._ingress.run_calls()
 
     def _stop_hook(self, actor: Actor) -> None:
         try:

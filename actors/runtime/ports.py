@@ -35,11 +35,13 @@ class Port(Protocol):
 class PortReader:
     """Reads one stream from a position and lets a port perform what it finds.
 
-    In virtual time the loop calls `flush` whenever it has nothing else to do; on a live node a
+    In virtual time the loop calls `flush` once a turn; on a live node a
     thread of its own does, so that a slow disk delays nobody.
     """
 
-    def __init__(self, reader: Input, port: Port, on_failure: Callable[[Exception], None]) -> None:
+    def __init__(
+        self, reader: Input, port: Port, on_failure: Callable[[BaseException], None]
+    ) -> None:
         self.reader = reader
         self._port = port
         self._on_failure = on_failure
@@ -54,7 +56,7 @@ class PortReader:
         return 0 if self._failed else self.reader.queued
 
     def resume(self) -> None:
-        """Go on behind what the counterparty already has."""
+        """Ask what the counterparty already has; more than the stream has is another run's."""
         reader = self.reader
         try:
             known = self._port.resume()
@@ -80,14 +82,14 @@ class PortReader:
             return
         try:
             self._port.perform(batch)
-        except Exception as error:  # noqa: BLE001 - a port that died in silence would lose orders
+        except (Exception, SystemExit) as error:  # noqa: BLE001 - never die in silence
             reader.skip_to(reader.position + len(batch), "port failed")
             self._fail(error)
         else:
             reader.handled += len(batch)
             reader.position += len(batch)
 
-    def _fail(self, error: Exception) -> None:
+    def _fail(self, error: BaseException) -> None:
         self._failed = True
         self._on_failure(error)
 
@@ -105,9 +107,11 @@ class PortReader:
             position += 1
         return batch
 
-    def start_thread(self, name: str) -> None:
-        """Perform on a thread of its own from now on."""
-        self._thread = threading.Thread(target=self._run, name=name, daemon=True)
+    def start_thread(self, name: str, on_progress: Callable[[], None]) -> None:
+        """Perform on a thread of its own from now on, and call `on_progress` after each batch."""
+        self._thread = threading.Thread(
+            target=self._run, args=(on_progress,), name=name, daemon=True
+        )
         self._thread.start()
 
     def wake(self) -> None:
@@ -130,8 +134,9 @@ class PortReader:
             if not self._failed:
                 self._on_failure(error)
 
-    def _run(self) -> None:
+    def _run(self, on_progress: Callable[[], None]) -> None:
         while not self._closing:
             self._wake.wait()
             self._wake.clear()
             self.flush()
+            on_progress()

@@ -3,7 +3,7 @@
 A `Stream` is the sequence-numbered log of what an actor emitted on one output; its tail is kept
 in memory. An `Input` is one reader's position in it. Delivery is nothing but advancing that
 position: the node's queue holds a token a delivery, and a token only says that the input has
-something to read, so a token too many is harmless.
+something to read; one that finds nothing is harmless.
 """
 
 from __future__ import annotations
@@ -154,7 +154,7 @@ class Stream:
 def _size_of(event: Event) -> int:
     try:
         return ENVELOPE_BYTES + 4 * len(msgspec.msgpack.encode(event))
-    except (OverflowError, TypeError, ValueError):
+    except (OverflowError, RecursionError, TypeError, ValueError):
         return ENVELOPE_BYTES  # only a guess is needed; whoever must encode it will complain
 
 

@@ -55,6 +55,8 @@ class Supervisor:
         self, publish: Callable[[Event], None], flight_directory: Path | None = None
     ) -> None:
         self.halted = ""
+        self.over = False
+        """Whether the loop has ended, so that nobody could hear control any more."""
         self.failures: list[str] = []
         self.dead_letters: deque[DeadLetter] = deque(maxlen=DEAD_LETTERS_KEPT)
         self.dead_letter_counts: Counter[str] = Counter()
@@ -81,7 +83,8 @@ class Supervisor:
         if not self.halted:
             self.halted = reason
             log.error("trading halted: %s", reason)
-        self._publish(HaltTrading(reason))
+        if not self.over:
+            self._publish(HaltTrading(reason))
 
     def resume(self, reason: str) -> None:
         """Lift a halt, unless an actor of the order path is down."""
@@ -154,6 +157,7 @@ class Supervisor:
             reader.handlers = {}
             reader.closed = reason
         self.loop.timers.forget(actor.name)
+        self.loop.close_sources(actor.name)
         if actor.actor_stopped.is_set():
             return
         actor.actor_stopped.set()
@@ -181,17 +185,21 @@ class Supervisor:
     def reset(self, reader: Input, reason: str) -> None:
         """Bring one reader up to date: reset, snapshot to it alone, then live events."""
         reader.skip_to(reader.stream.next_seq, "reset")
+        # Tokens of what was skipped would read what comes next ahead of the reset.
+        self.loop.withdraw(reader)
         self._announce(reader, reason)
 
     def _announce(self, reader: Input, reason: str) -> None:
         source, inbox = reader.source, self.actors[reader.actor.name].inbox
         publisher = self.owners[source.name]
         self.loop.post(inbox, StreamReset(source.name, source.epoch, source.next_seq, reason))
+        emitted = len(self.loop.outbox)
         try:
             for event in publisher.snapshot(source.name.partition(".")[2]):
                 self.loop.post(inbox, event)
         except Exception as error:  # noqa: BLE001 - the reader was told of the reset at least
             self.trouble(f"{publisher.name}.snapshot({source.name})", error)
+        del self.loop.outbox[emitted:]  # a snapshot returns; what it emitted is nobody's step
 
     def _restarts_too_often(self, actor: Actor) -> bool:
         times = self._restarts.setdefault(actor.name, deque(maxlen=RESTARTS_ALLOWED))
@@ -203,14 +211,17 @@ class Supervisor:
     def _restart(self, actor: Actor) -> None:
         self.loop.timers.forget(actor.name)
         actor.forget()
+        self.loop.post(actor.inbox, ActorStarted(actor.name))
         for reader in actor.inputs:
             self.reset(reader, "reader restarted")
         for stream in actor.streams.values():
             stream.epoch += 1
             for reader in stream.readers:
-                if isinstance(reader, LatestInput) or reader.actor is not actor:
+                if isinstance(reader, LatestInput):
+                    # An unread value of the old epoch could be replaced by one of the new.
+                    self.reset(reader, "publisher restarted")
+                else:
                     self._announce(reader, "publisher restarted")
-        self.loop.post(actor.inbox, ActorStarted(actor.name))
 
 
 def describe(actor: Actor, envelope: Envelope, error: BaseException) -> str:
