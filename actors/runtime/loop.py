@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 FLIGHT_STEPS = 256
 SAMPLED = 15
-"""Low bits of the step numbers that are timed off the order path: one in sixteen."""
+"""Low bits of a reader's count that is timed off the order path: one event in sixteen."""
 NOTHING: tuple[Any, ...] = ()
 
 Head = tuple[int, str, Event, Iterator[tuple[int, Event]], Input]
@@ -136,7 +136,7 @@ class Loop:
         stream.tail.append(Envelope(place, cause, root, now, event))
         stream.next_seq = seq + 1
         self.queue.append(inbox)
-        if len(stream.tail) > stream.trim_at:
+        if seq > stream.trim_at:
             self._note_grown(stream)
         return seq
 
@@ -170,7 +170,8 @@ class Loop:
         """
         # The hot path, in one piece: each call that it would be split into costs a tenth of a hop.
         queue, outbox, requested = self.queue, self.outbox, self._requested
-        extend, record, replies = queue.extend, self.flight.append, self.replies
+        append, extend = queue.append, queue.extend
+        record, replies = self.flight.append, self.replies
         clock = None if self.clock.virtual else self.clock
         popleft, perf = queue.popleft, time.perf_counter_ns
         clocked = self._clocked
@@ -191,8 +192,9 @@ class Loop:
                 continue  # a token too many: what it stood for was skipped
             reader.position = position + 1
             event = envelope.event
-            handler = reader.handlers.get(event.__class__)
-            if handler is None:
+            try:
+                handler = reader.handlers[event.__class__]
+            except KeyError:
                 self._unhandled(reader, envelope)
                 last -= 1
                 continue
@@ -200,7 +202,7 @@ class Loop:
             self.envelope = envelope
             if clock is not None:
                 self.now = clock.read()
-            timed = clocked and (not steps & SAMPLED or reader.timed)
+            timed = clocked and (reader.timed or not reader.handled & SAMPLED)
             if timed:
                 began = perf()
             try:
@@ -220,11 +222,13 @@ class Loop:
                         tail = stream.tail
                         tail.append(emitted)
                         stream.next_seq = seq + 1
-                        if stream.plain:
+                        if stream.only is not None:
+                            append(stream.only)
+                        elif stream.plain:
                             extend(stream.readers)
                         else:
                             stream.offer(emitted, queue)
-                        if len(tail) > stream.trim_at:
+                        if seq > stream.trim_at:
                             self._note_grown(stream)
                     outbox.clear()
                 if requested:

@@ -61,6 +61,7 @@ class Stream:
         "listeners",
         "name",
         "next_seq",
+        "only",
         "plain",
         "readers",
         "tail",
@@ -80,13 +81,15 @@ class Stream:
         """Readers that come for their events themselves: ports."""
         self.plain = not urgent
         """True while one token at the queue's end for each reader is all that an event needs."""
+        self.only: Input | None = None
+        """The reader, where `plain` holds and there is just one."""
         self.urgent = urgent
         self.budget = budget
         """Bytes that the tail may keep beyond what readers still lack."""
         self.lag_bound = 0
         """Events that a reader may lack before it is reset; 0 for no bound (virtual time)."""
         self.trim_at = TAIL_SLACK
-        """Length at which the tail is due to be shortened."""
+        """Sequence number beyond which the tail is due to be shortened."""
 
     def read(self, position: int) -> Envelope | None:
         """Return the event at `position`, or None where it was not emitted yet.
@@ -103,6 +106,7 @@ class Stream:
         """Add a reader behind the present ones, at its own position."""
         self.readers = (*self.readers, reader)
         self.plain = not self.urgent and all(type(r) is Input for r in self.readers)
+        self.only = reader if self.plain and len(self.readers) == 1 else None
 
     def listen(self, reader: Input) -> None:
         """Add a reader that is not told of events but comes for them itself."""
@@ -138,7 +142,7 @@ class Stream:
         if cut > 0:
             del self.tail[:cut]
             self.base += cut
-        self.trim_at = len(self.tail) + max(TAIL_SLACK, keep // 2)
+        self.trim_at = self.next_seq + max(TAIL_SLACK, keep // 2)
 
     def lagging(self) -> list[Input]:
         """Return the readers that lack more events than the bound allows."""
