@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from actors.events.event import Event
 from actors.runtime.node import Node
-from actors.runtime.stream import EvictedError, Input, LatestInput, Stream
+from actors.runtime.stream import Delivery, EvictedError, Input, Stream
 from tests.relays import Price, Sink, Tick
 
 
@@ -19,9 +19,9 @@ def stream_of(count: int, budget: int = 0) -> Stream:
     return stream
 
 
-def reader_of(stream: Stream, kind: type[Input] = Input) -> Input:
+def reader_of(stream: Stream, delivery: Delivery = "stream") -> Input:
     actor = Node().add("sink", Sink)
-    reader = kind(actor, stream, actor.handler_table((Tick, Price)), {})
+    reader = Input(actor, stream, actor.handler_table((Tick, Price)), {}, delivery)
     stream.attach(reader)
     return reader
 
@@ -84,7 +84,7 @@ def test_what_cannot_be_encoded_can_still_be_kept_and_trimmed() -> None:
 
 def test_latest_keeps_only_the_newest_value_of_each_key_in_the_order_of_first_arrival() -> None:
     stream: Stream = Stream("book.top")
-    reader = reader_of(stream, LatestInput)
+    reader = reader_of(stream, "latest")
     queue: deque[Input] = deque()
     for price in (Price("a", 1), Price("b", 1), Price("a", 2), Price("a", 3)):
         stream.offer(stream.append(price, None, None, 0, 0), queue)
@@ -99,7 +99,7 @@ def test_latest_never_loses_an_event_without_counting_it(
     session: list[tuple[str, int, bool]],
 ) -> None:
     stream = Stream("book.top")
-    reader = reader_of(stream, LatestInput)
+    reader = reader_of(stream, "latest")
     queue: deque[Input] = deque()
     newest: dict[str, int] = {}
     for name, px, take in session:

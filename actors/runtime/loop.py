@@ -144,7 +144,7 @@ class Loop:
         """Append to an urgent stream: its readers take the event before all else."""
         arrival = self.now if self._virtual else time.monotonic_ns()
         stream.offer(stream.append(event, None, None, self.now, arrival), self.queue)
-        if len(stream.tail) > stream.trim_at:
+        if stream.next_seq > stream.trim_at:
             self._note_grown(stream)
 
     def close_sources(self, actor: str | None = None) -> None:
@@ -181,7 +181,7 @@ class Loop:
             if not queue and not self.advance():
                 break
             reader = popleft()
-            if reader.defers is not None and reader.defers(queue):
+            if reader.conflation is not None and reader.conflation.defers(queue):
                 last -= 1  # what is not a step is work all the same
                 continue
             stream, position = reader.stream, reader.position

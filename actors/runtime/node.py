@@ -36,7 +36,7 @@ from actors.runtime.statistics import (
     NodeStatistics,
     StreamRecord,
 )
-from actors.runtime.stream import Input, LatestInput, Stream
+from actors.runtime.stream import Delivery, Input, Stream
 from actors.runtime.supervision import Supervisor
 
 Durable = Literal["none", "os", "fsync"]
@@ -165,9 +165,7 @@ class Node:
         self.loop.add(name, actor.inbox)
         return actor
 
-    def connect(
-        self, reader: str, stream: str, delivery: Literal["stream", "latest"] = "stream"
-    ) -> Input:
+    def connect(self, reader: str, stream: str, delivery: Delivery = "stream") -> Input:
         """Let an actor read a stream: from 1 before the run, later by reset and snapshot.
 
         On a running node, call it on the loop's thread.
@@ -178,8 +176,7 @@ class Node:
         actor, source = self.actors[reader], self.streams[stream]
         output = stream.partition(".")[2]
         table = actor.handler_table(self.supervisor.owners[stream].outputs[output])
-        kind = LatestInput if delivery == "latest" else Input
-        cursor = kind(actor, source, table, actor.routes)
+        cursor = Input(actor, source, table, actor.routes, delivery)
         publisher = self.supervisor.owners[stream]
         asked = any(event_class.request for event_class in publisher.outputs[output])
         cursor.timed = actor.order_path and (publisher.order_path or asked)

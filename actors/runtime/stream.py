@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from operator import attrgetter
-from typing import Any, Protocol
+from typing import Any, Literal, Protocol
 
 import msgspec
 
@@ -18,9 +18,11 @@ from actors.events.event import Event
 from actors.runtime.envelope import Envelope, Position, Root
 from actors.runtime.statistics import ActorStatistics, Histogram
 
+Delivery = Literal["stream", "latest"]
 Handler = Callable[[Any], Any]
 FEWEST_KEPT = 16
 TAIL_SLACK = 64
+VIEW_SLACK = 64
 ENVELOPE_BYTES = 400
 
 
@@ -105,7 +107,7 @@ class Stream:
     def attach(self, reader: Input) -> None:
         """Add a reader behind the present ones, at its own position."""
         self.readers = (*self.readers, reader)
-        self.plain = not self.urgent and all(type(r) is Input for r in self.readers)
+        self.plain = not self.urgent and all(r.conflation is None for r in self.readers)
         self.only = reader if self.plain and len(self.readers) == 1 else None
 
     def listen(self, reader: Input) -> None:
@@ -129,13 +131,16 @@ class Stream:
                 queue.appendleft(reader)
         else:
             for reader in self.readers:
-                reader.offer(envelope, queue)
+                if reader.conflation is None:
+                    queue.append(reader)
+                else:
+                    reader.conflation.offer(envelope, queue)
 
     def trim(self) -> None:
         """Shorten the tail to its budget; what a reader still lacks is always kept."""
         keep = max(FEWEST_KEPT, self.budget // _size_of(self.tail[-1].event))
         needed = min(
-            (r.position for r in (*self.readers, *self.listeners) if type(r) is Input),
+            (r.position for r in (*self.readers, *self.listeners) if r.conflation is None),
             default=self.next_seq,
         )
         cut = min(needed, self.next_seq - keep) - self.base
@@ -151,7 +156,7 @@ class Stream:
         return [
             reader
             for reader in self.readers
-            if type(reader) is Input and reader.queued > self.lag_bound
+            if reader.conflation is None and reader.queued > self.lag_bound
         ]
 
 
@@ -174,7 +179,7 @@ class Input:
         "began",
         "closed",
         "conflated",
-        "defers",
+        "conflation",
         "dropped",
         "handled",
         "handlers",
@@ -187,22 +192,22 @@ class Input:
         "unhandled",
     )
 
-    delivery = "stream"
-
     def __init__(
         self,
         actor: Reader,
         stream: Stream,
         handlers: Mapping[type[Event], Handler],
         routes: Mapping[type[Event], Stream],
+        delivery: Delivery = "stream",
     ) -> None:
         self.actor = actor
-        self.stream = stream
         self.source = stream
-        """The publisher's stream; differs from `stream` only for `LatestInput`."""
+        """The publisher's stream; differs from `stream` where the delivery is `latest`."""
+        self.stream = stream if delivery == "stream" else Stream(stream.name)
+        self.conflation = None if delivery == "stream" else Conflation(self)
         self.handlers = handlers
         self.routes = routes
-        self.position = stream.next_seq
+        self.position = self.stream.next_seq
         self.began = stream.next_seq
         self.timed = False
         """Whether every event is timed, as on an edge of the order path, not one in sixteen."""
@@ -213,7 +218,11 @@ class Input:
         self.dropped: dict[str, int] = {}
         self.closed = ""
         """Why the actor takes nothing any more; empty while it does."""
-        self.defers: Callable[[TokenQueue], bool] | None = None
+
+    @property
+    def delivery(self) -> Delivery:
+        """What the reader chose."""
+        return "stream" if self.conflation is None else "latest"
 
     @property
     def sent(self) -> int:
@@ -224,10 +233,6 @@ class Input:
     def queued(self) -> int:
         """Events that wait to be read."""
         return self.stream.next_seq - self.position
-
-    def offer(self, _envelope: Envelope, queue: TokenQueue) -> None:
-        """Note that the stream has one event more."""
-        queue.append(self)
 
     def drop(self, reason: str, count: int = 1) -> None:
         """Count events that were read by nobody, by reason."""
@@ -240,34 +245,25 @@ class Input:
             self.position = position
 
 
-class LatestInput(Input):
-    """A reader of the newest value per key: what was not read yet is replaced in place.
+class Conflation:
+    """What makes an input a `latest` one: what was not read yet is replaced in place, by key.
 
-    It reads a private stream of its own, in which the publisher's events are conflated, so the
-    loop handles both kinds of input alike.
+    The input then reads a private stream, in which the publisher's events are conflated, so the
+    loop handles both kinds alike. They are one class, because the interpreter reads attributes
+    much more slowly where the objects of a loop are of two.
     """
 
-    __slots__ = ("_places",)
+    __slots__ = ("_places", "_reader")
 
-    delivery = "latest"
-
-    def __init__(
-        self,
-        actor: Reader,
-        stream: Stream,
-        handlers: Mapping[type[Event], Handler],
-        routes: Mapping[type[Event], Stream],
-    ) -> None:
-        super().__init__(actor, Stream(stream.name), handlers, routes)
-        self.source = stream
-        self.began = stream.next_seq
+    def __init__(self, reader: Input) -> None:
+        self._reader = reader
         self._places: dict[type[Event], tuple[Callable[[Event], Any], dict[Any, int]]] = {}
         """By event class: how to read its key, and the place of each key's newest value."""
-        self.defers = self._yields_to_streams
 
     def offer(self, envelope: Envelope, queue: TokenQueue) -> None:
         """Replace the unread value of the same key, or append a new one."""
-        event, view, position = envelope.event, self.stream, self.position
+        event, reader = envelope.event, self._reader
+        view, position = reader.stream, reader.position
         found = self._places.get(event.__class__)
         if found is None:
             found = self._places[event.__class__] = (attrgetter(*event.key), {})
@@ -276,21 +272,22 @@ class LatestInput(Input):
         place = places.get(key, 0)
         if place >= position:
             view.tail[place - view.base] = envelope
-            self.conflated += 1
+            reader.conflated += 1
             return
         places[key] = seq = view.next_seq
         view.next_seq = seq + 1
         view.tail.append(envelope)
-        if len(view.tail) > TAIL_SLACK:
+        if len(view.tail) > VIEW_SLACK:
             del view.tail[: position - view.base]
             view.base = position
-        queue.append(self)
+        queue.append(reader)
 
-    def _yields_to_streams(self, queue: TokenQueue) -> bool:
+    def defers(self, queue: TokenQueue) -> bool:
+        """Let the actor's streams go first, and return whether there was something to read."""
         if not queue:  # then no stream has anything unread, of this actor or another
             return False
-        for reader in self.actor.inputs:
-            if reader.stream.next_seq > reader.position and reader.__class__ is Input:
-                queue.append(self)
+        for reader in self._reader.actor.inputs:
+            if reader.stream.next_seq > reader.position and reader.conflation is None:
+                queue.append(self._reader)
                 return True
         return False

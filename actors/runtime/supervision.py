@@ -27,7 +27,7 @@ from actors.runtime.envelope import Envelope
 from actors.runtime.flight import write_flight
 from actors.runtime.ref import Registry
 from actors.runtime.statistics import DeadLetter
-from actors.runtime.stream import Input, LatestInput, Stream
+from actors.runtime.stream import Input, Stream
 
 if TYPE_CHECKING:
     from actors.runtime.actor import Actor
@@ -217,7 +217,7 @@ class Supervisor:
         for stream in actor.streams.values():
             stream.epoch += 1
             for reader in stream.readers:
-                if isinstance(reader, LatestInput):
+                if reader.conflation is not None:
                     # An unread value of the old epoch could be replaced by one of the new.
                     self.reset(reader, "publisher restarted")
                 else:
