@@ -42,9 +42,9 @@ def test_a_position_behind_the_tail_is_refused_not_guessed() -> None:
     stream = stream_of(100)
     stream.trim()
 
-    with pytest.raises(EvictedError, match=r"feed\.ticks keeps from 85 on, position was 84"):
-        stream.read(84)
-    assert event_at(stream, 85) == Tick(85)
+    with pytest.raises(EvictedError, match=r"feed\.ticks keeps from 97 on, position was 96"):
+        stream.read(96)
+    assert event_at(stream, 97) == Tick(97)
 
 
 def test_the_tail_keeps_what_a_reader_still_lacks() -> None:

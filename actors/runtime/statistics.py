@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from itertools import zip_longest
+
 import msgspec
 
 BUCKETS = 8 * 44
@@ -31,25 +33,24 @@ class Histogram:
 
     def __init__(self) -> None:
         self.counts: list[int] = []
-        """Counts by bucket; empty until the first observation."""
+        """Counts by bucket, up to the highest one used."""
         self.count = 0
         self.total = 0
 
     def observe(self, nanoseconds: int) -> None:
         """Count one duration."""
-        if not self.counts:
-            self.counts = [0] * BUCKETS
-        self.counts[bucket_of(nanoseconds)] += 1
+        counts, bucket = self.counts, bucket_of(nanoseconds)
+        if bucket >= len(counts):
+            counts.extend([0] * (bucket + 1 - len(counts)))
+        counts[bucket] += 1
         self.count += 1
         self.total += nanoseconds
 
     def add(self, other: Histogram) -> None:
         """Count what `other` counted as well."""
-        if other.counts:
-            mine = self.counts or [0] * BUCKETS
-            self.counts = [a + b for a, b in zip(mine, other.counts, strict=True)]
-            self.count += other.count
-            self.total += other.total
+        self.counts = [a + b for a, b in zip_longest(self.counts, other.counts, fillvalue=0)]
+        self.count += other.count
+        self.total += other.total
 
     def quantile(self, q: float) -> int:
         """Return the upper bound of the bucket that holds quantile `q`; 0 for none."""

@@ -20,8 +20,8 @@ from actors.runtime.statistics import ActorStatistics, Histogram
 
 Delivery = Literal["stream", "latest"]
 Handler = Callable[[Any], Any]
-FEWEST_KEPT = 16
-TAIL_SLACK = 64
+FEWEST_KEPT = 4
+TAIL_SLACK = 8
 VIEW_SLACK = 64
 ENVELOPE_BYTES = 400
 
