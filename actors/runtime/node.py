@@ -22,6 +22,7 @@ from actors.events.system import (
     StreamStale,
 )
 from actors.runtime.actor import Actor, Settings
+from actors.runtime.census import actor_record, edge_record
 from actors.runtime.clock import FOREVER, NO_LIMIT, Clock, VirtualClock
 from actors.runtime.gate import Ingress
 from actors.runtime.loop import Loop
@@ -29,10 +30,7 @@ from actors.runtime.poller import EventPoller, Poller
 from actors.runtime.ports import PortReader
 from actors.runtime.ref import ActorDeadError, ActorRef, Registry
 from actors.runtime.statistics import (
-    ActorRecord,
     ActorStatistics,
-    EdgeRecord,
-    Histogram,
     NodeStatistics,
     StreamRecord,
 )
@@ -63,8 +61,9 @@ class Node:
         session: first part of client order ids.
         metrics: False leaves out all clock reads; counters are always kept.
         slice_steps: deliveries between two looks at ports and outside commands.
-        bound: events that a port may lag before sources pause; in live time also the lag
-            beyond which a reader is reset.
+        bound: events that a port may lag before sources pause. In live time also the lag
+            beyond which a reader is reset; a reader of a durable publisher is not, but at
+            four times the bound trading halts.
         tail_bytes: budget of all tails together, beyond what readers still lack.
         poller: how the loop waits.
         flight_directory: where the flight recorder goes on a failure.
@@ -242,8 +241,8 @@ class Node:
 
     def statistics(self) -> NodeStatistics:
         """Return the node's counters now; on a running node, call it on the loop's thread."""
-        actors = tuple(self._actor_record(actor) for actor in self.actors.values())
-        edges = tuple(_edge_record(reader) for reader in self._all_readers())
+        actors = tuple(actor_record(actor) for actor in self.actors.values())
+        edges = tuple(edge_record(reader) for reader in self._all_readers())
         streams = tuple(
             StreamRecord(s.name, s.epoch, s.next_seq, len(s.tail)) for s in self.streams.values()
         )
@@ -452,35 +451,3 @@ class Node:
     def _all_readers(self) -> list[Input]:
         readers = [reader for actor in self.actors.values() for reader in actor.readers]
         return readers + [port.reader for port in self._ports]
-
-    def _actor_record(self, actor: Actor) -> ActorRecord:
-        readers = actor.readers
-        since_arrival = Histogram()
-        for reader in actor.inputs:
-            since_arrival.add(reader.since_arrival)
-        return ActorRecord(
-            actor.name,
-            type(actor).__name__,
-            sum(reader.handled for reader in readers),
-            actor.statistics.failed,
-            sum(reader.queued for reader in readers),
-            actor.statistics.handle,
-            since_arrival,
-            actor.order_path,
-            not actor.actor_stopped.is_set(),
-        )
-
-
-def _edge_record(reader: Input) -> EdgeRecord:
-    return EdgeRecord(
-        reader.actor.name,
-        reader.source.name,
-        reader.delivery,
-        reader.sent,
-        reader.handled,
-        reader.unhandled,
-        reader.conflated,
-        dict(reader.dropped),
-        reader.queued,
-        reader.since_arrival,
-    )
