@@ -35,7 +35,7 @@ from actors.events.system import (
     TimerFired,
 )
 from actors.model.quoting import Action, OwnOrder, Quote, QuoteSide
-from actors.runtime.actor import Actor, Settings, handles
+from actors.runtime.actor import Actor, handles
 from actors.runtime.settings import Duration
 
 MILLISECOND = 1_000_000
@@ -50,7 +50,7 @@ class Execution(Actor):
     only, the name of the actor that emitted the intent: positions and limits are kept by it.
     """
 
-    class Settings(Settings):
+    class Settings(Actor.Settings):
         """How patiently to work."""
 
         backoff: Duration = Field(default=250 * MILLISECOND, gt=0)

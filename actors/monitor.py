@@ -25,7 +25,7 @@ from actors.events.orders import (
     TransitionFailed,
 )
 from actors.events.system import Heartbeat, TimerFired
-from actors.runtime.actor import Actor, Settings, handles
+from actors.runtime.actor import Actor, handles
 from actors.runtime.settings import Duration
 
 SECOND = 1_000_000_000
@@ -38,7 +38,7 @@ class Monitor(Actor):
     and only when one changed; names with a dot are of one strategy, as in ``maker.filled``.
     """
 
-    class Settings(Settings):
+    class Settings(Actor.Settings):
         """How often figures are told."""
 
         interval: Duration = Field(default=SECOND, gt=0)

@@ -29,7 +29,7 @@ from actors.events.system import (
     TimerFired,
 )
 from actors.model.book import Book, Top
-from actors.runtime.actor import Actor, Settings, handles
+from actors.runtime.actor import Actor, handles
 from actors.runtime.settings import Duration, format_duration
 
 SECOND = 1_000_000_000
@@ -58,7 +58,7 @@ class OrderBook(Actor):
     its levels (`BookReset`); after that each applied diff is one `BookDelta`.
     """
 
-    class Settings(Settings):
+    class Settings(Actor.Settings):
         """How long to wait, and how much to keep."""
 
         stale_after: Duration = Field(default=10 * SECOND, gt=0)

@@ -26,7 +26,7 @@ from actors.events.orders import (
     TransitionFailed,
 )
 from actors.model.order_table import OrderTable
-from actors.runtime.actor import Actor, Settings, handles
+from actors.runtime.actor import Actor, handles
 
 
 class OrderManagement(Actor):
@@ -36,7 +36,7 @@ class OrderManagement(Actor):
     allow `TransitionFailed`; neither changes anything.
     """
 
-    class Settings(Settings):
+    class Settings(Actor.Settings):
         """How much of the past to keep."""
 
         closed_orders: int = Field(default=1_000, ge=1)

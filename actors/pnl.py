@@ -14,7 +14,7 @@ from actors.events.market import BookStateChanged, TopOfBook
 from actors.events.system import TimerFired
 from actors.model.market_view import MarketView
 from actors.model.position import unrealized
-from actors.runtime.actor import Actor, Settings, handles
+from actors.runtime.actor import Actor, handles
 from actors.runtime.settings import Duration
 
 SECOND = 1_000_000_000
@@ -27,7 +27,7 @@ class ProfitAndLoss(Actor):
     that is not LIVE, or has one side only, leaves the last mark as it was.
     """
 
-    class Settings(Settings):
+    class Settings(Actor.Settings):
         """How often moved marks are told."""
 
         interval: Duration = Field(default=SECOND, gt=0)

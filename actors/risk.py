@@ -44,7 +44,7 @@ from actors.model.risk_case import (
     worst_px,
 )
 from actors.model.risk_checks import first_failure, unknown_instrument
-from actors.runtime.actor import Actor, Settings, handles
+from actors.runtime.actor import Actor, handles
 from actors.runtime.settings import Amount, CurrencyCode, InstrumentId
 
 EVERY = "*"
@@ -72,7 +72,7 @@ class Risk(Actor):
     the day's loss from there on.
     """
 
-    class Settings(Settings):
+    class Settings(Actor.Settings):
         """Limits; what is not named for an instrument or a currency falls to ``"*"``."""
 
         max_order_qty: PerInstrument = Field(default_factory=dict)

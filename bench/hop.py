@@ -13,7 +13,7 @@ from typing import Any, ClassVar
 import msgspec
 
 from actors.events.event import Event
-from actors.runtime.actor import Actor, Settings, handles
+from actors.runtime.actor import Actor, handles
 from actors.runtime.node import Node
 from bench.rounds import Contestant, Figures, Results, run_rounds, write_raw
 from bench.table import Row, figure, our_figure
@@ -45,7 +45,7 @@ class Ping(Event):
 class Relay(Actor):
     """Count a ping and pass it on, until so many have passed."""
 
-    class Settings(Settings):
+    class Settings(Actor.Settings):
         """How much work there is."""
 
         first: int = 0

@@ -21,7 +21,7 @@ from actors.order_management import OrderManagement
 from actors.pnl import ProfitAndLoss
 from actors.positions import PositionKeeper
 from actors.risk import Risk
-from actors.runtime.actor import Actor, Settings, handles
+from actors.runtime.actor import Actor, handles
 from actors.runtime.node import Node
 from bench.recorded import (
     ABSENT,
@@ -92,7 +92,7 @@ class QuoteFeed(Actor):
 class Alternating(Actor):
     """Trade on every so many-th quote, buying and selling in turn."""
 
-    class Settings(Settings):
+    class Settings(Actor.Settings):
         """How often."""
 
         quotes_per_order: int = QUOTES_PER_ORDER

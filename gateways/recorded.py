@@ -19,7 +19,7 @@ from actors.events.system import (
     MessageDiscarded,
     RawMessage,
 )
-from actors.runtime.actor import Actor, Settings, handles
+from actors.runtime.actor import Actor, handles
 from actors.runtime.settings import InstrumentId, TopologyPath
 from gateways.binance.messages import Malformed, MessageDecoder
 from gateways.recording import FileEnded, Recording
@@ -57,7 +57,7 @@ class RecordedFeed(Actor):
     A line that cannot be understood is discarded with a reason, and the feed goes on.
     """
 
-    class Settings(Settings):
+    class Settings(Actor.Settings):
         """What was recorded."""
 
         recordings: dict[InstrumentId, Files] = Field(min_length=1)

@@ -35,7 +35,7 @@ class Unlisted(Event):
 class Feed(Actor):
     """Emits the ticks of its source: `count` of them, `gap` nanoseconds apart."""
 
-    class Settings(Settings):
+    class Settings(Actor.Settings):
         count: int = 3
         gap: int = 10
         start: int = 0
@@ -60,7 +60,7 @@ class Feed(Actor):
 class Relay(Actor):
     """Emits every tick that it reads, and fails on those that it is told to."""
 
-    class Settings(Settings):
+    class Settings(Actor.Settings):
         fails_on: tuple[int, ...] = ()
 
     class State(msgspec.Struct):
@@ -135,7 +135,7 @@ class Sink(Actor):
 class Ticker(Actor):
     """Emits a tick every `interval` nanoseconds, for ever."""
 
-    class Settings(Settings):
+    class Settings(Actor.Settings):
         interval: int = 10
 
     class State(msgspec.Struct):

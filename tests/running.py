@@ -12,7 +12,7 @@ from actors.events.event import Event
 from actors.events.market import Side, TopOfBook
 from actors.events.orders import Signal
 from actors.events.system import StreamReset, TimerFired
-from actors.runtime.actor import Actor, Settings, handles
+from actors.runtime.actor import Actor, handles
 
 INTERVAL = 250_000_000
 
@@ -83,7 +83,7 @@ actors:
 class Metronome(Actor):
     """Buy and sell in turns, twice as often buy, four times a second."""
 
-    class Settings(Settings):
+    class Settings(Actor.Settings):
         """When to break."""
 
         breaks_after: int = 0

@@ -44,7 +44,7 @@ Outputs = Mapping[str, tuple[type[Event], ...]]
 class Market(Actor):
     """Emits depth and fills orders."""
 
-    class Settings(Settings):
+    class Settings(Actor.Settings):
         seed: int = 0
         file: TopologyPath = Path("none")
 
@@ -80,7 +80,7 @@ class Quoting(Settings):
 class Maker(Actor):
     """Quotes both sides."""
 
-    class Settings(Settings):
+    class Settings(Actor.Settings):
         quote_qty: Amount
         refresh: Duration = 0
         instrument: InstrumentId = ""
@@ -95,7 +95,7 @@ class Maker(Actor):
 class Taker(Actor):
     """Wants to trade now and then."""
 
-    class Settings(Settings):
+    class Settings(Actor.Settings):
         quote_qty: Amount = Decimal(1)
 
     outputs: ClassVar[Outputs] = {"signals": (Signal,)}
@@ -194,7 +194,7 @@ NOT_AN_ACTOR = 42
 class Asker(Actor):
     """Asks for one order in each instrument, and then for all to be canceled."""
 
-    class Settings(Settings):
+    class Settings(Actor.Settings):
         file: TopologyPath = Path("none")
 
     outputs: ClassVar[Outputs] = {"orders": (SubmitOrder,), "all": (CancelAll,)}

@@ -27,7 +27,7 @@ from actors.events.system import (
 )
 from actors.execution import Execution
 from actors.model.quoting import Quote, QuoteSide
-from actors.runtime.actor import Actor, Settings, handles
+from actors.runtime.actor import Actor, handles
 from actors.testing import SECOND, ActorTest, SystemTest
 from tests.builders import (
     BTCUSDT,
@@ -352,7 +352,7 @@ def test_the_state_survives_a_snapshot() -> None:
 class Careless(Actor):
     """Signals a quantity without looking at it, half a second after it starts."""
 
-    class Settings(Settings):
+    class Settings(Actor.Settings):
         qty: int
 
     outputs = {"signals": (Signal,)}
@@ -387,7 +387,7 @@ def test_a_strategy_that_says_what_cannot_be_meant_fails_alone() -> None:
 class Impostor(Actor):
     """Quotes and signals under a name that a setting gives it."""
 
-    class Settings(Settings):
+    class Settings(Actor.Settings):
         poses_as: str
 
     outputs = {"intents": (QuoteIntent,), "signals": (Signal,)}

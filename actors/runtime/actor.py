@@ -47,6 +47,9 @@ class Actor(AddressedActor):
     outputs. What it emits leaves when it returns; if it raises, nothing leaves.
     """
 
+    class Settings(BaseSettings):
+        """What the topology file may tell an actor; nothing by default."""
+
     class State(msgspec.Struct):
         """All that an actor remembers; must survive MessagePack and start without arguments."""
 
@@ -57,7 +60,6 @@ class Actor(AddressedActor):
     order_path: bool = False
     """True where a failure must halt trading and every event is timed."""
     durable: bool = False
-    Settings: ClassVar[type[BaseSettings]] = BaseSettings
 
     name: str
     settings: Any

@@ -18,7 +18,7 @@ from actors.events.reference import Instrument, to_units
 from actors.events.system import ResumeTrading, StreamStale, TimerFired
 from actors.model.market_view import MarketView
 from actors.model.money import BASIS_POINTS, notional, quantity_worth
-from actors.runtime.actor import Actor, Settings, handles
+from actors.runtime.actor import Actor, handles
 from actors.runtime.settings import Amount, Duration
 
 MILLISECOND = 1_000_000
@@ -62,7 +62,7 @@ class Maker(Actor):
     not be used.
     """
 
-    class Settings(Settings):
+    class Settings(Actor.Settings):
         """Sizes are worth amounts, so one entry serves instruments of any price."""
 
         quote_amount: Positive = Amount("1000")

@@ -16,7 +16,7 @@ from actors.events.orders import Signal
 from actors.events.reference import to_units
 from actors.model.market_view import MarketView
 from actors.model.money import quantity_worth
-from actors.runtime.actor import Actor, Settings, handles
+from actors.runtime.actor import Actor, handles
 from actors.runtime.settings import Amount, Duration
 
 SECOND = 1_000_000_000
@@ -42,7 +42,7 @@ class Taker(Actor):
     takes. One input, tops of books, is enough; then the position is the sum of its own signals.
     """
 
-    class Settings(Settings):
+    class Settings(Actor.Settings):
         """When to trade, and how much."""
 
         trade_amount: Positive = Amount("500")

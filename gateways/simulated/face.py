@@ -19,7 +19,7 @@ from actors.events.orders import (
 from actors.events.reference import Instrument
 from actors.events.system import ConnectionEstablished, TimerFired
 from actors.model.money import fee_rate
-from actors.runtime.actor import Actor, Settings, handles
+from actors.runtime.actor import Actor, handles
 from actors.runtime.settings import Amount, Duration
 from gateways.simulated.desk import Listing, VenueRequest
 
@@ -37,7 +37,7 @@ def _checked_rate(rate: Amount) -> Amount:
 FeeRate = Annotated[Amount, AfterValidator(_checked_rate)]
 
 
-class VenueSettings(Settings):
+class VenueSettings(Actor.Settings):
     """Fees and latency of a simulated venue."""
 
     maker_fee: FeeRate = Amount("0.0002")
