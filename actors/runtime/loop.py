@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 from actors.events.event import Event
 from actors.events.system import TimerFired
 from actors.runtime.clock import FOREVER, NO_LIMIT, Clock
-from actors.runtime.envelope import Envelope, Position, Root
+from actors.runtime.envelope import Envelope, Position
 from actors.runtime.ref import ActorDeadError
 from actors.runtime.step import Step
 from actors.runtime.stream import Input, Stream
@@ -124,15 +124,12 @@ class Loop:
         """Buffer the end of a timer."""
         self._requested.append((actor, timer_id, "", 0))
 
-    def post(
-        self, inbox: Input, event: Event, cause: Position | None = None, root: Root | None = None
-    ) -> int:
+    def post(self, inbox: Input, event: Event, cause: Position | None = None) -> int:
         """Append an event from outside to an actor's inbox and return its sequence number."""
         stream, now = inbox.stream, self.now
         seq = stream.next_seq
         place = (stream.name, stream.epoch, seq)
-        if root is None:
-            root = (*place, now if self._virtual else time.monotonic_ns())
+        root = (*place, now if self._virtual else time.monotonic_ns())
         stream.tail.append(Envelope(place, cause, root, now, event))
         stream.next_seq = seq + 1
         self.queue.append(inbox)

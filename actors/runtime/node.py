@@ -173,11 +173,10 @@ class Node:
             KeyError: no such actor or stream.
         """
         actor, source = self.actors[reader], self.streams[stream]
-        output = stream.partition(".")[2]
-        table = actor.handler_table(self.supervisor.owners[stream].outputs[output])
-        cursor = Input(actor, source, table, actor.routes, delivery)
         publisher = self.supervisor.owners[stream]
-        asked = any(event_class.request for event_class in publisher.outputs[output])
+        classes = publisher.outputs[stream.partition(".")[2]]
+        cursor = Input(actor, source, actor.handler_table(classes), actor.routes, delivery)
+        asked = any(event_class.request for event_class in classes)
         cursor.timed = actor.order_path and (publisher.order_path or asked)
         source.attach(cursor)
         actor.inputs = (*actor.inputs, cursor)

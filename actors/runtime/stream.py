@@ -47,7 +47,6 @@ class Reader(Protocol):
     """What a stream and the loop know of an actor that reads."""
 
     name: str
-    order_path: bool
     statistics: ActorStatistics
     inputs: tuple[Input, ...]
 
