@@ -133,3 +133,9 @@ class RecordFrame(Event):
     """One recorded event as it goes to a file: its envelope and itself, encoded."""
 
     body: bytes
+
+
+class ActorRecovered(Event):
+    """An actor goes on from its journal on a live node: time has passed, the outside may differ."""
+
+    actor: str
