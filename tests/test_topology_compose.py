@@ -100,6 +100,14 @@ def test_what_an_actor_leaves_to_others_counts_as_unhandled(tmp_path: Path) -> N
     assert all(edge.conserved for edge in orders.values())
 
 
+def test_what_an_actor_leaves_to_others_is_no_step_of_it(tmp_path: Path) -> None:
+    node = composed(tmp_path)
+    node.run()
+
+    statistics = node.statistics()
+    assert statistics.steps == sum(edge.handled for edge in statistics.edges)
+
+
 def test_options_of_the_node_pass_through(tmp_path: Path) -> None:
     node = composed(tmp_path, session="7")
 

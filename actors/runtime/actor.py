@@ -12,6 +12,7 @@ import msgspec
 from actors.events.event import Event
 from actors.events.reference import Currency, Instrument
 from actors.events.system import ActorStarted, StreamLive, StreamStale
+from actors.runtime.accepts import accepting
 from actors.runtime.ref import AddressedActor
 from actors.runtime.settings import Settings
 from actors.runtime.settings import Settings as BaseSettings
@@ -67,6 +68,8 @@ class Actor(AddressedActor):
     session: str
     instruments: Mapping[str, Instrument]
     currencies: Mapping[str, Currency]
+    accepts: frozenset[str] | None
+    """Instruments that are this actor's share; None where it has no rival."""
     stale: dict[str, str]
     """Input streams that are not current now, with the reason; kept by the runtime."""
     emit: Callable[[Event], None]
@@ -102,6 +105,7 @@ class Actor(AddressedActor):
         self.name = name
         self.settings = settings
         self.state = self.State()
+        self.accepts = None
         self.stale = {}
         self.inputs = ()
         self.control_input = None
@@ -192,12 +196,18 @@ class Actor(AddressedActor):
         return ()
 
     def handler_table(self, classes: Iterable[type[Event]]) -> dict[type[Event], Any]:
-        """Return bound handlers for those of `classes` that this actor handles."""
+        """Return bound handlers for those of `classes` that this actor handles.
+
+        Events outside of its share, `accepts`, they leave to others.
+        """
         table = {}
         for event_class in classes:
             name = self.handlers.get(event_class) or self.handlers.get(Event)
             if name is not None:
-                table[event_class] = getattr(self, name)
+                handler = getattr(self, name)
+                if self.accepts is not None:
+                    handler = accepting(self.accepts, event_class, handler)
+                table[event_class] = handler
         return table
 
     def note_started(self, event: ActorStarted) -> None:

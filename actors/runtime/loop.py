@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from actors.events.event import Event
 from actors.events.system import TimerFired
+from actors.runtime.accepts import LeftToOthersError
 from actors.runtime.clock import FOREVER, NO_LIMIT, Clock
 from actors.runtime.envelope import Envelope, Position
 from actors.runtime.ref import ActorDeadError
@@ -53,8 +54,10 @@ class Loop:
         "flight",
         "grown",
         "heads",
+        "latest",
         "now",
         "on_failure",
+        "on_reply",
         "outbox",
         "queue",
         "replies",
@@ -79,6 +82,9 @@ class Loop:
         self._waits = clock.waits
         self.now = clock.read()
         self.queue: deque[Input] = deque()
+        self.latest: deque[Input] = deque()
+        """Deliveries of newest values: taken, one by one, when no other delivery waits. A live
+        node moves them to the queue once a turn, so that a busy loop does not starve them."""
         self.outbox: list[Event] = []
         self.timers = Timers()
         self.heads: list[Head] = []
@@ -90,6 +96,8 @@ class Loop:
         self.flight: deque[Step] = deque(maxlen=FLIGHT_STEPS)
         self.on_failure = on_failure
         """Called with reader, envelope and error when a handler raised; may raise itself."""
+        self.on_reply: Callable[[Reply, Any], None] = _answer
+        """Called with an `ask` and the value that its handler returned."""
         self.grown: list[Stream] = []
         """Streams whose tails are due to be shortened."""
         self.replies: dict[tuple[Input, int], Reply] = {}
@@ -151,9 +159,10 @@ class Loop:
 
     def withdraw(self, reader: Input) -> None:
         """Take back all tokens of a reader: what they stood for is skipped."""
-        kept = [token for token in self.queue if token is not reader]
-        self.queue.clear()
-        self.queue.extend(kept)
+        for lane in (self.queue, self.latest):
+            kept = [token for token in lane if token is not reader]
+            lane.clear()
+            lane.extend(kept)
 
     def discard(self) -> None:
         """Drop what a handler emitted before it raised."""
@@ -166,26 +175,30 @@ class Loop:
         In between, whenever the queue is empty, time goes on to the next outside input.
         """
         # The hot path, in one piece: each call that it would be split into costs a tenth of a hop.
-        queue, outbox, requested = self.queue, self.outbox, self._requested
+        queue, latest, outbox = self.queue, self.latest, self.outbox
+        requested = self._requested
         append, extend = queue.append, queue.extend
         record, replies = self.flight.append, self.replies
         clock = None if self.clock.virtual else self.clock
         popleft, perf = queue.popleft, time.perf_counter_ns
         clocked = self._clocked
+        if clock is not None:
+            extend(latest)
+            latest.clear()
         steps = self.steps
         last = steps + budget
         while steps < last:
-            if not queue and not self.advance():
-                break
+            if not queue:
+                if latest:
+                    append(latest.popleft())
+                elif not self.advance():
+                    break
             reader = popleft()
-            if reader.conflation is not None and reader.conflation.defers(queue):
-                last -= 1  # what is not a step is work all the same
-                continue
             stream, position = reader.stream, reader.position
             try:
                 envelope = stream.tail[position - stream.base]  # Stream.read, inlined
             except IndexError:
-                last -= 1
+                last -= 1  # what is not a step is work all the same
                 continue  # a token too many: what it stood for was skipped
             reader.position = position + 1
             event = envelope.event
@@ -205,12 +218,16 @@ class Loop:
             try:
                 reply = handler(event)
                 outputs = timers = NOTHING
+                if requested:
+                    timers = tuple(requested)
                 if outbox:
                     outputs, routes, now = tuple(outbox), reader.routes, self.now
                     cause, root = envelope.id, envelope.root
-                    if len(outputs) > 1:  # a class of no output must drop the whole step
-                        for event in outputs:
-                            routes[event.__class__]
+                    for event in outputs:  # a class of no output must drop the whole step
+                        routes[event.__class__]
+                if reader.journal is not None:
+                    reader.journal.write(steps, self.now, reader, envelope, outputs, timers)
+                if outputs:
                     for event in outputs:  # the one release point
                         stream = routes[event.__class__]
                         seq = stream.next_seq
@@ -228,19 +245,24 @@ class Loop:
                         if seq > stream.trim_at:
                             self._note_grown(stream)
                     outbox.clear()
-                if requested:
-                    timers = tuple(requested)
+                if timers:
                     self.timers.apply(timers, envelope.id)
                     requested.clear()
                 reader.handled += 1
                 record(Step(steps, reader, envelope, outputs, timers, reply))
+            except LeftToOthersError:
+                self._unhandled(reader, envelope)
+                steps -= 1
+                last -= 1
+                continue
             except (Exception, SystemExit) as error:  # noqa: BLE001 - whatever it is, supervised
+                self.steps = steps
                 self.on_failure(reader, envelope, error)
                 continue
             if timed:
                 self._observe(reader, envelope, began, perf())
             if replies and (waiting := replies.pop((reader, position), None)):
-                waiting.answer(reply)
+                self.on_reply(waiting, reply)
         self.steps = steps
         self.clock.move_to(self.now)
         if self.grown:
@@ -322,3 +344,7 @@ class Loop:
         arrival = self._arrival if self._virtual else envelope.root[3]
         if arrival:
             reader.since_arrival.observe(max(0, began - arrival))
+
+
+def _answer(waiting: Reply, value: Any) -> None:
+    waiting.answer(value)

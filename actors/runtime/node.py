@@ -131,8 +131,11 @@ class Node:
         settings: Settings | Mapping[str, Any] | None = None,
         *,
         durable: Durable = "none",
+        accepts: frozenset[str] | None = None,
     ) -> Actor:
         """Construct an actor and give it its streams.
+
+        Events of other instruments than `accepts` it leaves to others; None is no restriction.
 
         Raises:
             ValueError: the name is taken.
@@ -145,6 +148,7 @@ class Node:
         actor = actor_class.created_by(self._ingress, name, settings)
         actor.session = self._session
         actor.instruments, actor.currencies = self.instruments, self.currencies
+        actor.accepts = accepts
         actor.durable = durable != "none"
         actor.order_path = actor.order_path or actor.durable
         actor.statistics = ActorStatistics()
@@ -175,7 +179,8 @@ class Node:
         actor, source = self.actors[reader], self.streams[stream]
         publisher = self.supervisor.owners[stream]
         classes = publisher.outputs[stream.partition(".")[2]]
-        cursor = Input(actor, source, actor.handler_table(classes), actor.routes, delivery)
+        lane = self.loop.latest if delivery == "latest" else None
+        cursor = Input(actor, source, actor.handler_table(classes), actor.routes, lane)
         asked = any(event_class.request for event_class in classes)
         cursor.timed = actor.order_path and (publisher.order_path or asked)
         source.attach(cursor)
@@ -395,7 +400,7 @@ class Node:
         busy = any(self._is_busy(actor) for actor in self.actors.values())
         if not busy:
             self._ingress.close()
-        if self.loop.queue or self._ingress.waiting:
+        if self.loop.queue or self.loop.latest or self._ingress.waiting:
             return False
         if not busy:
             return True
