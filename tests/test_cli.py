@@ -48,6 +48,7 @@ def test_a_run_trades_adds_up_and_leaves_its_report_behind(topology: Path) -> No
         "events.kaiju",
         "report.html",
         "report.json",
+        "run.json",
     }
     report = json.loads((directory / "report.json").read_text())
     assert {check["holds"] for check in report["checks"]} == {True}
@@ -127,7 +128,7 @@ def test_a_report_that_cannot_be_written_leaves_the_one_before(
     assert result.exit_code == 1
     assert "error: the report was not written: [Errno 28] No space left" in result.stderr
     assert copy.read_text() == "the report of yesterday"
-    assert [path.name for path in directory.iterdir()] == ["events.kaiju"]
+    assert {path.name for path in directory.iterdir()} == {"events.kaiju", "run.json"}
 
 
 def test_a_failed_actor_off_the_order_path_makes_the_run_fail(tmp_path: Path) -> None:

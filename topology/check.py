@@ -9,7 +9,7 @@ TopologyError      what `load` raises; carries all Findings
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -21,6 +21,7 @@ from topology.check_schema import check_schema
 from topology.file import Document, load_document
 from topology.findings import Findings, TopologyError
 from topology.graph import Graph, build_graph
+from topology.overrides import override
 from topology.spec import Topology
 
 
@@ -60,9 +61,17 @@ def load(path: Path | str) -> Topology:
     return examine(path).topology
 
 
-def examine(path: Path | str) -> Checked:
-    """Run every pass over the file at `path`, whatever the passes before it found."""
-    document = load_document(Path(path))
+def examine(path: Path | str, *, text: str | None = None, overrides: Iterable[str] = ()) -> Checked:
+    """Run every pass over the file at `path`, whatever the passes before it found.
+
+    Args:
+        path: the file.
+        text: what it says; None to read it.
+        overrides: settings that replace those of the file, as ``actor.setting=value``; see
+            `topology.overrides`.
+    """
+    document = load_document(Path(path), text)
+    override(document, overrides)
     draft = check_schema(document)
     check_names(document, draft)
     classes = check_classes(document, draft)

@@ -144,7 +144,7 @@ def run_command(
     )
     try:
         with _refusals():
-            code = run(options)
+            code = run(options).code
     except KeyboardInterrupt:
         _fail("stopped at once; there is no report", FAILED)
     raise typer.Exit(code)

@@ -6,6 +6,7 @@ such as ``no`` stay text, because nobody who writes them means anything else her
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
@@ -27,28 +28,65 @@ CONTAINERS = {f"{TAG}map", f"{TAG}seq"}
 class Document:
     """The data of one file, the position of every key and value, and what was found wrong.
 
+    Args:
+        path: the file.
+        text: what it says; None to read it.
+        typed: tags of scalars that become more than text.
+
     Attributes:
         file: name of the file as findings show it.
+        text: what was read, to the byte; empty where that failed.
         data: dicts, lists and scalars.
         findings: mistakes found so far; passes append to it.
     """
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, text: str | None = None, typed: Iterable[str] = TYPED) -> None:
         self.path = path
         self.file = str(path)
+        self.text = ""
         self.data: Any = None
         self.findings: list[Finding] = []
         self._keys: dict[Place, tuple[int, int]] = {}
         self._values: dict[Place, tuple[int, int]] = {}
+        self._put: dict[Place, str] = {}
+        self._given = text
+        self._typed = frozenset(typed)
         self._yaml = YAML(typ="safe", pure=True)
         self._open: list[Node] = []
 
     def find(
         self, place: Place, message: str, *, at_key: bool = False, level: Level = "error"
     ) -> None:
-        """Add a finding at the value of `place`, at its key, or at the nearest thing around it."""
+        """Add a finding at the value of `place`, at its key, or at the nearest thing around it.
+
+        What was put there, or around it, is named by its origin instead.
+        """
+        if origin := self._origin(place):
+            self.findings.append(Finding(origin, 0, 0, message, level))
+            return
         line, column = self.position(place, at_key=at_key)
         self.findings.append(Finding(self.file, line, column, message, level))
+
+    def put(self, place: Place, value: Any, origin: str) -> None:
+        """Let `value` stand at `place` as if the file said so; missing mappings are added.
+
+        Args:
+            place: a key of a mapping or an index of a list, under mappings or nothing.
+            value: what will stand there.
+            origin: where it comes from, as findings show it.
+        """
+        holder: Any = self.data
+        for depth, part in enumerate(place[:-1], 1):
+            inner = holder.get(part) if isinstance(holder, dict) else holder[part]
+            if inner is None:
+                inner = holder[part] = {}
+                self._put.setdefault(place[:depth], origin)
+            holder = inner
+        holder[place[-1]] = value
+        for known in (self._keys, self._values, self._put):
+            for inside in [found for found in known if found[: len(place)] == place]:
+                del known[inside]
+        self._put[place] = origin
 
     def position(self, place: Place, *, at_key: bool = False) -> tuple[int, int]:
         """Return line and column of `place`; what is not in the file stands at its parent's key."""
@@ -57,10 +95,22 @@ class Document:
                 return known[place]
         return self.position(place[:-1], at_key=True) if place else (1, 1)
 
+    def _origin(self, place: Place) -> str:
+        while place not in self._keys and place not in self._values:
+            if place in self._put:
+                return self._put[place]
+            if not place:
+                break
+            place = place[:-1]
+        return ""
+
     def read(self) -> None:
         """Parse the file; afterwards `data` is None where it could not be understood at all."""
         try:
-            node = self._yaml.compose(self.path.read_text(encoding="utf-8"))
+            # Not read_text: it would change line ends, and a run keeps a verbatim copy.
+            given = self._given
+            self.text = self.path.read_bytes().decode() if given is None else given
+            node = self._yaml.compose(self.text)
         except MarkedYAMLError as error:
             self._add_syntax(error)
         except (YAMLError, UnicodeDecodeError) as error:
@@ -122,7 +172,7 @@ class Document:
         return self._build(node, place)
 
     def _scalar(self, node: ScalarNode) -> Any:
-        if node.tag in TYPED:
+        if node.tag in self._typed:
             try:
                 return self._yaml.constructor.construct_object(node, deep=True)
             except (ValueError, YAMLError) as error:
@@ -137,8 +187,23 @@ def _position(node: Node) -> tuple[int, int]:
     return mark.line + 1, mark.column + 1
 
 
-def load_document(path: Path) -> Document:
-    """Read `path`, whatever is wrong with it; see `Document.findings`."""
-    document = Document(path)
+def load_document(path: Path, text: str | None = None) -> Document:
+    """Read `path`, whatever is wrong with it; see `Document.findings`.
+
+    Args:
+        path: the file.
+        text: what it says; None to read it.
+    """
+    document = Document(path, text)
+    document.read()
+    return document
+
+
+def parse_value(text: str) -> Document:
+    """Read one value of YAML; a number with a decimal point stays the text that was written.
+
+    So amounts, which a file must quote because a float is rounded, need no quotes.
+    """
+    document = Document(Path(), text, TYPED - {f"{TAG}float"})
     document.read()
     return document

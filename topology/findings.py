@@ -16,7 +16,10 @@ LONG_WORD = 12
 
 @dataclass(frozen=True, order=True)
 class Finding:
-    """One mistake, or one thing to know; lines and columns count from 1."""
+    """One mistake, or one thing to know.
+
+    Lines and columns count from 1; they are 0 where `file` is no file but an option of a command.
+    """
 
     file: str
     line: int
@@ -26,7 +29,8 @@ class Finding:
 
     def __str__(self) -> str:
         mark = "warning: " if self.level == "warning" else ""
-        return f"{self.file}:{self.line}:{self.column}: {mark}{self.message}"
+        place = f"{self.file}:{self.line}:{self.column}" if self.line else self.file
+        return f"{place}: {mark}{self.message}"
 
 
 @dataclass(frozen=True)

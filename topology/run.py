@@ -12,6 +12,7 @@ from datetime import UTC, datetime
 from importlib.metadata import version
 from pathlib import Path
 from types import FrameType
+from typing import NamedTuple
 
 from rich.console import Console
 
@@ -26,6 +27,7 @@ from topology.live_table import LiveTable
 from topology.metrics import MetricsServer
 from topology.report import Report, RunFacts, Story, build_report, tell, write_json
 from topology.report_html import write_html
+from topology.run_file import RunFile
 from topology.watch import View, Watch
 
 VIRTUAL_START = 1_704_067_200_000_000_000
@@ -53,6 +55,8 @@ class Options:
 
     Attributes:
         file: the topology.
+        text: what the topology says; None to read the file.
+        overrides: settings that replace those of the file, as ``actor.setting=value``.
         runs: directory under which the run gets its own.
         duration: nanoseconds of the node's clock; None runs to the end of data, or for ten
             virtual minutes where there is none.
@@ -66,6 +70,8 @@ class Options:
     """
 
     file: Path
+    text: str | None = None
+    overrides: tuple[str, ...] = ()
     runs: Path = Path("runs")
     duration: int | None = None
     live: bool = False
@@ -77,8 +83,16 @@ class Options:
     metrics_port: int = 0
 
 
-def run(options: Options) -> int:
-    """Run a topology to its end, leave its report behind, and return the exit code.
+class Outcome(NamedTuple):
+    """What came of a run."""
+
+    code: int
+    """Exit code."""
+    directory: Path
+
+
+def run(options: Options) -> Outcome:
+    """Run a topology to its end and leave its report behind.
 
     Raises:
         TopologyError: the file has mistakes; the text lists all of them.
@@ -90,7 +104,7 @@ def run(options: Options) -> int:
     console = Console(quiet=options.quiet, highlight=False)
     if not console.is_terminal:
         console.width = WIDTH
-    checked = examine(options.file)
+    checked = examine(options.file, text=options.text, overrides=options.overrides)
     name = checked.topology.name
     for warning in checked.findings.warnings:
         errors.print(str(warning), markup=False)
@@ -99,16 +113,18 @@ def run(options: Options) -> int:
     planned = compose(checked, clock=VirtualClock())
     with _metrics_server(planned, options) as server:
         directory = _make_directory(options.runs, f"{name}-{started:%Y%m%d-%H%M%S}")
-        node = _compose(checked, options, directory, first_input(planned))
+        run_file, clock = _begin(checked, options, started, first_input(planned))
+        run_file.save(directory)
+        node = _compose(checked, run_file, clock, directory)
         watch = Watch(node, name, options.duration)
         began = time.monotonic()
         with _obeying_signals(node), _shown(watch, name, server, console):
-            node.run(_duration(options, node))
+            node.run(run_file.duration)
     facts = RunFacts(
         topology=name,
         file=str(options.file),
         started=started.isoformat(timespec="seconds"),
-        clock="live" if options.live else "virtual",
+        clock=run_file.clock,
         seed=options.seed,
         recorder=next((a.name for a in node.actors.values() if isinstance(a, Recorder)), ""),
         seconds=time.monotonic() - began,
@@ -121,14 +137,8 @@ def run(options: Options) -> int:
     print_closing(report, directory, sorted(path.name for path in directory.iterdir()), console)
     for problem in dict.fromkeys(problems):
         errors.print(f"error: {problem}", markup=False)
-    if report.halted:
-        return HALTED
-    return OK if report.conserved and not problems else FAILED
-
-
-def _duration(options: Options, node: Node) -> int | None:
-    endless = not options.live and not options.speed and node.clock.read() == VIRTUAL_START
-    return ENOUGH if options.duration is None and endless else options.duration
+    fine = report.conserved and not problems
+    return Outcome(HALTED if report.halted else OK if fine else FAILED, directory)
 
 
 def _refuse_missing_folder(report: Path | None) -> None:
@@ -144,23 +154,43 @@ def _metrics_server(node: Node, options: Options) -> MetricsServer:
         raise RefusedError(f"metrics cannot listen on {host}:{port}: {error.strerror}") from error
 
 
-def _compose(checked: Checked, options: Options, directory: Path, first: int | None) -> Node:
-    session = f"{int(time.time()):x}" if options.live else "0"
-
-    def build(clock: Clock) -> Node:
-        return compose(
-            checked,
-            clock=clock,
-            seed=options.seed,
-            session=session,
-            flight_directory=directory,
-        )
-
+def _begin(
+    checked: Checked, options: Options, started: datetime, first: int | None
+) -> tuple[RunFile, Clock]:
+    """Return how this run begins, and its clock; `first` is the time of the first outside input."""
+    clock: Clock
     if options.live:
         # Recorded inputs of another day are due now, not all at once.
-        node = build(LiveClock(0 if first is None else first - time.time_ns()))
+        clock = LiveClock(0 if first is None else first - time.time_ns())
     else:
-        node = build(VirtualClock(VIRTUAL_START if first is None else 0, options.speed))
+        clock = VirtualClock(VIRTUAL_START if first is None else first, options.speed)
+    began, duration = clock.read(), options.duration
+    if duration is None and first is None and not options.live and not options.speed:
+        duration = ENOUGH
+    run_file = RunFile(
+        kaiju=version("kaiju"),
+        topology=str(options.file.resolve()),
+        text=checked.document.text,
+        clock="live" if options.live else "virtual",
+        speed=options.speed,
+        seed=options.seed,
+        session=f"{int(time.time()):x}" if options.live else "0",
+        began=began,
+        until=0 if duration is None else began + duration,
+        overrides=options.overrides,
+        starts=(started.isoformat(timespec="seconds"),),
+    )
+    return run_file, clock
+
+
+def _compose(checked: Checked, run_file: RunFile, clock: Clock, directory: Path) -> Node:
+    node = compose(
+        checked,
+        clock=clock,
+        seed=run_file.seed,
+        session=run_file.session,
+        flight_directory=directory,
+    )
     for actor in node.actors.values():
         if isinstance(actor, Recorder):
             actor.directory = directory
