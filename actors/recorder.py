@@ -49,7 +49,7 @@ class Recorder(Actor):
 
     def ports(self) -> Sequence[FramePort]:
         """Return the port that appends to the file."""
-        heard = {event_class for reader in self.inputs for event_class in reader.handlers}
+        heard = {event_class for classes in self.heard.values() for event_class in classes}
         header = record_header(heard, self.instruments.values(), self.currencies.values())
         return [FramePort(self.directory / EVENTS_FILE, header)]
 

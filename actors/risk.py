@@ -226,11 +226,7 @@ class Risk(Actor):
     @handles(StreamReset)
     def on_stream_reset(self, reset: StreamReset) -> None:
         """Halt if facts about orders were missed: the exposure is no longer known."""
-        carries_fills = any(
-            reader.source.name == reset.stream and OrderFilled in reader.handlers
-            for reader in self.inputs
-        )
-        if carries_fills:
+        if OrderFilled in self.heard.get(reset.stream, ()):
             reason = f"exposure unknown: {reset.stream} was reset ({reset.reason})"
             self._change_state(TradingState.HALTED, reason)
             self.emit(CancelAll(reason))

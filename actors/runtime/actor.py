@@ -70,6 +70,8 @@ class Actor(AddressedActor):
     currencies: Mapping[str, Currency]
     accepts: frozenset[str] | None
     """Instruments that are this actor's share; None where it has no rival."""
+    heard: dict[str, tuple[type[Event], ...]]
+    """Classes that reach a handler, by input stream: all that a handler may know of the wiring."""
     stale: dict[str, str]
     """Input streams that are not current now, with the reason; kept by the runtime."""
     emit: Callable[[Event], None]
@@ -106,6 +108,7 @@ class Actor(AddressedActor):
         self.settings = settings
         self.state = self.State()
         self.accepts = None
+        self.heard = {}
         self.stale = {}
         self.inputs = ()
         self.control_input = None

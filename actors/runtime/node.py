@@ -185,6 +185,7 @@ class Node:
         cursor.timed = actor.order_path and (publisher.order_path or asked)
         source.attach(cursor)
         actor.inputs = (*actor.inputs, cursor)
+        actor.heard[stream] = tuple(cursor.handlers)
         actor.stale[stream] = NOT_YET
         if self._running:
             self._let_in(cursor, publisher)

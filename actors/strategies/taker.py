@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from functools import cached_property
 from typing import Annotated, ClassVar
 
 import msgspec
@@ -95,10 +94,6 @@ class Taker(Actor):
         if position.strategy == self.name:
             self.state.positions[position.instrument] = position.qty
 
-    @cached_property
-    def _hears_fills(self) -> bool:
-        return any(PositionUpdated in reader.handlers for reader in self.inputs)
-
     def _desk(self, top: TopOfBook) -> Desk:
         desk = self.state.desks.get(top.instrument)
         if desk is None:
@@ -111,7 +106,7 @@ class Taker(Actor):
         return desk
 
     def _trade(self, top: TopOfBook, side: Side, desk: Desk, imbalance: int) -> None:
-        if not self._hears_fills:
+        if not any(PositionUpdated in classes for classes in self.heard.values()):
             positions = self.state.positions
             positions[top.instrument] = positions.get(top.instrument, 0) + side * desk.trade_qty
         desk.next_at = self.now + self.settings.cooldown
