@@ -28,7 +28,7 @@ class TimeInForce(StrEnum):
 
 
 class OrdStatus(StrEnum):
-    """OrdStatus(39) as our OMS keeps it; the last five are terminal."""
+    """OrdStatus(39) as our OMS keeps it; from FILLED to DENIED they are terminal."""
 
     PENDING_NEW = "PENDING_NEW"
     NEW = "NEW"
@@ -39,6 +39,8 @@ class OrdStatus(StrEnum):
     REJECTED = "REJECTED"
     EXPIRED = "EXPIRED"
     DENIED = "DENIED"
+    UNKNOWN = "UNKNOWN"
+    """Ours: sent or asked for, and what became of it is not known; the venue is asked."""
 
 
 class ExecType(StrEnum):
@@ -50,6 +52,16 @@ class ExecType(StrEnum):
     REJECTED = "REJECTED"
     EXPIRED = "EXPIRED"
     CANCEL_REJECTED = "CANCEL_REJECTED"
+    ORDER_STATUS = "ORDER_STATUS"
+    """The answer to a question about an order; nothing happened to it."""
+
+
+class OrdRejReason(StrEnum):
+    """OrdRejReason(103), as far as it changes what follows."""
+
+    OTHER = "OTHER"
+    UNKNOWN_ORDER = "UNKNOWN_ORDER"
+    """The answer of a venue that was asked about an order that it does not have."""
 
 
 class Liquidity(StrEnum):
@@ -192,6 +204,16 @@ class OrderPendingCancel(Event):
     venue_order_id: str = ""
 
 
+class OrderUnknown(Event):
+    """What became of an order is not known; the gateway asks its venue."""
+
+    client_order_id: str
+    strategy: str
+    instrument: str
+    queries: int
+    """How often the venue was asked by now, this time included."""
+
+
 class OrderAccepted(Event):
     """The order works at the venue."""
 
@@ -287,6 +309,27 @@ class ReportRepeated(Event):
     exec_id: str
 
 
+class ReconciliationFailed(Event):
+    """The venue's word about an order cannot be brought together with ours; trading stays off."""
+
+    client_order_id: str
+    instrument: str
+    text: str
+
+
+class ReconciliationCompleted(Event):
+    """What is open here is what is open at the venue, and nothing is in doubt.
+
+    Answers the `OrderMassStatusRequest` of the same `request_id`.
+    """
+
+    request_id: str
+    open_orders: int
+    resolved: int
+    """Orders whose state here was not the venue's."""
+    text: str
+
+
 class NewOrderSingle(Event):
     """A gateway sends an order to its venue (FIX D)."""
 
@@ -319,11 +362,60 @@ class OrderMassCancelRequest(Event):
     instrument: str = ""
 
 
+class OrderStatusRequest(Event):
+    """A gateway asks its venue about one order (FIX H), open or ended.
+
+    The answer is an `ExecutionReport` of type ORDER_STATUS.
+    """
+
+    request = True
+
+    client_order_id: str
+    instrument: str
+
+
+class OrderMassStatusRequest(Event):
+    """A gateway asks its venue for all our open orders (FIX AF).
+
+    The answer is one `OrderMassStatus` behind all reports of what happened before it.
+    """
+
+    request = True
+
+    request_id: str
+    instruments: tuple[str, ...] = ()
+    """What it asks about; empty for all."""
+
+
+class OrderStatus(Event):
+    """An open order as its venue lists it."""
+
+    client_order_id: str
+    venue_order_id: str
+    instrument: str
+    side: Side
+    qty: int
+    ord_status: OrdStatus
+    cum_qty: int
+    leaves_qty: int
+
+
+class OrderMassStatus(Event):
+    """All our orders that are open at a venue, oldest first."""
+
+    request_id: str
+    orders: tuple[OrderStatus, ...]
+    instruments: tuple[str, ...] = ()
+    """What it is about, as it was asked; empty for all."""
+
+
 class ExecutionReport(Event):
     """What the venue says about one order (FIX 8).
 
-    `exec_id` is unique at the venue. `text` carries the reason of a reject or an expiry.
-    Quantities and prices are 0 where they do not apply; `fee` is a cost, negative for a rebate.
+    `exec_id` is unique at the venue, and empty for ORDER_STATUS, which is no execution: asked
+    about an order that it does not have, a venue says REJECTED with UNKNOWN_ORDER, and the side
+    means nothing. `text` carries the reason of a reject or an expiry. Quantities and prices are 0
+    where they do not apply; `fee` is a cost, negative for a rebate.
     """
 
     client_order_id: str
@@ -342,3 +434,4 @@ class ExecutionReport(Event):
     liquidity: Liquidity = Liquidity.NONE
     text: str = ""
     transact_time: int = 0
+    ord_rej_reason: OrdRejReason = OrdRejReason.OTHER

@@ -15,7 +15,12 @@ from actors.events.orders import (
     NewOrderSingle,
     OrderCancelRequest,
     OrderMassCancelRequest,
+    OrderMassStatus,
+    OrderMassStatusRequest,
+    OrderStatus,
+    OrderStatusRequest,
     OrderType,
+    OrdRejReason,
     OrdStatus,
     TimeInForce,
 )
@@ -23,13 +28,18 @@ from actors.events.reference import Instrument
 from actors.model.money import fee, notional
 from gateways.simulated.filters import filter_refusal
 
-VenueRequest: TypeAlias = NewOrderSingle | OrderCancelRequest | OrderMassCancelRequest
+StatusRequest: TypeAlias = OrderStatusRequest | OrderMassStatusRequest
+VenueRequest: TypeAlias = (
+    NewOrderSingle | OrderCancelRequest | OrderMassCancelRequest | StatusRequest
+)
+VenueReport: TypeAlias = ExecutionReport | OrderMassStatus
 
 OPPOSITE: Final = {Side.BUY: Side.SELL, Side.SELL: Side.BUY}
 
 REMEMBERED: Final = 4096
 """At least so many ended orders are known by their client order id."""
 
+UNKNOWN_ORDER = "unknown order"
 SELF_TRADE = "self-trade prevention: the rest would meet an order of our own"
 
 
@@ -189,10 +199,22 @@ class OrderDesk(msgspec.Struct):
             return self._report(
                 own, ExecType.CANCEL_REJECTED, now, f"too late to cancel: the order is {own.status}"
             )
-        unknown = OwnOrder(
-            request.client_order_id, 0, request.instrument, Side.BUY, 0, status=OrdStatus.REJECTED
+        return self._report(_unknown(request), ExecType.CANCEL_REJECTED, now, UNKNOWN_ORDER)
+
+    def answer(self, request: StatusRequest, now: int) -> VenueReport:
+        """Say how one order stands, open or ended, or list the open ones; nothing changes."""
+        if isinstance(request, OrderMassStatusRequest):
+            return self._list(request)
+        own = self.working.get(request.client_order_id) or self.ended.get(request.client_order_id)
+        if own is not None and own.instrument == request.instrument:
+            return self._report(own, ExecType.ORDER_STATUS, now)
+        return self._report(
+            _unknown(request),
+            ExecType.ORDER_STATUS,
+            now,
+            UNKNOWN_ORDER,
+            reason=OrdRejReason.UNKNOWN_ORDER,
         )
-        return self._report(unknown, ExecType.CANCEL_REJECTED, now, "unknown order")
 
     def find(self, request: OrderCancelRequest) -> OwnOrder | None:
         """Return the working order that a request names, if there is one."""
@@ -202,6 +224,23 @@ class OrderDesk(msgspec.Struct):
     def works_in(self, instrument: str) -> list[OwnOrder]:
         """Return our working orders of one instrument, or (empty) of all, oldest first."""
         return [o for o in self.working.values() if instrument in ("", o.instrument)]
+
+    def _list(self, request: OrderMassStatusRequest) -> OrderMassStatus:
+        listed = tuple(
+            OrderStatus(
+                own.client_order_id,
+                str(own.order_id),
+                own.instrument,
+                own.side,
+                own.qty,
+                own.status,
+                own.cum_qty,
+                own.leaves_qty,
+            )
+            for own in self.working.values()
+            if not request.instruments or own.instrument in request.instruments
+        )
+        return OrderMassStatus(request.request_id, listed, request.instruments)
 
     def _end(self, own: OwnOrder, status: OrdStatus) -> None:
         own.status = status
@@ -216,12 +255,18 @@ class OrderDesk(msgspec.Struct):
         return f"{self.prefix}{self.executions}"
 
     def _report(
-        self, own: OwnOrder, exec_type: ExecType, now: int, text: str = ""
+        self,
+        own: OwnOrder,
+        exec_type: ExecType,
+        now: int,
+        text: str = "",
+        reason: OrdRejReason = OrdRejReason.OTHER,
     ) -> ExecutionReport:
+        executed = exec_type is not ExecType.ORDER_STATUS
         return ExecutionReport(
             client_order_id=own.client_order_id,
             venue_order_id=str(own.order_id) if own.order_id else "",
-            exec_id=self._next_exec_id(),
+            exec_id=self._next_exec_id() if executed else "",
             exec_type=exec_type,
             ord_status=own.status,
             instrument=own.instrument,
@@ -232,7 +277,14 @@ class OrderDesk(msgspec.Struct):
             leaves_qty=own.leaves_qty,
             text=text,
             transact_time=now,
+            ord_rej_reason=reason,
         )
+
+
+def _unknown(request: OrderCancelRequest | OrderStatusRequest) -> OwnOrder:
+    return OwnOrder(
+        request.client_order_id, 0, request.instrument, Side.BUY, 0, status=OrdStatus.REJECTED
+    )
 
 
 def end_of_rest(order: NewOrderSingle) -> str:

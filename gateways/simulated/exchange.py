@@ -9,7 +9,7 @@ import msgspec
 
 from actors.events.event import Event
 from actors.events.market import DepthDiff, DepthSnapshot, Quote, RequestSnapshot, Trade
-from actors.events.orders import ExecutionReport
+from actors.events.orders import ExecutionReport, OrderMassStatus
 from actors.events.reference import Instrument
 from actors.events.system import ConnectionEstablished, StopRequested, TimerFired
 from actors.runtime.actor import handles
@@ -17,7 +17,7 @@ from actors.runtime.settings import Duration, InstrumentId
 from gateways.simulated.desk import VenueRequest
 from gateways.simulated.face import SimulatedVenue, VenueSettings, VenueState
 from gateways.simulated.flow import FlowSettings, SyntheticFlow, flow_mistakes, synthetic_flow
-from gateways.simulated.venue import Outcome, Venue
+from gateways.simulated.venue import Outcome, Venue, changed_by
 
 ARRIVAL = "arrival"
 DEPTH = "depth"
@@ -47,7 +47,7 @@ class SimulatedExchange(SimulatedVenue):
         "depth": (DepthSnapshot, DepthDiff),
         "quotes": (Quote,),
         "trades": (Trade,),
-        "reports": (ExecutionReport,),
+        "reports": (ExecutionReport, OrderMassStatus),
         "connection": (ConnectionEstablished,),
     }
 
@@ -112,8 +112,7 @@ class SimulatedExchange(SimulatedVenue):
         """Carry out a request that reached the venue now."""
         venue = self.state.venue
         outcome = venue.handle(request, self.now)
-        touched = {report.instrument for report in outcome.reports} & venue.markets.keys()
-        self._publish(outcome, sorted(touched))
+        self._publish(outcome, sorted(changed_by(outcome.reports) & venue.markets.keys()))
 
     def snapshot(self, output: str) -> Iterable[Event]:
         """Return whole books, or quotes, or the connection's state."""

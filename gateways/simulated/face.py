@@ -11,17 +11,18 @@ from pydantic import AfterValidator
 
 from actors.events.event import Event
 from actors.events.orders import (
-    ExecutionReport,
     NewOrderSingle,
     OrderCancelRequest,
     OrderMassCancelRequest,
+    OrderMassStatusRequest,
+    OrderStatusRequest,
 )
 from actors.events.reference import Instrument
 from actors.events.system import ConnectionEstablished, TimerFired
 from actors.model.money import fee_rate
 from actors.runtime.actor import Actor, handles
 from actors.runtime.settings import Amount, Duration
-from gateways.simulated.desk import Listing, VenueRequest
+from gateways.simulated.desk import Listing, VenueReport, VenueRequest
 
 REQUEST = "request"
 REPORT = "report"
@@ -61,7 +62,7 @@ class VenueState(Actor.State):
     requests: dict[int, VenueRequest] = msgspec.field(default_factory=dict)
     request_due: int = 0
     """When the last request arrives: none arrives before an earlier one."""
-    reports: dict[int, list[ExecutionReport]] = msgspec.field(default_factory=dict)
+    reports: dict[int, list[VenueReport]] = msgspec.field(default_factory=dict)
     report_due: int = 0
 
 
@@ -79,7 +80,13 @@ class SimulatedVenue(Actor):
     def perform(self, request: VenueRequest) -> None:
         """Carry out a request that reached the venue now."""
 
-    @handles(NewOrderSingle, OrderCancelRequest, OrderMassCancelRequest)
+    @handles(
+        NewOrderSingle,
+        OrderCancelRequest,
+        OrderMassCancelRequest,
+        OrderStatusRequest,
+        OrderMassStatusRequest,
+    )
     def on_request(self, request: VenueRequest) -> None:
         """Let the request travel to the venue."""
         state, settings = self.state, self.settings
@@ -99,7 +106,7 @@ class SimulatedVenue(Actor):
             for report in self.state.reports.pop(timer.timer_id):
                 self.emit(report)
 
-    def report(self, reports: Sequence[ExecutionReport]) -> None:
+    def report(self, reports: Sequence[VenueReport]) -> None:
         """Let reports travel to us, together."""
         if not reports:
             return

@@ -9,7 +9,7 @@ import msgspec
 
 from actors.events.event import Event
 from actors.events.market import DepthDiff, DepthSnapshot, Quote, Trade
-from actors.events.orders import ExecutionReport
+from actors.events.orders import ExecutionReport, OrderMassStatus
 from actors.events.system import ConnectionEstablished, StreamReset
 from actors.runtime.actor import handles
 from gateways.simulated.desk import VenueRequest
@@ -26,7 +26,7 @@ class RecordedExchange(SimulatedVenue):
         venue: RecordedVenue = msgspec.field(default_factory=RecordedVenue)
 
     outputs: ClassVar[Mapping[str, tuple[type[Event], ...]]] = {
-        "reports": (ExecutionReport,),
+        "reports": (ExecutionReport, OrderMassStatus),
         "connection": (ConnectionEstablished,),
     }
 

@@ -5,6 +5,8 @@ Pure, like the venue with a crowd; only what an order meets differs.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import msgspec
 
 from actors.events.market import DepthDiff, DepthSnapshot, Side, Trade
@@ -14,6 +16,8 @@ from actors.events.orders import (
     NewOrderSingle,
     OrderCancelRequest,
     OrderMassCancelRequest,
+    OrderMassStatusRequest,
+    OrderStatusRequest,
 )
 from gateways.simulated.desk import (
     OPPOSITE,
@@ -21,6 +25,7 @@ from gateways.simulated.desk import (
     Listing,
     OrderDesk,
     OwnOrder,
+    VenueReport,
     VenueRequest,
     end_of_rest,
     fill_or_kill_text,
@@ -45,7 +50,7 @@ class RecordedVenue(msgspec.Struct):
         self.desk.listings[listing.instrument.instrument] = listing
         self.markets[listing.instrument.instrument] = RecordedMarket()
 
-    def handle(self, request: VenueRequest, now: int) -> list[ExecutionReport]:
+    def handle(self, request: VenueRequest, now: int) -> Sequence[VenueReport]:
         """Carry out one of our requests that reached the venue at `now` (UTC ns)."""
         match request:
             case NewOrderSingle():
@@ -57,6 +62,8 @@ class RecordedVenue(msgspec.Struct):
                 return [self._cancel(own, now)]
             case OrderMassCancelRequest():
                 return [self._cancel(own, now) for own in self.desk.works_in(request.instrument)]
+            case OrderStatusRequest() | OrderMassStatusRequest():
+                return [self.desk.answer(request, now)]
 
     def on_quote(self, market: RecordedMarket, now: int) -> list[ExecutionReport]:
         """Let our resting orders meet the market's newest quote, already stored in it."""

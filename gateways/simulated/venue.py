@@ -6,17 +6,21 @@ the orders of the anonymous crowd; both meet in the same books.
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import NamedTuple
 
 import msgspec
 
 from actors.events.market import DepthDiff, DepthSnapshot, Quote, Side, Trade
 from actors.events.orders import (
+    ExecType,
     ExecutionReport,
     Liquidity,
     NewOrderSingle,
     OrderCancelRequest,
     OrderMassCancelRequest,
+    OrderMassStatusRequest,
+    OrderStatusRequest,
     TimeInForce,
 )
 from gateways.simulated.desk import (
@@ -24,6 +28,7 @@ from gateways.simulated.desk import (
     Listing,
     OrderDesk,
     OwnOrder,
+    VenueReport,
     VenueRequest,
     end_of_rest,
     fill_or_kill_text,
@@ -48,7 +53,7 @@ class CrowdCancel(NamedTuple):
 class Outcome(NamedTuple):
     """What one request or arrival led to, each list in the order in which it happened."""
 
-    reports: list[ExecutionReport]
+    reports: list[VenueReport]
     market_data: list[Trade | Quote]
 
 
@@ -85,7 +90,9 @@ class Venue(msgspec.Struct):
                 for own in self.desk.works_in(request.instrument):
                     self.markets[own.instrument].book.remove(own.order_id)
                     outcome.reports.append(self.desk.cancel(own, now))
-        for instrument in self._touched(request, outcome.reports):
+            case OrderStatusRequest() | OrderMassStatusRequest():
+                return Outcome([self.desk.answer(request, now)], [])
+        for instrument in self._touched(request.instrument, outcome.reports):
             self._publish_top(instrument, now, outcome)
         return outcome
 
@@ -193,10 +200,10 @@ class Venue(msgspec.Struct):
             if incoming is not None:
                 reports.append(self.desk.fill(incoming, match.qty, match.px, Liquidity.TAKER, now))
 
-    def _touched(self, request: VenueRequest, reports: list[ExecutionReport]) -> list[str]:
-        if request.instrument:
-            return [request.instrument] if request.instrument in self.markets else []
-        return sorted({report.instrument for report in reports})
+    def _touched(self, instrument: str, reports: list[VenueReport]) -> list[str]:
+        if instrument:
+            return [instrument] if instrument in self.markets else []
+        return sorted(changed_by(reports))
 
     def _publish_top(self, instrument: str, now: int, outcome: Outcome) -> None:
         market = self.markets[instrument]
@@ -204,6 +211,15 @@ class Venue(msgspec.Struct):
         if top != market.published_top:
             market.published_top = top
             outcome.market_data.append(self.quote(instrument, now))
+
+
+def changed_by(reports: Iterable[VenueReport]) -> set[str]:
+    """Return the instruments of orders to which something happened."""
+    return {
+        report.instrument
+        for report in reports
+        if isinstance(report, ExecutionReport) and report.exec_type is not ExecType.ORDER_STATUS
+    }
 
 
 def _top(book: LimitOrderBook) -> tuple[int, int, int, int]:
