@@ -102,7 +102,7 @@ class FramePort:
         ]
         writer = self._open()
         try:
-            writer.append(frames.EVENT, bodies)
+            writer.append_all(frames.EVENT, bodies)
         except OSError as error:
             raise OSError(
                 error.errno,

@@ -93,14 +93,14 @@ def test_what_does_not_fit_leaves_the_file_as_it_was(tmp_path: Path) -> None:
     port.perform([envelope(3)])
     port.close()
     with FrameFile(port.path) as file:
-        assert [frame.body for frame in file] == [b"%05d" % seq * 20 for seq in (1, 2, 3)]
+        assert list(file.bodies(EVENT)) == [b"%05d" % seq * 20 for seq in (1, 2, 3)]
 
 
 def test_a_writer_goes_on_once_there_is_room_again(tmp_path: Path) -> None:
     writer = FrameWriter(tmp_path / "events.kaiju", {})
     with limited_to(60), pytest.raises(OSError):
-        writer.append(EVENT, [b"x" * 100])
-    writer.append(EVENT, [b"x" * 100])
+        writer.append(EVENT, b"x" * 100)
+    writer.append(EVENT, b"x" * 100)
     writer.close()
 
     with FrameFile(writer.path) as file:

@@ -13,7 +13,7 @@ from actors.events.event import Event
 from actors.events.market import Quote, Trade
 from actors.events.orders import OrderApproved, OrderFilled
 from actors.recorder import FramePort, Recorder
-from actors.runtime.frames import DamagedFileError, FrameFile
+from actors.runtime.frames import EVENT, DamagedFileError, FrameFile
 from actors.runtime.schema import schema_table
 from actors.testing import START
 from tests.recording import EVENTS, record
@@ -40,7 +40,7 @@ def run(directory: Path) -> Path:
 
 def bodies(path: Path) -> list[list[Any]]:
     with FrameFile(path) as file:
-        return [msgpack.unpackb(frame.body) for frame in file]
+        return [msgpack.unpackb(body) for body in file.bodies(EVENT)]
 
 
 def test_every_event_is_recorded_with_its_envelope(tmp_path: Path) -> None:

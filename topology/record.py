@@ -76,12 +76,10 @@ class Record:
         Raises:
             DamagedFileError: the file is damaged behind what was yielded.
         """
-        decode, end = msgspec.msgpack.decode, 0
-        for frame in self._file:
-            end = frame.end
-            if frame.kind == frames.EVENT:
-                yield Recorded._make(decode(frame.body))
-        self.torn = self._file.size - end if end else 0
+        decode = msgspec.msgpack.decode
+        for body in self._file.bodies(frames.EVENT):
+            yield Recorded._make(decode(body))
+        self.torn = self._file.extent().torn
 
     def events(self, *classes: type[Event]) -> Iterator[tuple[Recorded, Event]]:
         """Yield the events of `classes` as objects, each with its record."""

@@ -17,13 +17,18 @@ from __future__ import annotations
 
 import mmap
 import os
+import re
 import struct
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import suppress
+from itertools import chain, count
 from pathlib import Path
 from typing import Any, NamedTuple, Self
 
 import google_crc32c
 import msgpack
+
+from actors.runtime.disk import Disk
 
 MAGIC = b"kaiju\r\n\x1a"
 """Starts every file; the line end shows a transfer that took it for text."""
@@ -37,10 +42,21 @@ EVENT = 1
 """Frame kind: one event with its envelope, ``[stream, epoch, seq, cause, root, time, event]``."""
 STEP = 2
 """Frame kind: one step of an actor."""
+SNAPSHOT = 3
+"""Frame kind: what an actor was after a step."""
+KINDS = bytes((EVENT, STEP, SNAPSHOT))
 
 HEADER = struct.Struct("<8sHII")
 FRAME = struct.Struct("<IIIB")
-FRAME_WITHOUT_CRC = struct.Struct("<IIB")
+_pack_frame = FRAME.pack
+_pack_checked = struct.Struct("<IIB").pack
+_crc32c: Callable[[bytes], int] = google_crc32c.value
+
+SOMETHING = re.compile(rb"[^\0]")
+FRAME_START = re.compile(rb"(?=.{3}[\0-\4].{8}[%s])" % KINDS, re.DOTALL)
+"""Where a frame might begin: its length is allowed and its kind is known."""
+READ_AHEAD = 2**20
+"""Bytes that are read from a file at once."""
 
 
 class DamagedFileError(Exception):
@@ -50,22 +66,7 @@ class DamagedFileError(Exception):
         super().__init__(f"{path}: byte {offset}: {found}")
         self.path = path
         self.offset = offset
-
-
-class Frame(NamedTuple):
-    """One whole frame."""
-
-    offset: int
-    """Its first byte in the file."""
-    kind: int
-    body: bytes
-    crc: int
-    previous_crc: int
-
-    @property
-    def end(self) -> int:
-        """The byte behind its last."""
-        return self.offset + FRAME.size + len(self.body)
+        self.found = found
 
 
 class Extent(NamedTuple):
@@ -93,66 +94,119 @@ def encode_frame(kind: int, body: bytes, previous_crc: int) -> tuple[bytes, int]
     Raises:
         ValueError: `body` is empty or larger than `LARGEST_BODY`.
     """
-    if not 0 < len(body) <= LARGEST_BODY:
-        raise ValueError(f"a frame's body was {len(body)} bytes, allowed are 1 to {LARGEST_BODY}")
-    crc = _frame_crc(kind, body, previous_crc)
-    return FRAME.pack(len(body), crc, previous_crc, kind) + body, crc
+    length = len(body)
+    if not 0 < length <= LARGEST_BODY:
+        raise _wrong_length(length)
+    crc = _crc32c(_pack_checked(length, previous_crc, kind) + body)
+    return _pack_frame(length, crc, previous_crc, kind) + body, crc
 
 
 class FrameWriter:
-    """Appends frames to one file; the file on disk is whole again when `append` raises.
+    """Appends frames to one file; the file on disk is whole again when a method raises.
 
     Args:
-        path: a new file, which gets `header`, or one that this class wrote; a torn tail is cut
-            off then, and `header` is not used.
+        path: a new file, which gets `header`, or one that this class wrote; a torn tail is copied
+            to a file ``torn-...`` beside it then and cut off, and `header` is not used.
+        disk: what it is written with.
 
     Raises:
         DamagedFileError: the file exists and is not a whole file of frames.
+        OSError: it cannot be created, or cut.
     """
 
-    def __init__(self, path: Path, header: Mapping[str, Any]) -> None:
+    def __init__(self, path: Path, header: Mapping[str, Any], disk: Disk | None = None) -> None:
+        self._disk = disk or Disk()
         if not path.exists():
-            _create(path, header)
+            self._disk.write_whole(path, encode_header(header)[0])
         with FrameFile(path) as file:
             extent = file.extent()
         self.path = path
         self.frames = extent.frames
-        self._end, self._crc = extent.end, extent.crc
-        self._file = os.open(path, os.O_WRONLY | os.O_CLOEXEC)
-        os.ftruncate(self._file, self._end)
-        os.lseek(self._file, self._end, os.SEEK_SET)
+        self.end = extent.end
+        """Bytes of the file."""
+        self.crc = extent.crc
+        """Of the last frame; of the header where there is none."""
+        self.torn = extent.torn
+        """Bytes that an interrupted append had left; they are in the file ``torn-...``."""
+        self._overlong = False
+        if extent.torn:
+            _keep_aside(path, extent, self._disk)
+        self._file = self._disk.open(path)
+        if extent.torn:
+            self._disk.truncate(self._file, extent.end)
+            self._disk.sync(self._file)
 
-    def append(self, kind: int, bodies: Iterable[bytes]) -> None:
-        """Write one frame a body, all in one piece; bytes are with the system on return.
+    def append(self, kind: int, body: bytes) -> None:
+        """Write one frame; its bytes are with the system on return.
 
         Raises:
-            OSError: they could not all be written, such as on a full disk; none of them is
-                in the file then.
+            OSError: they could not all be written, such as on a full disk; nothing of the frame
+                counts then, and a later call may go on.
+            ValueError: `body` is empty or larger than `LARGEST_BODY`.
         """
-        frames, crc = [], self._crc
+        length, previous = len(body), self.crc
+        if not 0 < length <= LARGEST_BODY:
+            raise _wrong_length(length)
+        crc = _crc32c(_pack_checked(length, previous, kind) + body)
+        self._write(_pack_frame(length, crc, previous, kind) + body, 1, crc)
+
+    def append_all(self, kind: int, bodies: Iterable[bytes]) -> None:
+        """Write one frame a body, all in one piece.
+
+        Raises:
+            OSError: as for `append`; none of the frames counts then.
+            ValueError: as for `append`, and nothing was written.
+        """
+        frames, crc = [], self.crc
         for body in bodies:
             frame, crc = encode_frame(kind, body, crc)
             frames.append(frame)
-        piece = b"".join(frames)
-        try:
-            _write_all(self._file, piece)
-        except OSError:
-            os.ftruncate(self._file, self._end)
-            os.lseek(self._file, self._end, os.SEEK_SET)
-            raise
-        self.frames += len(frames)
-        self._end += len(piece)
-        self._crc = crc
+        self._write(b"".join(frames), len(frames), crc)
+
+    def trim(self) -> None:
+        """Cut off what a failed append left where it could not do so itself.
+
+        Raises:
+            OSError: it cannot be done now either.
+        """
+        if self._overlong:
+            self._disk.truncate(self._file, self.end)
+            self._overlong = False
+
+    def sync(self) -> None:
+        """Return when everything appended would survive a loss of power.
+
+        Raises:
+            OSError: it might not, and trying again would not tell: the system may have dropped
+                what it could not write.
+        """
+        self._disk.sync(self._file)
 
     def close(self) -> None:
         """Close the file; a second call does nothing."""
         if self._file >= 0:
-            os.close(self._file)
+            self._disk.close(self._file)
             self._file = -1
+
+    def _write(self, piece: bytes, frames: int, crc: int) -> None:
+        if self._overlong:
+            self.trim()
+        try:
+            self._disk.write(self._file, piece)
+        except BaseException:  # an interrupt as well: nothing may stand behind half a frame
+            self._overlong = True
+            with suppress(OSError):
+                self.trim()
+            raise
+        self.frames += frames
+        self.end += len(piece)
+        self.crc = crc
 
 
 class FrameFile:
     """Reads a file of frames: exactly what was written, or an error that says where it is not.
+
+    What is appended after it was opened is not read.
 
     Raises:
         DamagedFileError: the header is not whole.
@@ -160,116 +214,140 @@ class FrameFile:
 
     def __init__(self, path: Path) -> None:
         self.path = path
-        self.size = path.stat().st_size
-        """Bytes."""
-        if self.size < HEADER.size:
-            found = f"the file has {self.size} bytes, its header alone takes {HEADER.size}"
-            raise DamagedFileError(path, 0, found)
-        with path.open("rb") as file:
-            self._data = mmap.mmap(file.fileno(), self.size, access=mmap.ACCESS_READ)
-        self.header, self._start, self._crc = self._read_header()
+        self._file = path.open("rb", buffering=READ_AHEAD)
+        self._extent: Extent | None = None
+        try:
+            self.size = os.fstat(self._file.fileno()).st_size
+            """Bytes."""
+            self.header, self._start, self._crc = self._read_header()
+        except BaseException:
+            self._file.close()
+            raise
 
     def __enter__(self) -> Self:
         return self
 
     def __exit__(self, *error: object) -> None:
-        self._data.close()
+        self._file.close()
 
-    def __iter__(self) -> Iterator[Frame]:
-        """Yield the frames up to the end or a torn tail.
+    def bodies(self, kind: int, skip: int = 0) -> Iterator[bytes]:
+        """Yield the bodies of the frames of `kind`, up to the end or a torn tail.
+
+        All frames are checked, other kinds and the first `skip` of this kind too. One reading
+        of a file ends before another begins.
 
         Raises:
             DamagedFileError: what follows the frames yielded so far is damaged.
         """
-        offset, previous = self._start, self._crc
-        while (frame := _whole_frame(self._data, offset)) is not None:
-            if frame.previous_crc != previous:
-                found = (
-                    f"this frame follows one with CRC {frame.previous_crc:08x}, but the one before"
-                    f" it has {previous:08x}: frames were lost or exchanged"
-                )
-                raise DamagedFileError(self.path, offset, found)
-            yield frame
-            offset, previous = frame.end, frame.crc
-        self._refuse_damage(offset, previous)
+        read, unpack, pack, size = self._file.read, FRAME.unpack, _pack_checked, self.size
+        frames, end, previous = 0, self._start, self._crc
+        self._file.seek(end)
+        while size - end > FRAME.size:
+            length, crc, stored_previous, found_kind = unpack(read(FRAME.size))
+            behind = end + FRAME.size + length
+            if not 0 < length <= LARGEST_BODY or behind > size:
+                break
+            body = read(length)
+            if crc != _crc32c(pack(length, stored_previous, found_kind) + body):
+                break
+            if stored_previous != previous:
+                raise self._misplaced(end, stored_previous, previous)
+            frames, end, previous = frames + 1, behind, crc
+            if found_kind != kind:
+                continue
+            if skip:
+                skip -= 1
+            else:
+                yield body
+        self._refuse_damage(end, previous)
+        self._extent = Extent(frames, end, previous, size - end)
 
     def extent(self) -> Extent:
-        """Read the whole file and return how far it is whole.
+        """Return how far the file is whole; it is read once for that.
 
         Raises:
             DamagedFileError: it is damaged.
         """
-        count, end, crc = 0, self._start, self._crc
-        for frame in self:
-            count, end, crc = count + 1, frame.end, frame.crc
-        return Extent(count, end, crc, self.size - end)
+        while self._extent is None:
+            for _ in self.bodies(0):
+                pass
+        return self._extent
 
     def _read_header(self) -> tuple[dict[str, Any], int, int]:
-        magic, version, length, crc = HEADER.unpack_from(self._data)
+        if self.size < HEADER.size:
+            found = f"the file has {self.size} bytes, its header alone takes {HEADER.size}"
+            raise DamagedFileError(self.path, 0, found)
+        magic, version, length, crc = HEADER.unpack(self._file.read(HEADER.size))
         if magic != MAGIC:
             raise DamagedFileError(self.path, 0, f"starts with {magic!r}, allowed is {MAGIC!r}")
         if version != VERSION:
             found = f"format version is {version}, this program reads {VERSION}"
             raise DamagedFileError(self.path, len(MAGIC), found)
-        body = self._data[HEADER.size : HEADER.size + length]
+        body = self._file.read(min(length, self.size))
         if len(body) < length or crc != _header_crc(body):
             raise DamagedFileError(self.path, 0, "the header does not match its CRC")
         return msgpack.unpackb(body), HEADER.size + length, crc
 
+    def _misplaced(self, offset: int, stored: int, previous: int) -> DamagedFileError:
+        found = (
+            f"this frame follows one with CRC {stored:08x}, but the one before it has"
+            f" {previous:08x}: frames were lost or exchanged"
+        )
+        return DamagedFileError(self.path, offset, found)
+
     def _refuse_damage(self, offset: int, previous_crc: int) -> None:
         """Return if what begins at `offset` is an interrupted append, and raise otherwise."""
-        rest = self._data[offset:]
-        if not rest.strip(b"\0"):
+        if offset == self.size:
             return
-        whole_later = _find_whole_frame(self._data, offset + 1)
-        if whole_later is not None:
-            found = f"no whole frame here, but one at byte {whole_later}: the file is damaged"
-            raise DamagedFileError(self.path, offset, found)
+        with mmap.mmap(self._file.fileno(), 0, access=mmap.ACCESS_READ) as data:
+            if SOMETHING.search(data, offset) is None:
+                return
+            whole_later = _find_whole_frame(data, offset + 1)
+            if whole_later is not None:
+                found = f"no whole frame here, but one at byte {whole_later}: the file is damaged"
+                raise DamagedFileError(self.path, offset, found)
+            rest = data[offset:]
         if not (_is_beginning(rest, previous_crc) or _has_zero_sector(rest, offset)):
             found = "the last frame does not match its CRC, and is no interrupted append either"
             raise DamagedFileError(self.path, offset, found)
 
 
-def _create(path: Path, header: Mapping[str, Any]) -> None:
-    # A name with half a header behind it must never exist: it could be neither read nor resumed.
-    started = path.with_name(path.name + ".new")
-    started.write_bytes(encode_header(header)[0])
-    started.rename(path)
+def _keep_aside(path: Path, extent: Extent, disk: Disk) -> None:
+    with path.open("rb") as file:
+        file.seek(extent.end)
+        torn = file.read(extent.torn)
+    disk.write_whole(unused(path.with_name(f"torn-{path.stem}-{extent.end}")), torn)
 
 
-def _write_all(file: int, piece: bytes) -> None:
-    rest = memoryview(piece)
-    while rest:
-        rest = rest[os.write(file, rest) :]
+def unused(path: Path) -> Path:
+    """Return `path`, or the first of ``path-2``, ``path-3`` and so on that does not exist."""
+    names = chain([path], (path.with_name(f"{path.name}-{n}") for n in count(2)))
+    return next(name for name in names if not name.exists())
 
 
 def _header_crc(body: bytes) -> int:
-    return int(google_crc32c.value(HEADER.pack(MAGIC, VERSION, len(body), 0) + body))
+    return _crc32c(HEADER.pack(MAGIC, VERSION, len(body), 0) + body)
 
 
-def _frame_crc(kind: int, body: bytes, previous_crc: int) -> int:
-    head = FRAME_WITHOUT_CRC.pack(len(body), previous_crc, kind)
-    return int(google_crc32c.value(head + body))
+def _wrong_length(length: int) -> ValueError:
+    return ValueError(f"a frame's body was {length} bytes, allowed are 1 to {LARGEST_BODY}")
 
 
-def _whole_frame(data: mmap.mmap, offset: int) -> Frame | None:
+def _is_whole_frame(data: mmap.mmap, offset: int) -> bool:
     start = offset + FRAME.size
     if start >= len(data):
-        return None
+        return False
     length, crc, previous_crc, kind = FRAME.unpack_from(data, offset)
     if not 0 < length <= min(LARGEST_BODY, len(data) - start):
-        return None
-    body = data[start : start + length]
-    if crc != _frame_crc(kind, body, previous_crc):
-        return None
-    return Frame(offset, kind, body, crc, previous_crc)
+        return False
+    return bool(
+        crc == _crc32c(_pack_checked(length, previous_crc, kind) + data[start : start + length])
+    )
 
 
 def _find_whole_frame(data: mmap.mmap, start: int) -> int | None:
-    for offset in range(start, len(data) - FRAME.size):
-        if _whole_frame(data, offset) is not None:
-            return offset
-    return None
+    candidates = (found.start() for found in FRAME_START.finditer(data, start))
+    return next((offset for offset in candidates if _is_whole_frame(data, offset)), None)
 
 
 def _is_beginning(rest: bytes, previous_crc: int) -> bool:
@@ -279,7 +357,7 @@ def _is_beginning(rest: bytes, previous_crc: int) -> bool:
     length, crc, stored_previous_crc, kind = FRAME.unpack_from(rest)
     body = rest[FRAME.size :]
     # All bytes may be there and only the length be wrong: then the CRC fits the true length.
-    complete = crc == _frame_crc(kind, body, stored_previous_crc)
+    complete = crc == _crc32c(_pack_checked(len(body), stored_previous_crc, kind) + body)
     return length > len(body) and stored_previous_crc == previous_crc and not complete
 
 
