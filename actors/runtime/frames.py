@@ -55,7 +55,7 @@ _crc32c: Callable[[bytes], int] = google_crc32c.value
 SOMETHING = re.compile(rb"[^\0]")
 FRAME_START = re.compile(rb"(?=.{3}[\0-\4].{8}[%s])" % KINDS, re.DOTALL)
 """Where a frame might begin: its length is allowed and its kind is known."""
-READ_AHEAD = 2**20
+READ_AHEAD = 2**17
 """Bytes that are read from a file at once."""
 
 
@@ -120,6 +120,8 @@ class FrameWriter:
             self._disk.write_whole(path, encode_header(header)[0])
         with FrameFile(path) as file:
             extent = file.extent()
+            self.header = file.header
+            """What stands in the file."""
         self.path = path
         self.frames = extent.frames
         self.end = extent.end
@@ -132,6 +134,7 @@ class FrameWriter:
         if extent.torn:
             _keep_aside(path, extent, self._disk)
         self._file = self._disk.open(path)
+        self._disk_write = self._disk.write
         if extent.torn:
             self._disk.truncate(self._file, extent.end)
             self._disk.sync(self._file)
@@ -192,15 +195,15 @@ class FrameWriter:
         if self._overlong:
             self.trim()
         try:
-            self._disk.write(self._file, piece)
-        except BaseException:  # an interrupt as well: nothing may stand behind half a frame
+            self._disk_write(self._file, piece)
+        except BaseException:  # an interrupt as well: nothing may ever stand behind half a frame
             self._overlong = True
             with suppress(OSError):
                 self.trim()
             raise
+        self.crc = crc
         self.frames += frames
         self.end += len(piece)
-        self.crc = crc
 
 
 class FrameFile:

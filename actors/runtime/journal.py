@@ -1,0 +1,305 @@
+"""A durable actor's log of steps on disk, and how it is written; `segments` says how it is read."""
+
+from __future__ import annotations
+
+import errno
+import fcntl
+import os
+import threading
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import suppress
+from itertools import islice
+from pathlib import Path
+from typing import Any
+
+from actors.runtime.disk import UNFINISHED, Disk
+from actors.runtime.frames import STEP, FrameWriter, encode_header
+from actors.runtime.segments import (
+    JournalReader,
+    Previous,
+    Segment,
+    find_segments,
+    naming_the_remedy,
+    read_steps,
+    segment_path,
+)
+from actors.runtime.snapshots import Snapshots
+
+LOCK = "lock"
+"""Name of the file that the node writing a journal holds locked; its process id stands in it."""
+KEPT_SNAPSHOTS = 2
+"""The newest snapshot may turn out to be damaged."""
+
+
+class JournalLockedError(Exception):
+    """Another process, or another journal of this one, writes here."""
+
+
+class Journal:
+    """One actor's log of steps: a locked directory of segments and snapshots.
+
+    `sync` and `save_snapshot` may be called from another thread while this one appends; all else
+    belongs to one thread.
+
+    Args:
+        directory: of the journal; it is made.
+        disk: what all of it is written with.
+        segment_bytes: size at which a segment is `full`.
+
+    Raises:
+        JournalLockedError: the directory is in use.
+        JournalDamagedError: something before the end is not what was written. The end alone may
+            be torn: it is put aside and cut off, and `torn` counts it.
+        OSError: the directory cannot be made, read or written.
+    """
+
+    def __init__(
+        self, directory: Path, *, disk: Disk | None = None, segment_bytes: int = 64 * 2**20
+    ) -> None:
+        self.directory = directory
+        self.segment_bytes = segment_bytes
+        self._disk = disk or Disk()
+        self._syncing = threading.Lock()
+        self._promised = False
+        self._append: Callable[[int, bytes], None] = _refuse_append
+        self._writer: FrameWriter | None = None
+        self._first_step = 1
+        self._segments: tuple[Segment, ...] = ()
+        self._snapshots = Snapshots(directory, self._disk)
+        self.torn = 0
+        """Bytes that an interrupted append had left at the end when the journal was opened."""
+        self._disk.make_directory(directory)
+        self._lock = lock_directory(directory)
+        try:
+            self._open()
+        except BaseException:
+            self.close()
+            raise
+
+    @staticmethod
+    def reading(directory: Path) -> JournalReader:
+        """Return a journal that is only looked at; see `JournalReader`."""
+        return JournalReader(directory)
+
+    @property
+    def last_step(self) -> int:
+        """Number of the last whole step; 0 for none."""
+        return self._first_step + self._writer.frames - 1 if self._writer else 0
+
+    @property
+    def header(self) -> Mapping[str, Any] | None:
+        """Header of the newest segment; None before the first."""
+        return self._segments[-1].header if self._segments else None
+
+    @property
+    def full(self) -> bool:
+        """Whether the newest segment has reached its size."""
+        return self._writer is not None and self._writer.end >= self.segment_bytes
+
+    @property
+    def damaged_snapshots(self) -> Mapping[Path, str]:
+        """Snapshots that could not be used, as far as they were looked at, and why."""
+        return self._snapshots.damaged
+
+    def begin(self, header: Mapping[str, Any]) -> None:
+        """Start a new segment with the next step; one without any step is replaced.
+
+        Args:
+            header: what the segment says of itself; `first_step` and `previous` are added.
+
+        Raises:
+            OSError: the segment could not be made; appends go on in the one before.
+        """
+        first_step, previous = self.last_step + 1, self._end()
+        if self._writer is not None:
+            self._writer.trim()
+            if self._promised:
+                self.sync()
+        full = {**header, "first_step": first_step, "previous": previous}
+        path = segment_path(self.directory, first_step)
+        try:
+            self._disk.write_whole(path, encode_header(full)[0])
+        finally:
+            # Where only the sync of the directory failed, a reader finds the new segment already.
+            if path.exists():
+                self._adopt(path)
+
+    def append(self, body: bytes) -> None:
+        """Write the next step in one piece; its bytes are with the system on return.
+
+        Raises:
+            OSError: it could not be written, such as on a full disk. Nothing of it counts, and a
+                later call may go on.
+            ValueError: `body` is empty or larger than a frame may be.
+        """
+        self._append(STEP, body)
+
+    def sync(self) -> None:
+        """Return when all steps appended before would survive a loss of power.
+
+        Raises:
+            OSError: they might not, and trying again would not tell.
+        """
+        with self._syncing:
+            self._promised = True
+            if self._writer is not None:
+                self._writer.sync()
+
+    def segments(self) -> tuple[Segment, ...]:
+        """Return all segments, oldest first."""
+        return self._segments
+
+    def steps(self, after: int = 0) -> Iterator[bytes]:
+        """Yield the bodies of the steps behind `after`, in order, up to where the journal is now.
+
+        Raises:
+            JournalDamagedError: what follows is damaged, or not kept any more.
+        """
+        return read_steps(self._segments, after)
+
+    def save_snapshot(self, step: int, body: bytes) -> None:
+        """Keep what the actor is after `step`, whole or not at all.
+
+        Raises:
+            OSError: it could not be written.
+            ValueError: `body` is empty or larger than a frame may be.
+        """
+        with self._syncing:
+            # A snapshot must not survive a loss of power that its last step does not.
+            if self._writer is not None:
+                self._writer.sync()
+        self._snapshots.save(step, body)
+
+    def snapshot_steps(self) -> tuple[int, ...]:
+        """Return the steps after which there is a snapshot, oldest first."""
+        return self._snapshots.steps()
+
+    def newest_snapshot(self, at_most: int | None = None) -> tuple[int, bytes] | None:
+        """Return step and body of the newest whole snapshot from which the steps go on.
+
+        Args:
+            at_most: a later one is not wanted.
+
+        Returns:
+            None where there is none; what was passed over is in `damaged_snapshots`.
+        """
+        newest = self.last_step if at_most is None else min(at_most, self.last_step)
+        return self._snapshots.newest(at_least=self._oldest_start(), at_most=newest)
+
+    def retain(
+        self, needed_step: int, *, keep_bytes: int, keep_age_ns: int, now: float
+    ) -> list[Path]:
+        """Delete the oldest segments while there are too many bytes or they are too old.
+
+        What recovery could need stays: all steps behind `needed_step` and behind the second newest
+        whole snapshot. Snapshots that no longer have their steps go too.
+
+        Args:
+            needed_step: the steps behind it may still be asked for.
+            keep_bytes: that all segments together may have.
+            keep_age_ns: that may have passed since a segment's last step was written.
+            now: seconds of the system's clock, as files have them.
+
+        Returns:
+            What was deleted.
+        """
+        whole = self._newest_whole_snapshots()
+        if len(whole) < KEPT_SNAPSHOTS:
+            return []
+        kept, gone = list(self._segments), list[Path]()
+        sizes = [segment.path.stat().st_size for segment in kept]
+        while len(kept) > 1 and kept[1].first_step <= min(needed_step, whole[-1]) + 1:
+            age = now - kept[0].path.stat().st_mtime
+            if sum(sizes) <= keep_bytes and age * 1e9 <= keep_age_ns:
+                break
+            self._disk.remove(kept[0].path)
+            self._disk.sync_directory(self.directory)  # a gap must not appear in any order
+            gone.append(kept.pop(0).path)
+            sizes.pop(0)
+        self._segments = tuple(kept)
+        useless = [step for step in self._snapshots.steps() if step < self._oldest_start()]
+        return gone + [self._snapshots.remove(step) for step in useless]
+
+    def close(self) -> None:
+        """Close the files and give the directory free; a second call does nothing."""
+        with self._syncing:
+            if self._writer is not None:
+                self._writer.close()
+        self._append = _refuse_append
+        if self._lock >= 0:
+            os.close(self._lock)
+            self._lock = -1
+
+    def _open(self) -> None:
+        for path in self.directory.glob(f"*{UNFINISHED}"):
+            self._disk.remove(path)
+        self._segments = find_segments(self.directory)
+        if self._segments:
+            self._adopt(self._segments[-1].path)
+            assert self._writer is not None
+            self.torn = self._writer.torn
+            self._writer.sync()  # what the process before wrote is about to be relied on
+        for step in self._snapshots.steps():
+            # Another step will have this number: the snapshot would be wrong then.
+            if step > self.last_step:
+                reason = f"is of step {step}, but the journal ends with step {self.last_step}"
+                self._snapshots.put_aside(step, reason)
+
+    def _adopt(self, path: Path) -> None:
+        """Go on in the segment at `path`."""
+        self._append = _refuse_append
+        with naming_the_remedy():
+            writer = FrameWriter(path, {}, self._disk)
+        with self._syncing:
+            before, self._writer = self._writer, writer
+            if before is not None:
+                before.close()
+        segment = Segment(path, writer.header["first_step"], writer.header)
+        earlier = (other for other in self._segments if other.first_step < segment.first_step)
+        self._segments = (*earlier, segment)
+        self._first_step = segment.first_step
+        self._append = writer.append
+
+    def _end(self) -> Previous | None:
+        """Return how the last segment with steps ends; None before the first step."""
+        if self._writer is None:
+            return None
+        newest = self._segments[-1]
+        if not self._writer.frames:
+            return newest.previous
+        return newest.first_step, self._writer.end, self._writer.crc
+
+    def _oldest_start(self) -> int:
+        """Return the earliest step behind which every step is still there."""
+        return self._segments[0].first_step - 1 if self._segments else 0
+
+    def _newest_whole_snapshots(self) -> list[int]:
+        usable = (step for step in reversed(self._snapshots.steps()) if step <= self.last_step)
+        whole = (step for step in usable if self._snapshots.load(step) is not None)
+        return list(islice(whole, KEPT_SNAPSHOTS))
+
+
+def lock_directory(directory: Path) -> int:
+    """Return a file that keeps everyone else from writing to `directory` until it is closed.
+
+    Raises:
+        JournalLockedError: someone else is writing there.
+        OSError: the file cannot be made.
+    """
+    path = directory / LOCK
+    file = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o644)
+    try:
+        fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        holder = os.pread(file, 20, 0).decode(errors="replace").strip()
+        os.close(file)
+        by = f"process {holder}" if holder else "another process"
+        raise JournalLockedError(f"{directory}: in use by {by}") from None
+    with suppress(OSError):  # on a full disk the name of the holder is what can be missed
+        os.ftruncate(file, 0)
+        os.pwrite(file, f"{os.getpid()}\n".encode(), 0)
+    return file
+
+
+def _refuse_append(_kind: int, _body: bytes) -> None:
+    raise OSError(errno.EBADF, "no segment of the journal is open; `begin` starts one")

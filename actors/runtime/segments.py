@@ -1,0 +1,177 @@
+"""A journal's files as they can be read by anyone, also while its node writes them.
+
+A journal is a directory of segments, ``steps-<first step>.kaiju``: files of frames
+(`actors.runtime.frames`), one frame a step. Steps count from 1 without gaps, so a step's number
+is its segment's `first_step` and its place in it. A segment's header says how the one before it
+ended, so that none can be missing, exchanged or an older copy::
+
+    {"first_step": int, "previous": [first step, bytes, CRC of the last frame] | nil, ...}
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from itertools import pairwise
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from actors.runtime.frames import STEP, DamagedFileError, Extent, FrameFile
+from actors.runtime.snapshots import Snapshots
+
+Previous = tuple[int, int, int]
+"""First step of the segment before, its bytes, and the CRC of its last frame."""
+
+
+class JournalDamagedError(DamagedFileError):
+    """A journal is not what was written; the text says what can be done."""
+
+    def __init__(self, path: Path, offset: int, found: str) -> None:
+        super().__init__(
+            path, offset, f"{found}; `kaiju journal repair {path.parent}` says what can be kept"
+        )
+
+
+class Segment(NamedTuple):
+    """One file of a journal."""
+
+    path: Path
+    first_step: int
+    header: Mapping[str, Any]
+    """What its writer gave, and `first_step` and `previous`."""
+
+    @property
+    def previous(self) -> Previous | None:
+        """How the segment before ended; None for a journal's first."""
+        return self.header["previous"] and tuple(self.header["previous"])
+
+
+class JournalReader:
+    """A journal that is looked at: nothing is locked, and nothing on disk changes.
+
+    Args:
+        directory: of the journal.
+
+    Raises:
+        DamagedFileError: the segments do not follow each other, or the last one is damaged.
+        FileNotFoundError: there is no such directory.
+    """
+
+    def __init__(self, directory: Path) -> None:
+        self.directory = directory
+        self.snapshots = Snapshots(directory)
+        self._segments = find_segments(directory)
+        self._extent = Extent(0, 0, 0, 0)
+        if self._segments:
+            with naming_the_remedy(), FrameFile(self._segments[-1].path) as file:
+                self._extent = file.extent()
+
+    @property
+    def last_step(self) -> int:
+        """Number of the last whole step; 0 for none."""
+        return self._segments[-1].first_step + self._extent.frames - 1 if self._segments else 0
+
+    @property
+    def torn(self) -> int:
+        """Bytes that an interrupted append left at the end."""
+        return self._extent.torn
+
+    def segments(self) -> tuple[Segment, ...]:
+        """Return all segments, oldest first."""
+        return self._segments
+
+    def steps(self, after: int = 0) -> Iterator[bytes]:
+        """Yield the bodies of the steps behind `after`, in order.
+
+        Raises:
+            DamagedFileError: what follows is damaged, or the first step asked for is not kept
+                any more.
+        """
+        return read_steps(self._segments, after)
+
+
+def segment_path(directory: Path, first_step: int) -> Path:
+    """Return where the segment that begins with `first_step` is."""
+    return directory / f"steps-{first_step:016}.kaiju"
+
+
+def find_segments(directory: Path) -> tuple[Segment, ...]:
+    """Return the segments of a journal by their headers alone, oldest first.
+
+    Raises:
+        JournalDamagedError: a header is damaged, or one is not of the segment that its file's
+            name says, or does not follow the segment before.
+        FileNotFoundError: there is no such directory.
+    """
+    names = sorted(path for path in directory.iterdir() if path.match("steps-*.kaiju"))
+    segments = tuple(_segment(path) for path in names)
+    for before, segment in pairwise(segments):
+        _refuse_strangers(before, segment)
+    return segments
+
+
+def read_steps(segments: tuple[Segment, ...], after: int) -> Iterator[bytes]:
+    """Yield the bodies of the steps behind `after`, without reading segments that end before.
+
+    Raises:
+        JournalDamagedError: what follows is damaged, or not kept any more.
+    """
+    kept = [index for index, segment in enumerate(segments) if segment.first_step <= after + 1]
+    if segments and not kept:
+        first = segments[0]
+        found = f"begins with step {first.first_step}, but step {after + 1} is needed"
+        raise JournalDamagedError(first.path, 0, found)
+    for index in range(kept[-1] if kept else 0, len(segments)):
+        segment = segments[index]
+        with naming_the_remedy(), FrameFile(segment.path) as file:
+            yield from file.bodies(STEP, skip=max(0, after + 1 - segment.first_step))
+            if index + 1 < len(segments):
+                _refuse_other_end(segment, file.extent(), segments[index + 1])
+
+
+def _segment(path: Path) -> Segment:
+    with naming_the_remedy(), FrameFile(path) as file:
+        header = file.header
+    first_step = header.get("first_step")
+    if first_step is None or segment_path(path.parent, first_step) != path:
+        found = f"its header says that it begins with step {first_step}: files were exchanged"
+        raise JournalDamagedError(path, 0, found)
+    return Segment(path, first_step, header)
+
+
+def _refuse_strangers(before: Segment, segment: Segment) -> None:
+    if segment.previous is None:
+        found = f"it is the first of a journal, but {before.path.name} is there as well"
+        raise JournalDamagedError(segment.path, 0, found)
+    first_step, size, _ = segment.previous
+    if first_step != before.first_step:
+        found = (
+            f"follows {segment_path(before.path.parent, first_step).name}, but the segment before"
+            f" it is {before.path.name}: segments are missing or do not belong here"
+        )
+        raise JournalDamagedError(segment.path, 0, found)
+    found_size = before.path.stat().st_size
+    if found_size != size:
+        found = f"the file has {found_size} bytes, but had {size} when {segment.path.name} began"
+        raise JournalDamagedError(before.path, min(size, found_size), found)
+
+
+def _refuse_other_end(segment: Segment, extent: Extent, following: Segment) -> None:
+    assert following.previous is not None
+    if extent.crc != following.previous[2]:
+        found = (
+            f"the last frame has CRC {extent.crc:08x}, but had {following.previous[2]:08x} when"
+            f" {following.path.name} began: this is another file"
+        )
+        raise JournalDamagedError(segment.path, extent.end, found)
+
+
+@contextmanager
+def naming_the_remedy() -> Iterator[None]:
+    """Turn an error of one file into one that says what can be done about the journal."""
+    try:
+        yield
+    except JournalDamagedError:
+        raise
+    except DamagedFileError as error:
+        raise JournalDamagedError(error.path, error.offset, error.found) from None
