@@ -6,6 +6,7 @@ from collections.abc import Iterable, Mapping
 from typing import ClassVar, TypeAlias
 
 import msgspec
+from pydantic import Field
 
 from actors.events.event import Event
 from actors.events.orders import (
@@ -15,20 +16,28 @@ from actors.events.orders import (
     NewOrderSingle,
     OrderCancelRequest,
     OrderMassCancelRequest,
+    OrderMassStatus,
+    OrderMassStatusRequest,
     OrderPendingCancel,
+    OrderStatusRequest,
     OrderSubmitted,
+    OrderUnknown,
     OrdStatus,
+    ReconciliationCompleted,
     ReportRepeated,
     SubmitOrder,
 )
 from actors.events.system import (
+    ActorRecovered,
     ConnectionEstablished,
     ConnectionLost,
     ConnectionRestored,
     HaltTrading,
     ResumeTrading,
+    TimerFired,
 )
 from actors.runtime.actor import Actor, handles
+from actors.runtime.settings import Duration
 
 REMEMBERED = 10_000
 """At least so many execution ids are known, so that a repeated report is recognized."""
@@ -40,30 +49,51 @@ class Gateway(Actor):
     """Send orders and cancels to the venue, and pass on what it reports, each report once.
 
     A new order is refused while anything that the gateway reads is not current, while the venue
-    cannot be reached and while trading is halted: in doubt, nothing that could increase exposure
-    leaves. Cancels always pass.
+    cannot be reached, while our orders there are not known to be what we think they are, and while
+    trading is halted: in doubt, nothing that could increase exposure leaves. Cancels always pass.
+
+    After each connection, and after its own recovery, the gateway asks the venue for what is open.
+    Order management compares, and orders may leave once it says that nothing is in doubt.
     """
 
+    class Settings(Actor.Settings):
+        """How patiently to reconcile."""
+
+        status_interval: Duration = Field(default=5_000_000_000, gt=0)
+        """After so long without a completed reconciliation the venue is asked again."""
+
     class State(Actor.State):
-        """The connection, the halt, and which reports were seen."""
+        """The connection, the halt, the reconciliation, and which reports were seen."""
 
         connection: Connection | None = None
         """What was last heard of the connection to the venue."""
         halted: str = ""
         """Why trading is halted; empty while it is not."""
         refused: int = 0
+        reconciliations: int = 0
+        awaited: str = ""
+        """Request id of the reconciliation that is not completed yet; empty if none is."""
+        status_timer: int = 0
+        """Pending timer of the next question while one is awaited; 0 for none."""
         seen: dict[str, bool] = msgspec.field(default_factory=dict)
         """Execution ids, oldest first."""
         seen_before: dict[str, bool] = msgspec.field(default_factory=dict)
 
     outputs: ClassVar[Mapping[str, tuple[type[Event], ...]]] = {
-        "venue": (NewOrderSingle, OrderCancelRequest, OrderMassCancelRequest),
-        "reports": (ExecutionReport,),
+        "venue": (
+            NewOrderSingle,
+            OrderCancelRequest,
+            OrderMassCancelRequest,
+            OrderStatusRequest,
+            OrderMassStatusRequest,
+        ),
+        "reports": (ExecutionReport, OrderMassStatus),
         "repeats": (ReportRepeated,),
         "connection": (ConnectionEstablished, ConnectionLost, ConnectionRestored),
     }
     order_path = True
 
+    settings: Gateway.Settings
     state: State
 
     @handles(OrderSubmitted)
@@ -91,6 +121,12 @@ class Gateway(Actor):
         """Ask the venue to cancel the order."""
         self.emit(OrderCancelRequest(cancel.client_order_id, cancel.instrument))
 
+    @handles(OrderUnknown)
+    def on_order_unknown(self, unknown: OrderUnknown) -> None:
+        """Ask the venue what became of the order; while it cannot be reached, nobody can tell."""
+        if self._connected():
+            self.emit(OrderStatusRequest(unknown.client_order_id, unknown.instrument))
+
     @handles(CancelAll)
     def on_cancel_all(self, cancel: CancelAll) -> None:
         """Ask the venue to cancel everything that the request covers."""
@@ -111,6 +147,9 @@ class Gateway(Actor):
     def on_execution_report(self, report: ExecutionReport) -> None:
         """Pass a report on; one that the venue sent before is only told of."""
         state, exec_id = self.state, report.exec_id
+        if report.exec_type is ExecType.ORDER_STATUS:
+            self.emit(report)
+            return
         if exec_id in state.seen or exec_id in state.seen_before:
             self.emit(ReportRepeated(report.client_order_id, exec_id))
             return
@@ -121,9 +160,38 @@ class Gateway(Actor):
 
     @handles(ConnectionEstablished, ConnectionLost, ConnectionRestored)
     def on_connection(self, connection: Connection) -> None:
-        """Send new orders while the venue can be reached, and pass the news on."""
+        """Pass the news on, and reconcile with a venue that can be reached from now on."""
         self.state.connection = connection
         self.emit(connection)
+        if self._connected():
+            self._reconcile()
+
+    @handles(ActorRecovered)
+    def on_actor_recovered(self, _recovered: ActorRecovered) -> None:
+        """Reconcile: while we were away, anything may have happened."""
+        if self._connected():
+            self._reconcile()
+
+    @handles(OrderMassStatus)
+    def on_order_mass_status(self, listing: OrderMassStatus) -> None:
+        """Pass on the list that is awaited; any other is of the past."""
+        if listing.request_id == self.state.awaited:
+            self.emit(listing)
+        else:
+            self.emit(ReportRepeated("", listing.request_id))
+
+    @handles(ReconciliationCompleted)
+    def on_reconciliation_completed(self, completed: ReconciliationCompleted) -> None:
+        """Send new orders again, if it was the newest reconciliation."""
+        if completed.request_id == self.state.awaited:
+            self.state.awaited = ""
+
+    @handles(TimerFired)
+    def on_timer(self, _timer: TimerFired) -> None:
+        """Ask again where no completed reconciliation came of it."""
+        self.state.status_timer = 0
+        if self.state.awaited and self._connected():
+            self._ask_for_open_orders()
 
     def snapshot(self, output: str) -> Iterable[Event]:
         """Return what was last heard of the connection; orders and reports are never repeated."""
@@ -138,9 +206,28 @@ class Gateway(Actor):
             return "no connection to the venue: none was established yet"
         if isinstance(connection, ConnectionLost):
             return f"no connection to the venue: {connection.reason}"
+        if self.state.awaited:
+            return "not reconciled with the venue yet"
         for stream, reason in self.stale.items():
             return f"input {stream} is stale: {reason}"
         return ""
+
+    def _connected(self) -> bool:
+        return not isinstance(self.state.connection, ConnectionLost | None)
+
+    def _reconcile(self) -> None:
+        state = self.state
+        state.reconciliations += 1
+        state.awaited = f"{self.session}-{self.name}-{state.reconciliations}"
+        if state.halted:
+            self.emit(OrderMassCancelRequest())
+        self._ask_for_open_orders()
+
+    def _ask_for_open_orders(self) -> None:
+        instruments = tuple(sorted(self.accepts or ()))
+        self.emit(OrderMassStatusRequest(self.state.awaited, instruments))
+        if not self.state.status_timer:
+            self.state.status_timer = self.set_timer("status", self.settings.status_interval)
 
     def _rejection(self, order: SubmitOrder, reason: str) -> ExecutionReport:
         self.state.refused += 1

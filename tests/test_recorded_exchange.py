@@ -21,7 +21,7 @@ from gateways.simulated.desk import Listing
 from gateways.simulated.recorded_exchange import RecordedExchange
 from gateways.simulated.recorded_venue import RecordedVenue
 from tests.builders import BTCUSDT, ETHUSDT
-from tests.venue_builders import NAME, cancel, limit, market, quote, told, trade
+from tests.venue_builders import NAME, cancel, executions, limit, market, quote, told, trade
 
 BUY, SELL = Side.BUY, Side.SELL
 MILLISECOND = 1_000_000
@@ -366,9 +366,9 @@ def test_whatever_happens_we_trade_no_more_than_the_market_shows_or_trades(
             case NewOrderSingle():
                 sent = msgspec.structs.replace(action, client_order_id=f"o{number}")
                 orders[sent.client_order_id] = sent
-                reports = venue.handle(sent, number)
+                reports = executions(venue.handle(sent, number))
             case int():
-                reports = venue.handle(cancel(f"o{action}"), number)
+                reports = executions(venue.handle(cancel(f"o{action}"), number))
         for report in reports:
             if report.exec_type is ExecType.TRADE:
                 sent = orders[report.client_order_id]

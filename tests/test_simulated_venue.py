@@ -41,7 +41,7 @@ from tests.builders import (
     pending_cancel,
     with_filters,
 )
-from tests.venue_builders import NAME, cancel, draw, limit, market, table, told
+from tests.venue_builders import NAME, cancel, draw, executions, limit, market, table, told
 
 BUY, SELL = Side.BUY, Side.SELL
 MILLISECOND = 1_000_000
@@ -96,7 +96,7 @@ def test_a_limit_order_trades_up_to_its_price_and_its_rest_stays(venue: Venue) -
 
 
 def test_a_report_of_a_trade_says_everything_about_it(venue: Venue) -> None:
-    first, second, third = venue.handle(limit("a", BUY, 5, 101), now=7).reports
+    first, second, third = executions(venue.handle(limit("a", BUY, 5, 101), now=7).reports)
 
     assert (first.exec_id, second.exec_id, third.exec_id) == ("x1", "x2", "x3")
     assert third == ExecutionReport(
@@ -134,7 +134,7 @@ def test_a_market_order_takes_every_price_and_never_rests(venue: Venue) -> None:
 
 def test_the_rest_of_an_ioc_order_expires(venue: Venue) -> None:
     ioc = limit("a", SELL, 8, 99, time_in_force=TimeInForce.IOC)
-    *_, last = venue.handle(ioc, now=0).reports
+    *_, last = executions(venue.handle(ioc, now=0).reports)
 
     assert told([last]) == ["a EXPIRED: rest of an IOC"]
     assert (last.ord_status, last.cum_qty, last.leaves_qty) == (OrdStatus.EXPIRED, 5, 0)
@@ -183,7 +183,7 @@ def test_the_crowd_fills_our_resting_order_as_maker_after_those_before_it(venue:
 
 def test_a_canceled_order_is_out_of_the_book(venue: Venue) -> None:
     reports(venue, limit("a", BUY, 7, 99))
-    [report] = venue.handle(cancel("a"), now=3).reports
+    [report] = executions(venue.handle(cancel("a"), now=3).reports)
 
     assert report == ExecutionReport(
         "a", report.venue_order_id, "x2", ExecType.CANCELED, OrdStatus.CANCELED, NAME, BUY,
@@ -194,7 +194,7 @@ def test_a_canceled_order_is_out_of_the_book(venue: Venue) -> None:
 
 def test_a_cancel_that_comes_after_the_fill_is_rejected(venue: Venue) -> None:
     reports(venue, limit("a", BUY, 3, 101))
-    [report] = venue.handle(cancel("a"), now=0).reports
+    [report] = executions(venue.handle(cancel("a"), now=0).reports)
 
     assert told([report]) == ["a CANCEL_REJECTED: too late to cancel: the order is FILLED"]
     assert (report.ord_status, report.side, report.cum_qty) == (OrdStatus.FILLED, BUY, 3)
@@ -343,9 +343,9 @@ def test_an_ended_order_is_remembered_long_enough_and_not_for_ever(venue: Venue)
 def test_makers_and_takers_pay_their_own_fee_and_a_negative_one_is_a_rebate() -> None:
     venue = venue_for(BTCUSDT, maker_fee="-0.0001", taker_fee="0.00075")
     venue.handle(limit("maker", BUY, 100_000, 6_000_000), now=0)
-    [made] = venue.arrive(NAME, CrowdOrder(SELL, 50_000), now=0).reports
+    [made] = executions(venue.arrive(NAME, CrowdOrder(SELL, 50_000), now=0).reports)
     venue.arrive(NAME, CrowdOrder(SELL, 30_000, 6_000_100), now=0)
-    *_, taken = venue.handle(limit("taker", BUY, 20_000, 6_000_100), now=0).reports
+    *_, taken = executions(venue.handle(limit("taker", BUY, 20_000, 6_000_100), now=0).reports)
 
     usdt = 10**8
     assert (made.fee, made.fee_currency) == (-3 * usdt, "USDT")
@@ -356,7 +356,7 @@ def test_the_fee_of_an_inverse_contract_is_charged_in_the_base_currency() -> Non
     venue = venue_for(BTCUSD_INVERSE)
     name = BTCUSD_INVERSE.instrument
     venue.arrive(name, CrowdOrder(SELL, 7, 300_000), now=0)
-    *_, taken = venue.handle(market("a", BUY, 7, name), now=0).reports
+    *_, taken = executions(venue.handle(market("a", BUY, 7, name), now=0).reports)
 
     assert (taken.fee, taken.fee_currency) == (1_167, "BTC")  # 700 USD / 30,000 * 0.0005
 

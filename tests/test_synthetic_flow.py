@@ -15,7 +15,7 @@ from gateways.simulated.desk import Listing
 from gateways.simulated.flow import FAIR_SCALE, FlowSettings, SyntheticFlow, synthetic_flow
 from gateways.simulated.venue import Venue
 from tests.builders import BTCUSDT, ETHUSDT, with_filters
-from tests.venue_builders import cancel, limit, market
+from tests.venue_builders import cancel, executions, limit, market
 
 SECOND = 1_000_000_000
 BITCOIN = {
@@ -56,7 +56,7 @@ def arrivals(session: Session, number: int) -> Iterator[tuple[int, list[Executio
         if arrival is not None:
             outcome = venue.arrive(name, arrival, now)
             trades = sum(isinstance(event, Trade) for event in outcome.market_data)
-            yield now, outcome.reports, trades
+            yield now, executions(outcome.reports), trades
 
 
 @pytest.mark.parametrize("seed", [1, 2])
@@ -132,7 +132,7 @@ def test_a_maker_is_filled_by_the_crowd_and_a_taker_pays_the_spread() -> None:
             venue.handle(limit(quoted, Side.BUY, 1_000, book.bids.best_px()), now)
         if number % 1_000 == 0:
             mid = (book.bids.best_px() + book.asks.best_px()) / 2
-            fills = venue.handle(market(f"t{number}", Side.BUY, 100), now).reports[1:]
+            _, *fills = executions(venue.handle(market(f"t{number}", Side.BUY, 100), now).reports)
             paid.append(sum(fill.last_px * fill.last_qty for fill in fills) / 100 - mid)
 
     assert made > 10_000

@@ -14,6 +14,7 @@ from actors.events.orders import (
     OrderType,
     TimeInForce,
 )
+from gateways.simulated.desk import VenueReport
 from gateways.simulated.matching import BookSide, LimitOrderBook
 from tests.builders import BTCUSDT
 
@@ -54,6 +55,11 @@ def trade(aggressor: Side, qty: int, px: int, instrument: str = NAME) -> Trade:
 def told(events: Iterable[Event]) -> list[str]:
     """Return each report and each piece of market data as a line: what happened, not the ids."""
     return [_line(event) for event in events]
+
+
+def executions(reports: Iterable[VenueReport]) -> list[ExecutionReport]:
+    """Return the reports of single orders."""
+    return [report for report in reports if isinstance(report, ExecutionReport)]
 
 
 def draw(book: LimitOrderBook) -> str:

@@ -325,9 +325,8 @@ class ReconciliationCompleted(Event):
 
     request_id: str
     open_orders: int
-    resolved: int
-    """Orders whose state here was not the venue's."""
-    text: str
+    unexplained: int
+    """Orders that the venue's list did not have as we did, and about which it was asked."""
 
 
 class NewOrderSingle(Event):
@@ -349,6 +348,7 @@ class OrderCancelRequest(Event):
     """A gateway asks its venue to cancel one order (FIX F)."""
 
     request = True
+    cancels = True
 
     client_order_id: str
     instrument: str
@@ -358,6 +358,7 @@ class OrderMassCancelRequest(Event):
     """A gateway asks its venue to cancel our orders of one instrument or (empty) of all (FIX q)."""
 
     request = True
+    cancels = True
 
     instrument: str = ""
 

@@ -1,7 +1,8 @@
 """The life of every order, as a table of allowed transitions.
 
 The venue's reports come doubled, late and out of order. What a report may do depends on the
-order's status alone; anything else is kept as a `TransitionFailed` and changes nothing.
+order's status alone; anything else is kept as a `TransitionFailed` and changes nothing. An order
+whose outcome is not known is UNKNOWN until the venue says something about it, and stays open.
 """
 
 from __future__ import annotations
@@ -25,6 +26,7 @@ from actors.events.orders import (
     OrderPendingCancel,
     OrderRejected,
     OrderSubmitted,
+    OrderUnknown,
     OrdStatus,
     ReportRepeated,
     SubmitOrder,
@@ -35,10 +37,13 @@ PENDING_NEW, NEW = OrdStatus.PENDING_NEW, OrdStatus.NEW
 PARTIALLY_FILLED, FILLED = OrdStatus.PARTIALLY_FILLED, OrdStatus.FILLED
 PENDING_CANCEL, CANCELED = OrdStatus.PENDING_CANCEL, OrdStatus.CANCELED
 REJECTED, EXPIRED = OrdStatus.REJECTED, OrdStatus.EXPIRED
+UNKNOWN = OrdStatus.UNKNOWN
 
 TERMINAL: Final = frozenset({FILLED, CANCELED, REJECTED, EXPIRED, OrdStatus.DENIED})
-UNKNOWN: Final = "UNKNOWN"
-"""Status that a failure names where the order itself is not known."""
+PENDING: Final = frozenset({PENDING_NEW, PENDING_CANCEL})
+"""What an order is while the venue owes an answer to a request."""
+NO_STATUS: Final = "NONE"
+"""Status that a failure names where there is no such order."""
 
 DUPLICATE_ORDER_ID: Final = "DUPLICATE_ORDER_ID"
 """The code of risk for an id that was used before: the OMS remembers ids too."""
@@ -74,6 +79,14 @@ NEXT_STATUS: Final[Mapping[OrdStatus, Mapping[ExecType, OrdStatus]]] = {
         ExecType.REJECTED: REJECTED,
         ExecType.CANCEL_REJECTED: PENDING_CANCEL,
     },
+    UNKNOWN: {
+        ExecType.NEW: NEW,
+        ExecType.TRADE: PARTIALLY_FILLED,
+        ExecType.CANCELED: CANCELED,
+        ExecType.EXPIRED: EXPIRED,
+        ExecType.REJECTED: REJECTED,
+        ExecType.CANCEL_REJECTED: UNKNOWN,
+    },
     FILLED: {ExecType.NEW: FILLED, ExecType.CANCEL_REJECTED: FILLED},
     CANCELED: {
         ExecType.NEW: CANCELED,
@@ -89,8 +102,10 @@ NEXT_STATUS: Final[Mapping[OrdStatus, Mapping[ExecType, OrdStatus]]] = {
 }
 """Status after a report, by status before it and the report's type.
 
-Two entries are refined by quantities: a trade that completes the order makes it FILLED, and a
-rejected cancel puts a PENDING_CANCEL order back to what it was. An acknowledgment behind a fill or
+Some entries are refined by what else is known: a trade that completes the order makes it FILLED, a
+rejected cancel puts a PENDING_CANCEL order back to what it was, and an UNKNOWN order for which a
+cancel was asked becomes PENDING_CANCEL; a rejected cancel does not tell what the order is, so it
+stays UNKNOWN, and so does one of which fills are missing. An acknowledgment behind a fill or
 an end, a trade behind an end (it crossed the cancel on its way) and a refused cancel of an order
 that ended meanwhile are races that happen, not mistakes.
 """
@@ -107,6 +122,16 @@ class OrderRecord(msgspec.Struct):
     venue_order_id: str = ""
     executions: dict[str, tuple[ExecType, int, int]] = {}
     """(exec_type, last_qty, last_px) of every report applied, by exec_id."""
+    canceling: bool = False
+    """True once a cancel was asked for and not refused."""
+    since: int = 0
+    """UTC nanoseconds of the last request or question to which the venue owes an answer."""
+    queries: int = 0
+    """How often the venue was asked since the order became UNKNOWN."""
+    disputed: str = ""
+    """Why the venue's word and ours cannot both be true; empty where they can."""
+    inferred: tuple[ExecType, ...] = ()
+    """What was learned by asking; the report that says so itself may still come."""
 
     @property
     def leaves_qty(self) -> int:
@@ -120,6 +145,13 @@ class OrderRecord(msgspec.Struct):
             return PARTIALLY_FILLED
         return NEW if self.accepted else PENDING_NEW
 
+    @property
+    def known_status(self) -> OrdStatus:
+        """Status of an UNKNOWN order once the venue said that it works."""
+        if self.disputed:
+            return UNKNOWN
+        return PENDING_CANCEL if self.canceling else self.working_status
+
 
 class OrderTable(msgspec.Struct):
     """All open orders, and the closed ones that reports may still be late for."""
@@ -132,8 +164,10 @@ class OrderTable(msgspec.Struct):
         """Return the order, open or closed; None if it is unknown or was forgotten."""
         return self.open.get(client_order_id) or self.closed.get(client_order_id)
 
-    def submit(self, order: SubmitOrder) -> OrderSubmitted | OrderDenied | TransitionFailed:
-        """Enter an approved order as PENDING_NEW; an id is used once.
+    def submit(
+        self, order: SubmitOrder, now: int
+    ) -> OrderSubmitted | OrderDenied | TransitionFailed:
+        """Enter an approved order as PENDING_NEW at `now` (UTC ns); an id is used once.
 
         Another order with the id of a known one is denied, so that whoever sent it is done with
         it. The same order approved again is only a failed transition: it works, and its own
@@ -141,7 +175,7 @@ class OrderTable(msgspec.Struct):
         """
         order_id, known = order.client_order_id, self.find(order.client_order_id)
         if known is None:
-            self.open[order_id] = OrderRecord(order)
+            self.open[order_id] = OrderRecord(order, since=now)
             return OrderSubmitted(order)
         if order_id in self.open and known.order == order:
             text = "approved a second time; a client_order_id is used once"
@@ -156,8 +190,11 @@ class OrderTable(msgspec.Struct):
             f"client_order_id {order_id!r} was used before, its order is {known.status}",
         )
 
-    def request_cancel(self, cancel: CancelOrder) -> OrderPendingCancel | CancelRejected:
-        """Make an open order PENDING_CANCEL; asking again is allowed, a request may be lost."""
+    def request_cancel(self, cancel: CancelOrder, now: int) -> OrderPendingCancel | CancelRejected:
+        """Make an open order PENDING_CANCEL at `now` (UTC ns), unless it is UNKNOWN.
+
+        Asking again is allowed, a request may be lost.
+        """
         record = self.open.get(cancel.client_order_id)
         if record is None:
             ended = self.closed.get(cancel.client_order_id)
@@ -165,11 +202,7 @@ class OrderTable(msgspec.Struct):
             return CancelRejected(
                 cancel.client_order_id, cancel.strategy, cancel.instrument, f"no open order: {text}"
             )
-        record.status = PENDING_CANCEL
-        order = record.order
-        return OrderPendingCancel(
-            order.client_order_id, order.strategy, order.instrument, record.venue_order_id
-        )
+        return ask_to_cancel(record, now)
 
     def apply(self, report: ExecutionReport) -> Event | None:
         """Apply one report of the venue.
@@ -181,9 +214,13 @@ class OrderTable(msgspec.Struct):
         """
         record = self.find(report.client_order_id)
         if record is None:
-            return _failure(report, UNKNOWN, "the OMS does not know this order")
+            return _failure(report, NO_STATUS, "the OMS does not know this order")
         execution = (report.exec_type, report.last_qty, report.last_px)
         if record.executions.get(report.exec_id) == execution:
+            return ReportRepeated(report.client_order_id, report.exec_id)
+        if report.exec_type in record.inferred:
+            record.inferred = tuple(t for t in record.inferred if t is not report.exec_type)
+            record.executions[report.exec_id] = execution
             return ReportRepeated(report.client_order_id, report.exec_id)
         problem = _problem(record, report)
         if problem:
@@ -193,27 +230,59 @@ class OrderTable(msgspec.Struct):
         record.venue_order_id = report.venue_order_id or record.venue_order_id
         return self._advance(record, report)
 
+    def infer(self, record: OrderRecord, report: ExecutionReport) -> Event | None:
+        """Apply to an open order what the venue answered, as if it had come as a report itself.
+
+        The report that was missed may still come; it will change nothing.
+        """
+        record.inferred += (report.exec_type,)
+        record.venue_order_id = report.venue_order_id or record.venue_order_id
+        return self._advance(record, report)
+
     def forget_closed(self, keep: int) -> None:
         """Forget the oldest closed orders once there are twice as many as to `keep`."""
         if len(self.closed) >= 2 * keep:
             self.closed = dict(list(self.closed.items())[len(self.closed) - keep :])
 
     def _advance(self, record: OrderRecord, report: ExecutionReport) -> Event | None:
-        exec_type, ended = report.exec_type, record.status in TERMINAL
-        status = NEXT_STATUS[record.status][exec_type]
+        before, exec_type = record.status, report.exec_type
+        ended = before in TERMINAL
+        status = NEXT_STATUS[before][exec_type]
         if exec_type is ExecType.NEW:
             record.accepted = True
         elif exec_type is ExecType.TRADE:
             record.cum_qty += report.last_qty
             status = FILLED if record.cum_qty == record.order.qty else status
         elif exec_type is ExecType.CANCEL_REJECTED and not ended:
-            status = record.working_status
+            record.canceling = False
+            status = UNKNOWN if before is UNKNOWN else record.working_status
+        if before is UNKNOWN and status not in TERMINAL and status is not UNKNOWN:
+            status = record.known_status
         record.status = status
         if not ended and status in TERMINAL:
             self.closed[report.client_order_id] = self.open.pop(report.client_order_id)
         if ended and exec_type is ExecType.NEW:
             return None
         return _fact(record, report)
+
+
+def ask_to_cancel(record: OrderRecord, now: int) -> OrderPendingCancel:
+    """Note that an open order is to be canceled, and return the request."""
+    order = record.order
+    record.canceling = True
+    if record.status is not UNKNOWN:
+        record.status, record.since = PENDING_CANCEL, now
+    return OrderPendingCancel(
+        order.client_order_id, order.strategy, order.instrument, record.venue_order_id
+    )
+
+
+def ask_about(record: OrderRecord, now: int) -> OrderUnknown:
+    """Note that the outcome of an open order is not known, and return the question."""
+    order = record.order
+    record.queries = record.queries + 1 if record.status is UNKNOWN else 1
+    record.status, record.since = UNKNOWN, now
+    return OrderUnknown(order.client_order_id, order.strategy, order.instrument, record.queries)
 
 
 def _problem(record: OrderRecord, report: ExecutionReport) -> str:
@@ -282,5 +351,4 @@ def _fact(record: OrderRecord, report: ExecutionReport) -> Event:
             return OrderExpired(*about, order.side, record.cum_qty, unfilled, report.text)
         case ExecType.REJECTED:
             return OrderRejected(*about, order.side, order.qty, report.text)
-        case ExecType.CANCEL_REJECTED:
-            return CancelRejected(*about, report.text)
+    return CancelRejected(*about, report.text)
