@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import heapq
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from functools import cached_property
 from operator import itemgetter
 from pathlib import Path
@@ -22,7 +22,7 @@ from actors.events.system import (
 from actors.runtime.actor import Actor, handles
 from actors.runtime.settings import InstrumentId, TopologyPath
 from gateways.binance.messages import Malformed, MessageDecoder
-from gateways.recording import FileEnded, Recording
+from gateways.recording import FileEnded, Recording, instrument_of
 
 LONGEST_DETAIL = 200
 """Characters; a damaged message may quote any amount of itself."""
@@ -68,6 +68,8 @@ class RecordedFeed(Actor):
 
         handled: dict[str, int] = {}
         """Last line handled, by source; the end of a file counts as one."""
+        reached: dict[str, int] = {}
+        """Time of the last line handled, by instrument: none that follows is given an earlier."""
         useful: dict[str, bool] = {}
         """Sources that gave market data; all are True."""
 
@@ -81,6 +83,9 @@ class RecordedFeed(Actor):
     settings: RecordedFeed.Settings
     state: RecordedFeed.State
 
+    _recordings: Sequence[Recording] = ()
+    """What `source` reads, for `progress` alone."""
+
     def on_start(self) -> None:
         """Say that the venues are there, as the recorder saw them."""
         venues = dict.fromkeys(self.instruments[i].venue for i in self.settings.recordings)
@@ -90,9 +95,8 @@ class RecordedFeed(Actor):
     @handles(RawMessage)
     def on_raw_message(self, raw: RawMessage) -> None:
         """Emit what the message means."""
-        instrument, decoder = self._channels[raw.source]
-        self.state.handled[raw.source] = raw.line
-        event = decoder.decode(raw.payload)
+        instrument = self._note(raw.source, raw.line, raw.received)
+        event = self._decoders[instrument].decode(raw.payload)
         if isinstance(event, Malformed):
             detail = event.detail[:LONGEST_DETAIL]
             self.emit(MessageDiscarded(raw.source, raw.line, event.reason, detail, instrument))
@@ -103,8 +107,7 @@ class RecordedFeed(Actor):
     @handles(FileEnded)
     def on_file_ended(self, end: FileEnded) -> None:
         """Say so if the file was damaged, or if nothing in it was of any use."""
-        instrument, _ = self._channels[end.source]
-        self.state.handled[end.source] = end.line
+        instrument = self._note(end.source, end.line, end.received)
         lines = end.line - 1
         if end.damage:
             reason, detail = "unreadable", end.damage
@@ -122,30 +125,51 @@ class RecordedFeed(Actor):
         """Do nothing: the book stays unusable until the recording's next snapshot."""
 
     def source(self) -> Iterator[tuple[int, Event]]:
-        """Read all recordings on from where the state left off."""
-        handled, recordings = self.state.handled, self._recordings.values()
+        """Read all recordings on from where the state left off.
+
+        What comes is exactly the rest of what would have come without the interruption.
+
+        Raises:
+            ValueError: a file of which lines were handled is not in the settings any more.
+        """
+        self._recordings = recordings = self._open()
+        handled, reached = dict(self.state.handled), self.state.reached
+        _refuse_missing(handled, recordings)
         # What comes before the first sound time of a file must not take the clock to 1970.
         start = min((began for r in recordings if (began := r.began())), default=0)
         return heapq.merge(
-            *[recording.messages(handled, start) for recording in recordings],
+            *[r.messages(handled, reached.get(r.instrument, start)) for r in recordings],
             key=itemgetter(0),
         )
 
     def progress(self) -> tuple[int, int]:
         """Return bytes read and bytes in all, as the files are on disk."""
-        recordings = self._recordings.values()
+        recordings = self._recordings or self._open()
         return sum(r.done for r in recordings), sum(r.size for r in recordings)
 
-    @cached_property
-    def _recordings(self) -> dict[str, Recording]:
-        files = self.settings.recordings
-        return {instrument: Recording(instrument, files[instrument]) for instrument in files}
+    def _note(self, source: str, line: int, received: int) -> str:
+        """Note how far the feed is, and return the instrument that the source is about."""
+        instrument = instrument_of(source)
+        self.state.handled[source] = line
+        self.state.reached[instrument] = received
+        return instrument
+
+    def _open(self) -> list[Recording]:
+        return [Recording(name, files) for name, files in self.settings.recordings.items()]
 
     @cached_property
-    def _channels(self) -> dict[str, tuple[str, MessageDecoder]]:
+    def _decoders(self) -> dict[str, MessageDecoder]:
         return {
-            source: (instrument, decoder)
-            for instrument, recording in self._recordings.items()
-            for decoder in [MessageDecoder(self.instruments[instrument])]
-            for source in recording.sources
+            instrument: MessageDecoder(self.instruments[instrument])
+            for instrument in self.settings.recordings
         }
+
+
+def _refuse_missing(handled: Mapping[str, int], recordings: Sequence[Recording]) -> None:
+    there = [source for recording in recordings for source in recording.sources]
+    missing = [source for source in handled if source not in there]
+    if missing:
+        raise ValueError(
+            f"{missing[0]} was read up to line {handled[missing[0]]}, and is not among the"
+            f" recordings any more; allowed are files behind it, here are {', '.join(there)}"
+        )

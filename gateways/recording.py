@@ -9,13 +9,16 @@ from collections.abc import Generator, Iterator, Mapping, Sequence
 from contextlib import closing
 from itertools import chain
 from pathlib import Path
-from typing import IO, NamedTuple
+from typing import IO, NamedTuple, TypeAlias
 
 from actors.events.event import Event
 from actors.events.system import RawMessage
 
 LATEST_STAMP = 1 << 62
 LONGEST_STAMP = 19
+
+Messages: TypeAlias = "Generator[tuple[int, RawMessage | FileEnded], None, None]"
+"""(UTC nanoseconds, event), in time order."""
 
 
 class FileEnded(Event):
@@ -26,6 +29,8 @@ class FileEnded(Event):
     """One more than the lines read."""
     damage: str = ""
     """Why the rest could not be read; empty where this is all of it."""
+    received: int = 0
+    """UTC nanoseconds: the time of the line before."""
 
 
 class Line(NamedTuple):
@@ -64,18 +69,17 @@ class Recording:
     def began(self) -> int:
         """Return the first sound time in it, UTC nanoseconds; 0 where there is none."""
         again = Recording(self.instrument, list(self.sources.values()))
-        with closing(again._lines({})) as lines:
-            return next((line.stamp for line in lines if line.stamp is not None), 0)
+        with closing(again.messages({})) as messages:
+            return next((time for time, _ in messages if time), 0)
 
-    def messages(
-        self, handled: Mapping[str, int], start: int = 0
-    ) -> Iterator[tuple[int, RawMessage | FileEnded]]:
+    def messages(self, handled: Mapping[str, int], start: int = 0) -> Messages:
         """Read on from a position, in time order; after each file comes its `FileEnded`.
 
         Args:
             handled: last line that was handled, by source, where the end of a file counts as
                 one; empty reads from the beginning.
-            start: no earlier time is given, UTC nanoseconds.
+            start: no earlier time is given, UTC nanoseconds; to read on exactly as if reading
+                had never been interrupted, the time of the last that was handled.
         """
         return in_time_order(self._lines(handled), start)
 
@@ -115,9 +119,7 @@ def parse_line(source: str, number: int, line: bytes) -> Line:
     return Line(source, number, None, line)
 
 
-def in_time_order(
-    lines: Iterator[Line], start: int = 0
-) -> Iterator[tuple[int, RawMessage | FileEnded]]:
+def in_time_order(lines: Iterator[Line], start: int = 0) -> Messages:
     """Give each line a time that is never before the last one's.
 
     A time that is damaged, or later than the next line's, would send the clock ahead of all that
@@ -136,7 +138,7 @@ def in_time_order(
             yield now, RawMessage(held.source, held.number, held.payload, now)
         for end in ends:
             now = _earliest(now, end.stamp, following)
-            yield now, FileEnded(end.source, end.number, end.damage or "")
+            yield now, FileEnded(end.source, end.number, end.damage or "", now)
         ends.clear()
         held = line
 
@@ -145,6 +147,11 @@ def _earliest(now: int, stamp: int | None, following: int | None) -> int:
     if following is not None and (stamp is None or stamp > following):
         stamp = following
     return now if stamp is None or stamp < now else stamp
+
+
+def instrument_of(source: str) -> str:
+    """Return the instrument that a source is about, by its name."""
+    return source.partition("/")[0]
 
 
 def _source_names(instrument: str, files: Sequence[Path]) -> dict[str, Path]:
