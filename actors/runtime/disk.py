@@ -5,6 +5,9 @@ from __future__ import annotations
 import os
 from pathlib import Path
 
+UNFINISHED = ".new"
+"""Ends the name of a file that is still being written; a crash may leave one behind."""
+
 
 class Disk:
     """Files and directories, one operation a method: tests fail, tear or interrupt each of them.
@@ -13,8 +16,11 @@ class Disk:
     """
 
     def make_directory(self, path: Path) -> None:
-        """Make `path` and what is missing above it; it may be there already."""
-        path.mkdir(parents=True, exist_ok=True)
+        """Make `path` and what is missing above it, so that all survive a loss of power."""
+        if not path.is_dir():
+            self.make_directory(path.parent)
+            path.mkdir(exist_ok=True)
+            self.sync_directory(path.parent)
 
     def create(self, path: Path) -> int:
         """Return a new empty file to append to; an old one of that name is emptied."""
@@ -77,7 +83,3 @@ class Disk:
         except OSError:
             self.remove(started)
             raise
-
-
-UNFINISHED = ".new"
-"""Ends the name of a file that is still being written; a crash may leave one behind."""

@@ -1,4 +1,4 @@
-"""A durable actor's log of steps on disk, and how it is written; `segments` says how it is read."""
+"""A durable actor's log of steps, as its node writes it; `segments` says what is on disk."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import errno
 import fcntl
 import os
 import threading
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Mapping
 from contextlib import suppress
 from itertools import islice
 from pathlib import Path
@@ -15,15 +15,14 @@ from typing import Any
 from actors.runtime.disk import UNFINISHED, Disk
 from actors.runtime.frames import STEP, FrameWriter, encode_header
 from actors.runtime.segments import (
+    JournalFiles,
     JournalReader,
     Previous,
     Segment,
     find_segments,
     naming_the_remedy,
-    read_steps,
     segment_path,
 )
-from actors.runtime.snapshots import Snapshots
 
 LOCK = "lock"
 """Name of the file that the node writing a journal holds locked; its process id stands in it."""
@@ -35,7 +34,7 @@ class JournalLockedError(Exception):
     """Another process, or another journal of this one, writes here."""
 
 
-class Journal:
+class Journal(JournalFiles):
     """One actor's log of steps: a locked directory of segments and snapshots.
 
     `sync` and `save_snapshot` may be called from another thread while this one appends; all else
@@ -56,18 +55,14 @@ class Journal:
     def __init__(
         self, directory: Path, *, disk: Disk | None = None, segment_bytes: int = 64 * 2**20
     ) -> None:
-        self.directory = directory
-        self.segment_bytes = segment_bytes
         self._disk = disk or Disk()
+        super().__init__(directory, self._disk)
+        self.segment_bytes = segment_bytes
         self._syncing = threading.Lock()
-        self._promised = False
+        self._relied_on = False  # somebody calls `sync`
         self._append: Callable[[int, bytes], None] = _refuse_append
         self._writer: FrameWriter | None = None
         self._first_step = 1
-        self._segments: tuple[Segment, ...] = ()
-        self._snapshots = Snapshots(directory, self._disk)
-        self.torn = 0
-        """Bytes that an interrupted append had left at the end when the journal was opened."""
         self._disk.make_directory(directory)
         self._lock = lock_directory(directory)
         try:
@@ -87,19 +82,9 @@ class Journal:
         return self._first_step + self._writer.frames - 1 if self._writer else 0
 
     @property
-    def header(self) -> Mapping[str, Any] | None:
-        """Header of the newest segment; None before the first."""
-        return self._segments[-1].header if self._segments else None
-
-    @property
     def full(self) -> bool:
         """Whether the newest segment has reached its size."""
         return self._writer is not None and self._writer.end >= self.segment_bytes
-
-    @property
-    def damaged_snapshots(self) -> Mapping[Path, str]:
-        """Snapshots that could not be used, as far as they were looked at, and why."""
-        return self._snapshots.damaged
 
     def begin(self, header: Mapping[str, Any]) -> None:
         """Start a new segment with the next step; one without any step is replaced.
@@ -113,7 +98,7 @@ class Journal:
         first_step, previous = self.last_step + 1, self._end()
         if self._writer is not None:
             self._writer.trim()
-            if self._promised:
+            if self._relied_on:
                 self.sync()
         full = {**header, "first_step": first_step, "previous": previous}
         path = segment_path(self.directory, first_step)
@@ -141,21 +126,9 @@ class Journal:
             OSError: they might not, and trying again would not tell.
         """
         with self._syncing:
-            self._promised = True
+            self._relied_on = True
             if self._writer is not None:
                 self._writer.sync()
-
-    def segments(self) -> tuple[Segment, ...]:
-        """Return all segments, oldest first."""
-        return self._segments
-
-    def steps(self, after: int = 0) -> Iterator[bytes]:
-        """Yield the bodies of the steps behind `after`, in order, up to where the journal is now.
-
-        Raises:
-            JournalDamagedError: what follows is damaged, or not kept any more.
-        """
-        return read_steps(self._segments, after)
 
     def save_snapshot(self, step: int, body: bytes) -> None:
         """Keep what the actor is after `step`, whole or not at all.
@@ -169,22 +142,6 @@ class Journal:
             if self._writer is not None:
                 self._writer.sync()
         self._snapshots.save(step, body)
-
-    def snapshot_steps(self) -> tuple[int, ...]:
-        """Return the steps after which there is a snapshot, oldest first."""
-        return self._snapshots.steps()
-
-    def newest_snapshot(self, at_most: int | None = None) -> tuple[int, bytes] | None:
-        """Return step and body of the newest whole snapshot from which the steps go on.
-
-        Args:
-            at_most: a later one is not wanted.
-
-        Returns:
-            None where there is none; what was passed over is in `damaged_snapshots`.
-        """
-        newest = self.last_step if at_most is None else min(at_most, self.last_step)
-        return self._snapshots.newest(at_least=self._oldest_start(), at_most=newest)
 
     def retain(
         self, needed_step: int, *, keep_bytes: int, keep_age_ns: int, now: float
@@ -268,10 +225,6 @@ class Journal:
         if not self._writer.frames:
             return newest.previous
         return newest.first_step, self._writer.end, self._writer.crc
-
-    def _oldest_start(self) -> int:
-        """Return the earliest step behind which every step is still there."""
-        return self._segments[0].first_step - 1 if self._segments else 0
 
     def _newest_whole_snapshots(self) -> list[int]:
         usable = (step for step in reversed(self._snapshots.steps()) if step <= self.last_step)

@@ -10,12 +10,14 @@ ended, so that none can be missing, exchanged or an older copy::
 
 from __future__ import annotations
 
+from abc import ABC, abstractmethod
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from itertools import pairwise
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from actors.runtime.disk import Disk
 from actors.runtime.frames import STEP, DamagedFileError, Extent, FrameFile
 from actors.runtime.snapshots import Snapshots
 
@@ -46,35 +48,36 @@ class Segment(NamedTuple):
         return self.header["previous"] and tuple(self.header["previous"])
 
 
-class JournalReader:
-    """A journal that is looked at: nothing is locked, and nothing on disk changes.
+class JournalFiles(ABC):
+    """What a journal's files say, whoever asks.
 
     Args:
         directory: of the journal.
-
-    Raises:
-        DamagedFileError: the segments do not follow each other, or the last one is damaged.
-        FileNotFoundError: there is no such directory.
+        disk: what snapshots are written with.
     """
 
-    def __init__(self, directory: Path) -> None:
+    torn = 0
+    """Bytes that an interrupted append had left at the end when the journal was opened."""
+
+    def __init__(self, directory: Path, disk: Disk | None = None) -> None:
         self.directory = directory
-        self.snapshots = Snapshots(directory)
-        self._segments = find_segments(directory)
-        self._extent = Extent(0, 0, 0, 0)
-        if self._segments:
-            with naming_the_remedy(), FrameFile(self._segments[-1].path) as file:
-                self._extent = file.extent()
+        self._segments: tuple[Segment, ...] = ()
+        self._snapshots = Snapshots(directory, disk)
 
     @property
+    @abstractmethod
     def last_step(self) -> int:
         """Number of the last whole step; 0 for none."""
-        return self._segments[-1].first_step + self._extent.frames - 1 if self._segments else 0
 
     @property
-    def torn(self) -> int:
-        """Bytes that an interrupted append left at the end."""
-        return self._extent.torn
+    def header(self) -> Mapping[str, Any] | None:
+        """Header of the newest segment; None before the first."""
+        return self._segments[-1].header if self._segments else None
+
+    @property
+    def damaged_snapshots(self) -> Mapping[Path, str]:
+        """Snapshots that could not be used, as far as they were looked at, and why."""
+        return self._snapshots.damaged
 
     def segments(self) -> tuple[Segment, ...]:
         """Return all segments, oldest first."""
@@ -84,10 +87,55 @@ class JournalReader:
         """Yield the bodies of the steps behind `after`, in order.
 
         Raises:
-            DamagedFileError: what follows is damaged, or the first step asked for is not kept
-                any more.
+            JournalDamagedError: what follows is damaged, or not kept any more.
         """
         return read_steps(self._segments, after)
+
+    def snapshot_steps(self) -> tuple[int, ...]:
+        """Return the steps after which there is a snapshot, damaged or not, oldest first."""
+        return self._snapshots.steps()
+
+    def newest_snapshot(self, at_most: int | None = None) -> tuple[int, bytes] | None:
+        """Return step and body of the newest whole snapshot from which the steps go on.
+
+        Args:
+            at_most: a later one is not wanted.
+
+        Returns:
+            None where there is none; what was passed over is in `damaged_snapshots`.
+        """
+        newest = self.last_step if at_most is None else min(at_most, self.last_step)
+        return self._snapshots.newest(at_least=self._oldest_start(), at_most=newest)
+
+    def _oldest_start(self) -> int:
+        """Return the earliest step behind which every step is still there."""
+        return self._segments[0].first_step - 1 if self._segments else 0
+
+
+class JournalReader(JournalFiles):
+    """A journal that is looked at: nothing is locked, and nothing on disk changes.
+
+    Args:
+        directory: of the journal.
+
+    Raises:
+        JournalDamagedError: the segments do not follow each other, or the last one is damaged.
+        FileNotFoundError: there is no such directory.
+    """
+
+    def __init__(self, directory: Path) -> None:
+        super().__init__(directory)
+        self._segments = find_segments(directory)
+        self._last_frames = 0
+        if self._segments:
+            with naming_the_remedy(), FrameFile(self._segments[-1].path) as file:
+                extent = file.extent()
+            self._last_frames, self.torn = extent.frames, extent.torn
+
+    @property
+    def last_step(self) -> int:
+        """Number of the last whole step; 0 for none."""
+        return self._segments[-1].first_step + self._last_frames - 1 if self._segments else 0
 
 
 def segment_path(directory: Path, first_step: int) -> Path:
