@@ -45,6 +45,10 @@ class Event(msgspec.Struct, metaclass=EventType):
     request: ClassVar[bool] = False
     """True where exactly one reader must act on the event."""
 
+    cancels: ClassVar[bool] = False
+    """True where the event only takes back what is open at a venue: it may leave the node even
+    while the disk refuses to keep that it did."""
+
 
 def tag_of(event_class: type[Event]) -> str:
     """Return the tag that names `event_class` on the wire and in files."""

@@ -18,7 +18,8 @@ from actors.runtime.settings import Settings
 from actors.runtime.settings import Settings as BaseSettings
 
 if TYPE_CHECKING:
-    from actors.runtime.envelope import Envelope
+    from actors.runtime.durable import Memory, StepJournal
+    from actors.runtime.envelope import Envelope, Position
     from actors.runtime.loop import Loop
     from actors.runtime.ports import Port
     from actors.runtime.statistics import ActorStatistics
@@ -61,6 +62,10 @@ class Actor(AddressedActor):
     order_path: bool = False
     """True where a failure must halt trading and every event is timed."""
     durable: bool = False
+    journal: StepJournal | None = None
+    """Where the actor's steps are written; None where nothing is kept."""
+    started: bool = False
+    """Whether the actor has handled its `ActorStarted`."""
 
     name: str
     settings: Any
@@ -174,6 +179,37 @@ class Actor(AddressedActor):
         """Become as new: what a restart without a journal does."""
         self.state = self.State()
         self._rng = None
+        self._loop.timers.forget(self.name)
+
+    def recall(self, memory: Memory) -> None:
+        """Know again what `memory` holds.
+
+        Raises:
+            msgspec.ValidationError: it is not a memory of this class.
+        """
+        self.forget()
+        self.state = msgspec.msgpack.decode(memory.state, type=self.State)
+        if memory.rng is not None:
+            version, internal, gauss = memory.rng
+            self.rng.setstate((version, tuple(internal), gauss))
+        self.stale = dict(memory.stale)
+        self.started = memory.started
+        self._loop.timer_ids[self.name] = memory.timer_id
+        self._loop.timers.restore(self.name, memory.timers)
+
+    @property
+    def rng_state(self) -> Any:
+        """State of `rng`; None while nothing was drawn."""
+        return None if self._rng is None else self._rng.getstate()
+
+    @property
+    def last_timer(self) -> int:
+        """Id of the last timer that was set; 0 for none."""
+        return self._loop.timer_ids.get(self.name, 0)
+
+    def pending_timers(self) -> list[tuple[int, str, int, Position]]:
+        """Return (id, name, due, cause) of each timer that has not fired."""
+        return self._loop.timers.of(self.name)
 
     def snapshot(self, output: str) -> Iterable[Event]:  # noqa: ARG002
         """Return the events that bring a new reader of `output` up to date."""
@@ -213,8 +249,17 @@ class Actor(AddressedActor):
                 table[event_class] = handler
         return table
 
+    def inbox_table(self) -> dict[type[Event], Any]:
+        """Return bound handlers for what may stand in the inbox; the node adds its own."""
+        table = self.handler_table(c for c in self.handlers if c is not Event)
+        table[ActorStarted] = self.note_started
+        table[StreamStale] = self.note_stale
+        table[StreamLive] = self.note_live
+        return table
+
     def note_started(self, event: ActorStarted) -> None:
         """Run `on_start`, then the actor's own handler, as one step."""
+        self.started = True
         self.on_start()
         if ActorStarted in self.handlers:
             getattr(self, self.handlers[ActorStarted])(event)

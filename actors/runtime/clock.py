@@ -24,6 +24,9 @@ class Clock(Protocol):
     def move_to(self, moment: int) -> None:
         """Note that the node took an input of `moment`."""
 
+    def go_on_from(self, moment: int) -> None:
+        """Begin where a run before ended: time never goes back."""
+
     def horizon(self) -> int:
         """Return the latest moment whose inputs may be taken now."""
 
@@ -55,6 +58,10 @@ class VirtualClock:
     def move_to(self, moment: int) -> None:
         """See `Clock.move_to`."""
         self._now = max(self._now, moment)
+
+    def go_on_from(self, moment: int) -> None:
+        """See `Clock.go_on_from`."""
+        self._now = moment
 
     def horizon(self) -> int:
         """See `Clock.horizon`; the first call begins the pacing."""
@@ -91,6 +98,10 @@ class LiveClock:
 
     def move_to(self, moment: int) -> None:
         """See `Clock.move_to`; live time moves by itself."""
+
+    def go_on_from(self, moment: int) -> None:
+        """See `Clock.go_on_from`; a clock that was set back is made up for."""
+        self._to_utc += max(0, moment - self.read())
 
     def horizon(self) -> int:
         """See `Clock.horizon`."""

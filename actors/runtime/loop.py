@@ -45,8 +45,6 @@ class Loop:
         "_on_dead_letter",
         "_on_lag",
         "_on_source_failure",
-        "_requested",
-        "_timer_ids",
         "_virtual",
         "_waits",
         "clock",
@@ -61,8 +59,10 @@ class Loop:
         "outbox",
         "queue",
         "replies",
+        "requested",
         "sources_paused",
         "steps",
+        "timer_ids",
         "timers",
         "until",
     )
@@ -101,8 +101,10 @@ class Loop:
         self.grown: list[Stream] = []
         """Streams whose tails are due to be shortened."""
         self.replies: dict[tuple[Input, int], Reply] = {}
-        self._requested: list[SetTimer] = []
-        self._timer_ids: dict[str, int] = {}
+        self.requested: list[SetTimer] = []
+        """Timers that the present step set and canceled."""
+        self.timer_ids: dict[str, int] = {}
+        """Last timer set, by actor."""
         self._inboxes: dict[str, Input] = {}
         self._clocked = clocked
         self._arrival = 0
@@ -123,14 +125,14 @@ class Loop:
 
     def set_timer(self, actor: str, name: str, delay_ns: int) -> int:
         """Buffer a timer of the present step and return its id."""
-        timer_id = self._timer_ids.get(actor, 0) + 1
-        self._timer_ids[actor] = timer_id
-        self._requested.append((actor, timer_id, name, self.now + max(1, delay_ns)))
+        timer_id = self.timer_ids.get(actor, 0) + 1
+        self.timer_ids[actor] = timer_id
+        self.requested.append((actor, timer_id, name, self.now + max(1, delay_ns)))
         return timer_id
 
     def cancel_timer(self, actor: str, timer_id: int) -> None:
         """Buffer the end of a timer."""
-        self._requested.append((actor, timer_id, "", 0))
+        self.requested.append((actor, timer_id, "", 0))
 
     def post(self, inbox: Input, event: Event, cause: Position | None = None) -> int:
         """Append an event from outside to an actor's inbox and return its sequence number."""
@@ -145,10 +147,21 @@ class Loop:
             self._note_grown(stream)
         return seq
 
-    def announce(self, stream: Stream, event: Event) -> None:
-        """Append to an urgent stream: its readers take the event before all else."""
+    def announce(
+        self, stream: Stream, event: Event, keep: Callable[[Envelope], None] | None = None
+    ) -> None:
+        """Append to an urgent stream: its readers take the event before all else.
+
+        Args:
+            stream: the urgent one.
+            event: what is announced.
+            keep: is given the event before anyone hears of it.
+        """
         arrival = self.now if self._virtual else time.monotonic_ns()
-        stream.offer(stream.append(event, None, None, self.now, arrival), self.queue)
+        envelope = stream.append(event, None, None, self.now, arrival)
+        if keep is not None:
+            keep(envelope)
+        stream.offer(envelope, self.queue)
         if stream.next_seq > stream.trim_at:
             self._note_grown(stream)
 
@@ -167,7 +180,7 @@ class Loop:
     def discard(self) -> None:
         """Drop what a handler emitted before it raised."""
         self.outbox.clear()
-        self._requested.clear()
+        self.requested.clear()
 
     def run(self, budget: int) -> int:  # noqa: C901, PLR0912, PLR0915
         """Run up to `budget` deliveries and return how many there were.
@@ -176,7 +189,7 @@ class Loop:
         """
         # The hot path, in one piece: each call that it would be split into costs a tenth of a hop.
         queue, latest, outbox = self.queue, self.latest, self.outbox
-        requested = self._requested
+        requested = self.requested
         append, extend = queue.append, queue.extend
         record, replies = self.flight.append, self.replies
         clock = None if self.clock.virtual else self.clock

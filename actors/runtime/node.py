@@ -13,6 +13,7 @@ from actors.events.event import Event
 from actors.events.reference import Currency, Instrument
 from actors.events.system import (
     ActorFailed,
+    ActorRecovered,
     ActorStarted,
     HaltTrading,
     ResumeTrading,
@@ -22,12 +23,17 @@ from actors.events.system import (
     StreamStale,
 )
 from actors.runtime.actor import Actor, Settings
+from actors.runtime.archive import Archive
 from actors.runtime.census import actor_record, edge_record
 from actors.runtime.clock import FOREVER, NO_LIMIT, Clock, VirtualClock
+from actors.runtime.data import NodeData
+from actors.runtime.disk import Disk
+from actors.runtime.durable import NOT_YET
 from actors.runtime.gate import Ingress
 from actors.runtime.loop import Loop
 from actors.runtime.poller import EventPoller, Poller
 from actors.runtime.ports import PortReader
+from actors.runtime.recovery import Recovery
 from actors.runtime.ref import ActorDeadError, ActorRef, Registry
 from actors.runtime.statistics import (
     ActorStatistics,
@@ -46,7 +52,7 @@ STOP_GRACE = 5_000_000_000
 STOP_PATIENCE = 10_000_000_000
 """Real nanoseconds after which a stop no longer waits for mailboxes that never empty."""
 TURN_INTERVAL = 100_000_000
-NOT_YET = "not connected yet"
+SEGMENT_BYTES = 64 * 2**20
 
 
 class Node:
@@ -67,6 +73,10 @@ class Node:
         tail_bytes: budget of all tails together, beyond what readers still lack.
         poller: how the loop waits.
         flight_directory: where the flight recorder goes on a failure.
+        data: directory that keeps what durable actors do; where it was used before, they go on
+            from there. None keeps nothing, whatever is durable.
+        disk: how that is written.
+        segment_bytes: of an actor's journal after which a snapshot is taken.
     """
 
     def __init__(
@@ -84,6 +94,9 @@ class Node:
         tail_bytes: int = 1 << 20,
         poller: Poller | None = None,
         flight_directory: Path | None = None,
+        data: Path | None = None,
+        disk: Disk | None = None,
+        segment_bytes: int = SEGMENT_BYTES,
     ) -> None:
         self.name = name
         self.clock = clock or VirtualClock()
@@ -112,14 +125,22 @@ class Node:
         self.supervisor.watch(self.loop)
         self._ingress = Ingress(self.loop, self._poller, self.supervisor)
         self._control = Stream(f"{name}.control", urgent=True)
-        self._seed, self._session = seed, session
+        self._seed = seed
+        self._disk, self._segment_bytes = disk or Disk(), segment_bytes
+        self.data = None if data is None else NodeData(data, name, session, self._disk)
+        self._session = session if self.data is None else self.data.file.session
+        self._durable: dict[str, bool] = {}
+        """Durable actors, and whether ports wait for their syncs."""
+        self._archive: Archive | None = None
         self._slice, self._bound, self._tail_bytes = slice_steps, bound, tail_bytes
-        self._ports: list[PortReader] = []
+        self.ports: list[PortReader] = []
         self._running = False
         self._has_sources = False
         self.stop_reason = ""
         """Why the run ended or is to end; empty while it goes on."""
         self._stopping = ""
+        self._drained = False
+        """Whether the run came to its end in order, between two steps."""
         self._next_turn = 0
         self._stop_deadline = 0
         self._patience_ends = 0
@@ -150,7 +171,8 @@ class Node:
         actor.instruments, actor.currencies = self.instruments, self.currencies
         actor.accepts = accepts
         actor.durable = durable != "none"
-        actor.order_path = actor.order_path or actor.durable
+        if actor.durable:
+            self._durable[name] = durable == "fsync"
         actor.statistics = ActorStatistics()
         actor.attach(self.loop, f"{self._seed}/{name}")
         actor.streams = {
@@ -162,7 +184,8 @@ class Node:
             for event_class in classes
         }
         inbox = self._stream(f"{name}.inbox", actor)
-        actor.inbox = Input(actor, inbox, self._inbox_table(actor), actor.routes)
+        actor.inbox = Input(actor, inbox, actor.inbox_table(), actor.routes)
+        actor.inbox.handlers = {**actor.inbox.handlers, StopActor: self._stop_actor}
         inbox.attach(actor.inbox)
         self.actors[name] = actor
         self.loop.add(name, actor.inbox)
@@ -209,7 +232,8 @@ class Node:
 
     def control(self, event: Event) -> None:
         """Send a control event to every actor that handles its class, ahead of all else."""
-        self.loop.announce(self._control, event)
+        keep = None if self._archive is None else self._archive.keep_control
+        self.loop.announce(self._control, event, keep)
 
     def halt(self, reason: str) -> None:
         """Halt trading by an operator's word; callable from any thread and signal handler."""
@@ -227,20 +251,32 @@ class Node:
         self.stop_reason = self.stop_reason or reason
         self._poller.wake()
 
-    def run(self, duration: int | None = None) -> None:
+    def run(self, duration: int | None = None, *, until: int | None = None) -> None:
         """Start, run and stop the node on this thread.
 
         Args:
             duration: nanoseconds of the node's clock to run for; None runs until the data
                 ends or `request_stop` is called.
+            until: UTC nanoseconds at which to end instead: a run that goes on after a crash ends
+                where it would have ended.
+
+        Raises:
+            RecoveryError: the journals do not fit together; nothing was started.
+            DivergedError: an actor does not do again what its journal holds.
+            DamagedFileError: a journal is damaged.
+            JournalLockedError: another process runs from the same data.
+            OSError: the data directory cannot be written.
         """
         self._ingress.thread_id = threading.get_ident()
         try:
             self._start()
             if duration is not None:
                 self.loop.until = self.loop.now + duration
+            if until is not None:
+                self.loop.until = min(self.loop.until, until)
             while not self._finished():
                 self._turn()
+            self._drained = True
         finally:
             self._close()
 
@@ -268,14 +304,6 @@ class Node:
         self.supervisor.owners[name] = owner
         return stream
 
-    def _inbox_table(self, actor: Actor) -> dict[type[Event], Any]:
-        table = actor.handler_table(c for c in actor.handlers if c is not Event)
-        table[ActorStarted] = actor.note_started
-        table[StopActor] = self._stop_actor
-        table[StreamStale] = actor.note_stale
-        table[StreamLive] = actor.note_live
-        return table
-
     def _stop_actor(self, request: StopActor) -> None:
         actor = self.actors[request.actor]
         self._stop_hook(actor)
@@ -294,16 +322,94 @@ class Node:
                     stream.lag_bound = self._bound
         for actor in self.actors.values():
             self._hear_control(actor)
-            self._open_ports(actor)
-            Registry.register(actor.actor_ref)
-        self._open_sources()
+        recovery = self._open_archive()
         for actor in self.actors.values():
-            if type(actor).on_start is not Actor.on_start or ActorStarted in actor.handlers:
+            self._open_ports(actor, resumed=recovery is not None)
+            Registry.register(actor.actor_ref)
+        if recovery is not None:
+            recovery.deliver()
+        if self._archive is not None:
+            self._archive.begin()
+        self._open_sources(resumed=recovery is not None)
+        self._begin(recovery)
+
+    def _open_archive(self) -> Recovery | None:
+        if self.data is None:
+            return None
+        self._archive = Archive(
+            self,
+            self.data,
+            self._durable,
+            self._control,
+            CONTROL,
+            disk=self._disk,
+            seed=self._seed,
+            segment_bytes=self._segment_bytes,
+        )
+        self.loop.on_reply = self._archive.answer
+        self.supervisor.next_epoch = self.data.next_epoch
+        self.supervisor.held_steps = self._archive.commits.held_of
+        if not self.clock.virtual:
+            self._archive.commits.start_thread()
+        recovery = self._archive.recover()
+        if recovery is not None:
+            self.clock.go_on_from(self.loop.now)
+            for actor in self.actors.values():
+                if actor.name not in recovery.actors:
+                    self._renumber(actor, self.data.next_epoch())
+        return recovery
+
+    def _renumber(self, actor: Actor, epoch: int) -> None:
+        """Let an actor that has no past begin in an epoch of its own."""
+        for stream in (actor.inbox.stream, *actor.streams.values()):
+            stream.renumber(epoch, 1)
+
+    def _begin(self, recovery: Recovery | None) -> None:
+        """Tell actors that they begin, or go on, and what they read is current."""
+        recovered = () if recovery is None else recovery.actors
+        for actor in self.actors.values():
+            if actor.name in recovered and actor.started:
+                self._welcome_back(actor)
+            elif type(actor).on_start is not Actor.on_start or ActorStarted in actor.handlers:
                 self.loop.post(actor.inbox, ActorStarted(actor.name))
+        if recovery is not None:
+            self._bring_up_to_date(recovery)
         # Behind all starts: an input is current once its publisher has begun.
         for actor in self.actors.values():
             for name in actor.stale:
                 self.loop.post(actor.inbox, StreamLive(name))
+
+    def _welcome_back(self, actor: Actor) -> None:
+        if not self.clock.virtual and ActorRecovered in actor.handlers:
+            self.loop.post(actor.inbox, ActorRecovered(actor.name))
+
+    def _bring_up_to_date(self, recovery: Recovery) -> None:
+        """Reset readers without a position, and what reads an actor that began anew."""
+        for reader in recovery.strangers:
+            self.supervisor.reset(reader, "new reader")
+        for actor in self.actors.values():
+            for reader in actor.inputs if actor.name in recovery.actors else ():
+                publisher = self.supervisor.owners[reader.source.name]
+                if publisher.name not in recovery.actors:
+                    self.supervisor.reset(reader, "publisher restarted")
+        self._go_on_stopping()
+
+    def _go_on_stopping(self) -> None:
+        archive = self._archive
+        assert archive is not None
+        self.supervisor.halted = archive.halted()
+        if not self.clock.virtual:
+            return
+        self._stopping = self.stop_reason = archive.data.last_ended
+        stop = archive.stop_in_progress()
+        if stop is not None and isinstance(stop.event, StopRequested):
+            self._stopping = self.stop_reason = stop.event.reason
+        if self._stopping:
+            self.loop.close_sources()
+            self.loop.until = self.loop.now
+            began = self.loop.now if stop is None else stop.time
+            self._stop_deadline = began + STOP_GRACE
+            self._patience_ends = time.monotonic_ns() + STOP_PATIENCE
 
     def _hear_control(self, actor: Actor) -> None:
         if any(event_class in actor.handlers for event_class in CONTROL):
@@ -311,24 +417,28 @@ class Node:
             actor.control_input = Input(actor, self._control, table, actor.routes)
             self._control.attach(actor.control_input)
 
-    def _open_sources(self) -> None:
+    def _open_sources(self, *, resumed: bool) -> None:
         for actor in self.actors.values():
             if (source := actor.source()) is not None:
                 self.loop.open_source(actor.name, source)
                 self._has_sources = True
-        if self.clock.virtual and self.loop.heads:
+        if self._has_sources and not self.loop.heads:
+            self.loop.until = self.loop.now  # the data ended before the crash: no later timer fires
+        if self.clock.virtual and self.loop.heads and not resumed:
             self.clock.move_to(self.loop.heads[0][0])
         self.loop.now = self.clock.read()
 
-    def _open_ports(self, actor: Actor) -> None:
+    def _open_ports(self, actor: Actor, *, resumed: bool) -> None:
         for port in actor.ports():
             reader = Input(actor, actor.streams[port.output], {}, {})
             actor.streams[port.output].listen(reader)
-            runner = PortReader(reader, port, self._port_failed)
-            runner.resume()
+            runner = PortReader(reader, port, actor.outputs[port.output], self._port_failed)
+            runner.resume(fresh=resumed and not actor.durable)
+            if self._archive is not None and self._archive.syncs:
+                runner.limit = reader.position
             if not self.clock.virtual:
                 runner.start_thread(f"{actor.name}.{port.output}", self._wake_if_paused)
-            self._ports.append(runner)
+            self.ports.append(runner)
 
     def _wake_if_paused(self) -> None:
         if self.loop.sources_paused:
@@ -347,9 +457,12 @@ class Node:
         self._look_at_the_clock()
         self._ingress.drain()
         steps = loop.run(self._slice)
-        for port in self._ports:
+        if self._archive is not None:
+            self._archive.turn()
+            self.supervisor.settle()
+        for port in self.ports:
             port.wake()
-        loop.sources_paused = any(port.pending > self._bound for port in self._ports)
+        loop.sources_paused = any(port.pending > self._bound for port in self.ports)
         if self.on_turn is not None and time.monotonic_ns() >= self._next_turn:
             self._next_turn = time.monotonic_ns() + TURN_INTERVAL
             self.on_turn(self)
@@ -443,7 +556,9 @@ class Node:
                 actor.actor_stopped.set()
                 Registry.unregister(actor.actor_ref)
         self.supervisor.over = True
-        for port in self._ports:
+        if self._archive is not None:
+            self._archive.close(self._stopping if self._drained else "")
+        for port in self.ports:
             port.close()
         self._ingress.run_calls()
 
@@ -455,4 +570,4 @@ class Node:
 
     def _all_readers(self) -> list[Input]:
         readers = [reader for actor in self.actors.values() for reader in actor.readers]
-        return readers + [port.reader for port in self._ports]
+        return readers + [port.reader for port in self.ports]

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import Protocol
 
+from actors.events.event import Event
+from actors.runtime.clock import FOREVER
 from actors.runtime.envelope import Envelope
 from actors.runtime.stream import Input
 
@@ -40,12 +42,21 @@ class PortReader:
     """
 
     def __init__(
-        self, reader: Input, port: Port, on_failure: Callable[[BaseException], None]
+        self,
+        reader: Input,
+        port: Port,
+        classes: Iterable[type[Event]],
+        on_failure: Callable[[BaseException], None],
     ) -> None:
         self.reader = reader
         self._port = port
         self._on_failure = on_failure
+        self._cancels = any(event_class.cancels for event_class in classes)
         self._failed = False
+        self.limit = FOREVER
+        """Events from this sequence number on may not leave yet."""
+        self.held = False
+        """Whether the disk refuses what comes."""
         self._wake = threading.Event()
         self._closing = False
         self._thread: threading.Thread | None = None
@@ -55,39 +66,72 @@ class PortReader:
         """Events emitted and not yet performed."""
         return 0 if self._failed else self.reader.queued
 
-    def resume(self) -> None:
-        """Ask what the counterparty already has; more than the stream has is another run's."""
+    def resume(self, *, fresh: bool = False) -> None:
+        """Ask what the counterparty already has, and go on exactly behind it.
+
+        A counterparty that cannot say leaves in doubt what was emitted before: it is not performed
+        again. One that has more than the stream belongs to another run.
+
+        Args:
+            fresh: the stream began anew, so what the counterparty has says nothing of it.
+        """
         reader = self.reader
         try:
             known = self._port.resume()
         except Exception as error:  # noqa: BLE001 - a port that cannot begin has failed
             self._fail(error)
             return
-        if known is not None and known >= reader.stream.next_seq:
+        if fresh or known is None:
+            known = reader.stream.next_seq - 1
+        if known >= reader.stream.next_seq:
             self._fail(
                 ValueError(
                     f"the port of {reader.source.name} already has {known} events, the stream "
                     f"only {reader.stream.next_seq - 1}: it belongs to another run"
                 )
             )
+        else:
+            reader.position = reader.began = known + 1
+
+    def hold(self) -> None:
+        """Perform only what was emitted so far: the disk does not keep what comes.
+
+        Cancels leave all the same, where the stream has any; what else it has is dropped then.
+        """
+        self.limit = self.reader.stream.next_seq
+        self.held = True
+
+    def release(self) -> None:
+        """Perform everything again."""
+        self.limit = FOREVER
+        self.held = False
 
     def flush(self) -> None:
-        """Perform everything that the stream holds now."""
-        batch = self._unread()
-        if not batch:
-            return
+        """Perform what the stream holds now, as far as it may leave."""
+        reader = self.reader
+        if self.held and self._cancels and reader.position >= self.limit:
+            self.limit = reader.stream.next_seq
+            batch = self._unread()
+            kept = [envelope for envelope in batch if envelope.event.cancels]
+            reader.drop("not journaled", len(batch) - len(kept))
+            self._perform(kept, len(batch))
+        elif batch := self._unread():
+            self._perform(batch, len(batch))
+
+    def _perform(self, batch: list[Envelope], taken: int) -> None:
         reader = self.reader
         if self._failed:
-            reader.skip_to(reader.position + len(batch), "port failed")
+            reader.skip_to(reader.position + taken, "port failed")
             return
         try:
-            self._port.perform(batch)
+            if batch:
+                self._port.perform(batch)
         except (Exception, SystemExit) as error:  # noqa: BLE001 - never die in silence
-            reader.skip_to(reader.position + len(batch), "port failed")
+            reader.skip_to(reader.position + taken, "port failed")
             self._fail(error)
         else:
             reader.handled += len(batch)
-            reader.position += len(batch)
+            reader.position += taken
 
     def _fail(self, error: BaseException) -> None:
         self._failed = True
@@ -96,7 +140,7 @@ class PortReader:
     def _unread(self) -> list[Envelope]:
         stream, position = self.reader.stream, self.reader.position
         batch: list[Envelope] = []
-        while position < stream.next_seq:
+        while position < min(stream.next_seq, self.limit):
             try:
                 envelope = stream.read(position)
             except IndexError:

@@ -10,13 +10,16 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from operator import attrgetter
-from typing import Any, Literal, Protocol
+from typing import TYPE_CHECKING, Any, Literal, Protocol
 
 import msgspec
 
-from actors.events.event import Event
+from actors.events.event import Event, tag_of
 from actors.runtime.envelope import Envelope, Position, Root
 from actors.runtime.statistics import ActorStatistics, Histogram
+
+if TYPE_CHECKING:
+    from actors.runtime.durable import StepJournal
 
 Delivery = Literal["stream", "latest"]
 Handler = Callable[[Any], Any]
@@ -103,6 +106,13 @@ class Stream:
             raise EvictedError(f"{self.name} keeps from {self.base} on, position was {position}")
         return self.tail[index] if index < len(self.tail) else None
 
+    def renumber(self, epoch: int, next_seq: int) -> None:
+        """Go on behind what was emitted before a crash; nothing of that is kept."""
+        self.epoch = epoch
+        self.next_seq = self.base = next_seq
+        self.tail = []
+        self.trim_at = next_seq + TAIL_SLACK
+
     def attach(self, reader: Input) -> None:
         """Add a reader behind the present ones, at its own position."""
         self.readers = (*self.readers, reader)
@@ -133,7 +143,7 @@ class Stream:
                 if reader.conflation is None:
                     queue.append(reader)
                 else:
-                    reader.conflation.offer(envelope, queue)
+                    reader.conflation.offer(envelope)
 
     def trim(self) -> None:
         """Shorten the tail to its budget; what a reader still lacks is always kept."""
@@ -182,6 +192,7 @@ class Input:
         "dropped",
         "handled",
         "handlers",
+        "journal",
         "position",
         "routes",
         "since_arrival",
@@ -197,13 +208,14 @@ class Input:
         stream: Stream,
         handlers: Mapping[type[Event], Handler],
         routes: Mapping[type[Event], Stream],
-        delivery: Delivery = "stream",
+        latest: TokenQueue | None = None,
     ) -> None:
         self.actor = actor
         self.source = stream
         """The publisher's stream; differs from `stream` where the delivery is `latest`."""
-        self.stream = stream if delivery == "stream" else Stream(stream.name)
-        self.conflation = None if delivery == "stream" else Conflation(self)
+        self.stream = stream if latest is None else Stream(stream.name)
+        self.conflation = None if latest is None else Conflation(self, latest)
+        """What keeps only the newest values, which then wait in the lane `latest`."""
         self.handlers = handlers
         self.routes = routes
         self.position = self.stream.next_seq
@@ -215,6 +227,8 @@ class Input:
         self.unhandled = 0
         self.conflated = 0
         self.dropped: dict[str, int] = {}
+        self.journal: StepJournal | None = None
+        """Where each step on this input is written before anything of it is released."""
         self.closed = ""
         """Why the actor takes nothing any more; empty while it does."""
 
@@ -233,6 +247,11 @@ class Input:
         """Events that wait to be read."""
         return self.stream.next_seq - self.position
 
+    @property
+    def needs_from(self) -> int:
+        """Sequence number of the oldest event of `source` that the reader may still need."""
+        return self.position if self.conflation is None else self.conflation.oldest_unread()
+
     def drop(self, reason: str, count: int = 1) -> None:
         """Count events that were read by nobody, by reason."""
         self.dropped[reason] = self.dropped.get(reason, 0) + count
@@ -250,43 +269,91 @@ class Conflation:
     The input then reads a private stream, in which the publisher's events are conflated, so the
     loop handles both kinds alike. They are one class, because the interpreter reads attributes
     much more slowly where the objects of a loop are of two.
+
+    Unread keys are read in the order of the first event of each that was not read: the journal
+    notes that event's sequence number, so that the order can be told again after a crash.
     """
 
-    __slots__ = ("_places", "_reader")
+    __slots__ = ("_places", "_reader", "firsts", "lane")
 
-    def __init__(self, reader: Input) -> None:
+    def __init__(self, reader: Input, lane: TokenQueue) -> None:
         self._reader = reader
-        self._places: dict[type[Event], tuple[Callable[[Event], Any], dict[Any, int]]] = {}
-        """By event class: how to read its key, and the place of each key's newest value."""
+        self.lane = lane
+        """Deliveries of newest values wait here, behind those of the streams."""
+        self.firsts: list[int] = []
+        """For each entry of the private tail, sequence number of the first event it stands for."""
+        self._places: dict[type[Event], tuple[Callable[[Event], Any], dict[Any, list[int]]]] = {}
+        """By event class: how to read its key, and by key `[place, newest, newest that was read]`,
+        the first in the private stream, the others in the publisher's."""
 
-    def offer(self, envelope: Envelope, queue: TokenQueue) -> None:
+    def offer(self, envelope: Envelope) -> None:
         """Replace the unread value of the same key, or append a new one."""
-        event, reader = envelope.event, self._reader
+        event, reader, seq = envelope.event, self._reader, envelope.id[2]
         view, position = reader.stream, reader.position
         found = self._places.get(event.__class__)
         if found is None:
-            found = self._places[event.__class__] = (attrgetter(*event.key), {})
+            found = self._keys_of(event.__class__)
         key_of, places = found
         key = key_of(event)
-        place = places.get(key, 0)
-        if place >= position:
-            view.tail[place - view.base] = envelope
+        place = places.get(key)
+        if place is None:
+            places[key] = [view.next_seq, seq, 0]
+        elif place[0] >= position:
+            view.tail[place[0] - view.base] = envelope
+            place[1] = seq
             reader.conflated += 1
             return
-        places[key] = seq = view.next_seq
-        view.next_seq = seq + 1
+        else:
+            place[0], place[2] = view.next_seq, place[1]
+            place[1] = seq
+        view.next_seq += 1
         view.tail.append(envelope)
+        self.firsts.append(seq)
         if len(view.tail) > VIEW_SLACK:
             del view.tail[: position - view.base]
+            del self.firsts[: position - view.base]
             view.base = position
-        queue.append(reader)
+        self.lane.append(reader)
 
-    def defers(self, queue: TokenQueue) -> bool:
-        """Let the actor's streams go first, and return whether there was something to read."""
-        if not queue:  # then no stream has anything unread, of this actor or another
-            return False
-        for reader in self._reader.actor.inputs:
-            if reader.stream.next_seq > reader.position and reader.conflation is None:
-                queue.append(self._reader)
-                return True
-        return False
+    def first_of(self, position: int) -> int:
+        """Return the sequence number of the first event that an entry stands for."""
+        return self.firsts[position - self._reader.stream.base]
+
+    def oldest_unread(self) -> int:
+        """Return the sequence number from which on the publisher's events may be needed again."""
+        view, position = self._reader.stream, self._reader.position
+        if position < view.next_seq:
+            return self.first_of(position)
+        return self._reader.source.next_seq
+
+    def read_by_key(self) -> list[tuple[str, Any, int]]:
+        """Return (tag, key, sequence number of the newest value that was read)."""
+        position = self._reader.position
+        return [
+            (tag_of(event_class), key, newest if place < position else before)
+            for event_class, (_, places) in self._places.items()
+            for key, (place, newest, before) in places.items()
+        ]
+
+    def note_read(self, event_class: type[Event], key: Any, seq: int) -> None:
+        """Remember after a crash that the value at `seq` was read."""
+        _, places = self._places.get(event_class) or self._keys_of(event_class)
+        places[key] = [0, seq, seq]
+
+    def note_read_event(self, event: Event, seq: int) -> None:
+        """Remember after a crash that `event` was read, at `seq`."""
+        key_of, places = self._places.get(event.__class__) or self._keys_of(event.__class__)
+        places[key_of(event)] = [0, seq, seq]
+
+    def was_read(self, envelope: Envelope) -> bool:
+        """Tell after a crash whether the reader had this value of its key, or a newer one."""
+        event = envelope.event
+        key_of, places = self._places.get(event.__class__) or self._keys_of(event.__class__)
+        place = places.get(key_of(event))
+        return place is not None and place[0] < self._reader.position and place[1] >= envelope.id[2]
+
+    def _keys_of(
+        self, event_class: type[Event]
+    ) -> tuple[Callable[[Event], Any], dict[Any, list[int]]]:
+        found = self._places[event_class] = (attrgetter(*event_class.key), {})
+        return found

@@ -1,8 +1,10 @@
 """What happens when a handler raises, a reader falls behind or a door is shut.
 
-A refusal that the business expects is an event; a raise is a bug. On the order path it halts
-trading and the actor takes nothing more. Elsewhere the actor starts again, empty, in a new epoch,
-and everyone who reads it is told and brought up to date. Nothing is lost without being counted.
+A refusal that the business expects is an event; a raise is a bug. A durable actor is rebuilt from
+its journal and tries once more. Where that does not help, on the order path trading halts and the
+actor takes nothing more; elsewhere a durable actor skips the input, and any other starts again,
+empty, in a new epoch, and everyone who reads it is told and brought up to date. Nothing is lost
+without being counted.
 """
 
 from __future__ import annotations
@@ -25,6 +27,8 @@ from actors.events.system import (
 )
 from actors.runtime.envelope import Envelope
 from actors.runtime.flight import write_flight
+from actors.runtime.journal import Journal
+from actors.runtime.recovery import replayed
 from actors.runtime.ref import Registry
 from actors.runtime.statistics import DeadLetter
 from actors.runtime.stream import Input, Stream
@@ -63,6 +67,12 @@ class Supervisor:
         self.actors: dict[str, Actor] = {}
         self.owners: dict[str, Actor] = {}
         """Publisher by stream name."""
+        self.next_epoch: Callable[[], int] | None = None
+        """Gives numbers that no epoch of this data directory had; None where nothing is kept."""
+        self.held_steps: Callable[[Journal], list[bytes]] = _none_held
+        """Returns the steps of a journal that the disk does not take at the moment."""
+        self._retried: dict[str, tuple[Input, int, str]] = {}
+        """(input, position behind the event, what happened) of each actor that tries again."""
         self._restarts: dict[str, deque[int]] = {}
         self._publish = publish
         self._flight_directory = flight_directory
@@ -124,9 +134,17 @@ class Supervisor:
         """Deal with a handler that raised: drop its step, then halt or restart."""
         actor, loop = self.actors[reader.actor.name], self.loop
         loop.discard()
-        reader.drop("handler raised")
         actor.statistics.failed += 1
         what = describe(actor, envelope, error)
+        if actor.journal is not None and self._rebuild(actor, what):
+            tried = self._retried.pop(actor.name, None)
+            if tried is None or tried[:2] != (reader, reader.position):
+                self._retried[actor.name] = (reader, reader.position, what)
+                reader.position -= 1
+                loop.queue.appendleft(reader)
+                log.warning("%s; it was rebuilt from its journal and tries again", what)
+                return
+        reader.drop("handler raised")
         self.failures.append(what)
         log.error("%s", what, exc_info=error)
         self.dead_letter(reader, envelope, "handler raised")
@@ -142,11 +160,37 @@ class Supervisor:
         self._publish(ActorFailed(actor.name, what, restarted=not hopeless))
         if actor.order_path:
             self.halt(what)
-        if hopeless:
+        if actor.journal is not None and not hopeless:
+            actor.journal.skip(loop.steps, loop.now, reader, envelope)
+        elif hopeless:
             keep_control = actor.order_path and reader is not actor.control_input
             self.close(actor, "actor failed", keep_control=keep_control)
         else:
             self._restart(actor)
+
+    def settle(self) -> None:
+        """Report the actors that raised once and not again: they are not deterministic."""
+        for name, (reader, position, what) in list(self._retried.items()):
+            if reader.position >= position:
+                del self._retried[name]
+                text = f"{what}; on the same input it then did not: it is not deterministic"
+                self.failures.append(text)
+                log.error("%s", text)
+                self._publish(ActorFailed(name, text, restarted=True))
+
+    def _rebuild(self, actor: Actor, what: str) -> bool:
+        """Bring a durable actor back to before the step that failed; return whether that went."""
+        loop, journal = self.loop, actor.journal
+        assert journal is not None
+        now, envelope = loop.now, loop.envelope
+        try:
+            replayed(actor, loop, self.held_steps(journal.files))
+        except Exception as error:  # noqa: BLE001 - then the actor is lost, whatever it was
+            self.trouble(f"{what}; rebuilding {actor.name} from its journal", error)
+            return False
+        finally:
+            loop.now, loop.envelope = now, envelope
+        return True
 
     def close(self, actor: Actor, reason: str, *, keep_control: bool = False) -> None:
         """Let an actor take nothing more; what still comes is counted by `reason`.
@@ -214,8 +258,10 @@ class Supervisor:
         self.loop.post(actor.inbox, ActorStarted(actor.name))
         for reader in actor.inputs:
             self.reset(reader, "reader restarted")
+        epoch = actor.inbox.stream.epoch + 1 if self.next_epoch is None else self.next_epoch()
+        actor.inbox.stream.epoch = epoch
         for stream in actor.streams.values():
-            stream.epoch += 1
+            stream.epoch = epoch
             for reader in stream.readers:
                 if reader.conflation is not None:
                     # An unread value of the old epoch could be replaced by one of the new.
@@ -237,3 +283,7 @@ def describe(actor: Actor, envelope: Envelope, error: BaseException) -> str:
         f"{actor.name} ({type(actor).__name__}) {problem}, while handling "
         f"{type(envelope.event).__name__} {stream}/{epoch}/{seq}"
     )
+
+
+def _none_held(_journal: Journal) -> list[bytes]:
+    return []

@@ -17,7 +17,7 @@ class Timers:
 
     def __init__(self) -> None:
         self._heap: list[tuple[int, str, int]] = []
-        self._pending: dict[tuple[str, int], tuple[str, Position]] = {}
+        self._pending: dict[tuple[str, int], tuple[str, int, Position]] = {}
         self.next_due = FOREVER
 
     def __len__(self) -> int:
@@ -27,7 +27,7 @@ class Timers:
         """Set and cancel what a step asked for; `cause` is the input of that step."""
         for actor, timer_id, name, due in requests:
             if due:
-                self._pending[actor, timer_id] = (name, cause)
+                self._pending[actor, timer_id] = (name, due, cause)
                 heappush(self._heap, (due, actor, timer_id))
             else:
                 self._pending.pop((actor, timer_id), None)
@@ -36,9 +36,29 @@ class Timers:
     def pop(self) -> tuple[str, int, str, int, Position]:
         """Remove the earliest and return (actor, timer id, name, due, cause)."""
         due, actor, timer_id = heappop(self._heap)
-        name, cause = self._pending.pop((actor, timer_id))
+        name, _, cause = self._pending.pop((actor, timer_id))
         self._find_next()
         return actor, timer_id, name, due, cause
+
+    def of(self, actor: str) -> list[tuple[int, str, int, Position]]:
+        """Return (timer id, name, due, cause) of all timers of one actor, oldest first."""
+        return [
+            (timer_id, *timer)
+            for (owner, timer_id), timer in sorted(self._pending.items())
+            if owner == actor
+        ]
+
+    def restore(self, actor: str, timers: Iterable[tuple[int, str, int, Position]]) -> None:
+        """Set an actor's timers again as `of` returned them."""
+        for timer_id, name, due, cause in timers:
+            self._pending[actor, timer_id] = (name, due, cause)
+            heappush(self._heap, (due, actor, timer_id))
+        self._find_next()
+
+    def remove(self, actor: str, timer_id: int) -> None:
+        """Forget one timer."""
+        self._pending.pop((actor, timer_id), None)
+        self._find_next()
 
     def forget(self, actor: str) -> None:
         """Cancel all timers of one actor."""

@@ -1,0 +1,272 @@
+"""The durable side of a node: its data directory, its journals, and going on from them."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Iterable, Mapping
+from functools import reduce
+from operator import or_
+from typing import TYPE_CHECKING, Any, Final
+
+import msgspec
+
+from actors.events.event import Event
+from actors.events.system import HaltTrading, ResumeTrading, StopRequested
+from actors.runtime.commits import MOST_HELD, Commits
+from actors.runtime.data import NodeData
+from actors.runtime.disk import Disk
+from actors.runtime.durable import (
+    StepJournal,
+    encode,
+    made_otherwise,
+    memory_of,
+    read_step,
+    segment_header,
+)
+from actors.runtime.envelope import Envelope
+from actors.runtime.journal import Journal
+from actors.runtime.ports import PortReader
+from actors.runtime.recovery import Recovery
+from actors.runtime.schema import schema_table
+from actors.runtime.stream import Stream
+
+if TYPE_CHECKING:
+    from actors.runtime.actor import Actor
+    from actors.runtime.node import Node
+
+log = logging.getLogger("kaiju")
+
+CONTROL: Final = "_control"
+"""Directory of the node's own journal: what was announced to all. No actor has such a name."""
+NO_ROOM = "the disk refuses the journal"
+SECOND = 1_000_000_000
+
+
+class Archive:
+    """Keeps what a node's durable actors do, and brings them back.
+
+    Args:
+        node: whose archive it is; its actors are wired.
+        data: its directory.
+        durable: (actor, whether ports wait for its syncs) of those that are kept.
+        control: the node's control stream.
+        disk: does the writing.
+        segment_bytes: of journal after which a snapshot is taken.
+    """
+
+    def __init__(
+        self,
+        node: Node,
+        data: NodeData,
+        durable: Mapping[str, bool],
+        control: Stream,
+        control_classes: Iterable[type[Event]],
+        *,
+        disk: Disk,
+        seed: int,
+        segment_bytes: int,
+    ) -> None:
+        self.data = data
+        self._node, self._loop = node, node.loop
+        self._control, self._control_classes = control, tuple(control_classes)
+        self._seed = seed
+        self.commits = Commits(self._trouble, self._room)
+        self.syncs = any(durable.values())
+        """Whether ports and answers wait until what they speak of is synced."""
+        self._synced_steps = 0
+        self._answers: list[tuple[Any, Any]] = []
+        self.actors: list[Actor] = [node.actors[name] for name in durable]
+        try:
+            for actor in self.actors:
+                files = self._open(actor.name, disk, segment_bytes)
+                actor.journal = StepJournal(actor, files, self.commits)
+                for reader in actor.readers:
+                    reader.journal = actor.journal
+            self._control_journal = self._open(CONTROL, disk, segment_bytes)
+        except BaseException:
+            self.commits.close()
+            raise
+
+    @property
+    def ports(self) -> list[PortReader]:
+        """All ports of the node."""
+        return self._node.ports
+
+    def recover(self) -> Recovery | None:
+        """Bring actors back to where their journals end; None where none has begun.
+
+        Raises:
+            RecoveryError: journals do not fit together.
+            DivergedError: an actor does not do again what its journal holds.
+            DamagedFileError: a journal is damaged.
+        """
+        if not any(actor.journal and actor.journal.number for actor in self.actors):
+            return None
+        begun = [a for a in self.actors if a.journal and a.journal.files.header is not None]
+        recovery = Recovery(begun, self._loop)
+        recovery.recall()
+        self._recall_control(recovery)
+        return recovery
+
+    def begin(self) -> None:
+        """Begin a segment for each actor that is new or is made otherwise than before."""
+        for actor in self.actors:
+            assert actor.journal is not None
+            files, header = actor.journal.files, self._header(actor)
+            if files.header is None:
+                files.begin(header)
+            elif made_otherwise(files.header, header):
+                self._begin_segment(actor)
+        if self._control_journal.header is None:
+            self._control_journal.begin(self._control_header())
+        self._synced_steps = self._loop.steps
+
+    def keep_control(self, envelope: Envelope) -> None:
+        """Write what is announced to all, before anyone hears of it."""
+        number = envelope.id[2]
+        about = (envelope.id, envelope.cause, envelope.root, envelope.time)
+        body = (number, self._loop.steps, self._loop.now, *about, 0, envelope.event, ((), ()))
+        self.commits.append(self._control_journal, encode(body))
+
+    def turn(self) -> None:
+        """Do what is due between two slices: write what was held, snapshots, syncs."""
+        commits = self.commits
+        if commits.held:
+            commits.retry()
+            if commits.held_bytes > MOST_HELD:
+                self._node.request_stop(f"{NO_ROOM}, and {MOST_HELD >> 20} MB of steps wait")
+            return
+        for actor in self.actors:
+            if actor.journal is not None and actor.journal.files.full:
+                self._begin_segment(actor)
+        if self.syncs and (self._loop.steps != self._synced_steps or self._answers):
+            self._sync()
+
+    def answer(self, waiting: Any, value: Any) -> None:
+        """Answer an `ask`, once its step is safe."""
+        if self.syncs:
+            self._answers.append((waiting, value))
+        else:
+            waiting.answer(value)
+
+    def close(self, ended: str) -> None:
+        """Sync everything and close; with last snapshots where the run ended in order.
+
+        Args:
+            ended: why it did; empty where it was broken off, maybe in the middle of a step.
+        """
+        if ended and not self.commits.held:
+            for actor in self.actors:
+                self._save_snapshot(actor)
+        if self.syncs:
+            self._sync()
+        self.commits.close()
+        if ended:
+            self.data.end(ended, self._control.next_seq)
+
+    def _open(self, name: str, disk: Disk, segment_bytes: int) -> Journal:
+        files = Journal(self.data.journal_of(name), disk=disk, segment_bytes=segment_bytes)
+        self.commits.journals.append(files)
+        if files.torn:
+            log.warning(
+                "%s: %d bytes of a step that was being written were cut off and kept aside",
+                files.directory,
+                files.torn,
+            )
+        return files
+
+    def _header(self, actor: Actor) -> dict[str, Any]:
+        return segment_header(actor, node=self._node.name, seed=self._seed)
+
+    def _control_header(self) -> dict[str, Any]:
+        return {
+            "journal": 1,
+            "node": self._node.name,
+            "actor": CONTROL,
+            "epoch": self._control.epoch,
+            "next_seq": {"control": self._control.next_seq},
+            "schema": schema_table(self._control_classes),
+        }
+
+    def _begin_segment(self, actor: Actor) -> None:
+        """Take a snapshot and begin a segment behind it."""
+        assert actor.journal is not None
+        self._save_snapshot(actor)
+        try:
+            actor.journal.files.begin(self._header(actor))
+        except OSError as error:
+            self._node.supervisor.trouble(f"a new segment of {actor.name}'s journal", error)
+
+    def _save_snapshot(self, actor: Actor) -> None:
+        journal, loop = actor.journal, self._loop
+        assert journal is not None
+        if not journal.number or journal.number in journal.files.snapshot_steps():
+            return
+        try:
+            memory = memory_of(actor, step=journal.number, node_step=loop.steps, now=loop.now)
+            body = encode(memory)
+        except (OverflowError, TypeError, ValueError) as error:
+            self._node.supervisor.trouble(f"the snapshot of {actor.name}", error)
+        else:
+            self.commits.save(journal.files, journal.number, body)
+
+    def _sync(self) -> None:
+        self._synced_steps = self._loop.steps
+        answers, self._answers = self._answers, []
+        limits = [(port, port.reader.stream.next_seq) for port in self.ports]
+
+        def leave() -> None:
+            for port, limit in limits:
+                if not port.held:
+                    port.limit = limit
+                    port.wake()
+            for waiting, value in answers:
+                waiting.answer(value)
+
+        self.commits.when_synced(leave)
+
+    def _trouble(self, error: OSError) -> None:
+        for port in self.ports:
+            port.hold()
+        self._node.supervisor.halt(f"{NO_ROOM}: {error}")
+
+    def _room(self) -> None:
+        for port in self.ports:
+            port.release()
+            if self.syncs:
+                port.limit = port.reader.position
+        self._synced_steps = -1
+        if self._node.supervisor.halted.startswith(NO_ROOM):
+            self._node.supervisor.resume("the disk takes the journal again")
+
+    def _recall_control(self, recovery: Recovery) -> None:
+        control, queue = self._control, self._loop.queue
+        read = msgspec.msgpack.Decoder(reduce(or_, self._control_classes)).decode
+        for body in self._control_journal.steps():
+            _, _, _, place, cause, root, time, _, event, _ = read_step(body)
+            control.tail.append(Envelope(place, cause, root, time, read(event)))
+            control.next_seq += 1
+        for reader in control.readers:
+            actor = recovery.actors.get(reader.actor.name)
+            known = None if actor is None else recovery.position_of(actor, control.name)
+            reader.position = reader.began = control.next_seq if known is None else known
+        for envelope in control.tail:
+            for reader in reversed(control.readers):
+                if reader.position <= envelope.id[2]:
+                    queue.appendleft(reader)
+
+    def stop_in_progress(self) -> Envelope | None:
+        """Return the announcement of a stop that the run before did not come to the end of."""
+        for envelope in reversed(self._control.tail):
+            if isinstance(envelope.event, StopRequested):
+                return envelope if envelope.id[2] >= self.data.file.control else None
+        return None
+
+    def halted(self) -> str:
+        """Return why trading was halted when the run before ended; empty if it was not."""
+        for envelope in reversed(self._control.tail):
+            if isinstance(envelope.event, HaltTrading):
+                return envelope.event.reason
+            if isinstance(envelope.event, ResumeTrading):
+                return ""
+        return ""

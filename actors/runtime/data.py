@@ -1,0 +1,90 @@
+"""A node's data directory: whose it is, which session it trades in and how often it began."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import msgspec
+
+from actors.runtime.disk import Disk
+
+NODE_FILE = "node.json"
+JOURNALS = "journal"
+
+
+class DataError(Exception):
+    """A data directory cannot be used: it is another node's, or its file is damaged."""
+
+
+class NodeFile(msgspec.Struct, kw_only=True):
+    """What ``node.json`` holds."""
+
+    node: str
+    session: str
+    """First part of every client order id: chosen once, so that no id is ever used again."""
+    epoch: int = 1
+    """Of the last actor that began without its past: all do in the first run, later each takes
+    the next number."""
+    ended: str = ""
+    """Why the last run ended in order; empty while one goes on or after it was killed."""
+    control: int = 1
+    """Number of the first announcement to all since the last run that ended in order."""
+
+
+class NodeData:
+    """The data directory of one node.
+
+    Args:
+        directory: made if it is missing.
+        node: whose it is.
+        session: of a new directory; one that exists keeps its own.
+        disk: does the writing.
+
+    Raises:
+        DataError: the directory is another node's, or cannot be read.
+        OSError: it cannot be made.
+    """
+
+    def __init__(self, directory: Path, node: str, session: str, disk: Disk) -> None:
+        self.directory = directory
+        self._disk = disk
+        self._path = directory / NODE_FILE
+        disk.make_directory(directory / JOURNALS)
+        self.resumed = self._path.exists()
+        """Whether the node was run from this directory before."""
+        self.file = self._read(node) if self.resumed else NodeFile(node=node, session=session)
+        self.last_ended = self.file.ended
+        """Why the run before ended in order; empty if it was killed or there was none."""
+        self.file.ended = ""
+        self._save()
+
+    def journal_of(self, actor: str) -> Path:
+        """Return the directory of an actor's journal."""
+        return self.directory / JOURNALS / actor
+
+    def next_epoch(self) -> int:
+        """Return a number that no actor of this directory had as its epoch; it is on disk then."""
+        self.file.epoch += 1
+        self._save()
+        return self.file.epoch
+
+    def end(self, reason: str, control: int) -> None:
+        """Note that the run ended in order; the next announcement to all has number `control`."""
+        self.file.ended, self.file.control = reason, control
+        self._save()
+
+    def _read(self, node: str) -> NodeFile:
+        try:
+            found = msgspec.json.decode(self._path.read_bytes(), type=NodeFile)
+        except (OSError, msgspec.DecodeError) as error:
+            raise DataError(f"{self._path}: cannot be read: {error}") from error
+        if found.node != node:
+            raise DataError(
+                f"{self.directory} holds the data of node {found.node!r}, this is node {node!r}:"
+                " give each node a directory of its own"
+            )
+        return found
+
+    def _save(self) -> None:
+        text = msgspec.json.format(msgspec.json.encode(self.file))
+        self._disk.write_whole(self._path, text)

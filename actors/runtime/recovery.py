@@ -1,0 +1,229 @@
+"""A node after a crash: its durable actors where their journals end, and what they still lack.
+
+Every durable actor recalls its newest snapshot and does the steps behind it again. What it emitted
+and a reader has not handled is read from the publisher's journal, and is delivered in the order in
+which it had been: by the publisher's step, the output's place in it and the reader's place in the
+file. So the node goes on as if nothing had happened, in the same epoch, with the next number.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping
+from functools import reduce
+from itertools import chain
+from operator import itemgetter, or_
+from typing import TYPE_CHECKING, Any
+
+import msgspec
+
+from actors.runtime.durable import read_step
+from actors.runtime.envelope import Envelope
+from actors.runtime.journal import Journal
+from actors.runtime.replay import Replay, replay_all
+from actors.runtime.stream import Input, Stream
+
+if TYPE_CHECKING:
+    from actors.runtime.actor import Actor
+    from actors.runtime.loop import Loop
+
+Emitted = tuple[int, int, Stream, Envelope]
+"""(node step, place in the step, stream, event): the order in which events were delivered."""
+
+
+class RecoveryError(Exception):
+    """Journals do not fit together; nothing was started."""
+
+
+class Recovery:
+    """Brings durable actors back, all at once.
+
+    Args:
+        actors: those with a journal that was begun before, in file order.
+        loop: of the node.
+    """
+
+    def __init__(self, actors: Iterable[Actor], loop: Loop) -> None:
+        self.actors = {actor.name: actor for actor in actors}
+        self._loop = loop
+        self._replays: dict[str, Replay] = {}
+        self.strangers: list[Input] = []
+        """Readers of these actors that have no position, and must be brought up to date."""
+
+    def recall(self) -> None:
+        """Do all journals again, and give streams and readers their numbers.
+
+        Raises:
+            DivergedError: an actor does not do again what its journal holds.
+            DamagedFileError: a journal is damaged.
+            RecoveryError: a reader is ahead of its publisher.
+        """
+        for name, actor in self.actors.items():
+            self._replays[name] = replay = replayed(actor, self._loop)
+            epoch = _header(_files(actor))["epoch"]
+            for output, stream in actor.streams.items():
+                stream.renumber(epoch, replay.next_seq[output])
+            inbox = actor.inbox.stream
+            inbox.renumber(epoch, replay.positions.get(inbox.name, (epoch, 1))[1])
+            actor.inbox.position = actor.inbox.began = inbox.next_seq
+        self._loop.steps = max(r.node_step for r in self._replays.values())
+        self._loop.now = max(r.now for r in self._replays.values())
+        for actor in self.actors.values():
+            for stream in actor.streams.values():
+                for reader in stream.readers:
+                    self._place(reader)
+
+    def position_of(self, actor: Actor, stream: str) -> int:
+        """Return the sequence number from which on `actor` has not handled `stream`."""
+        return self._replays[actor.name].positions.get(stream, (0, 1))[1]
+
+    def deliver(self) -> None:
+        """Fill the tails with what readers lack, and queue it in the order of its emission.
+
+        Raises:
+            RecoveryError: a reader lacks what its publisher's journal does not hold any more.
+        """
+        emitted = [e for actor in self.actors.values() for e in self._lacking(actor)]
+        emitted.sort(key=itemgetter(0, 1))
+        for _, _, stream, envelope in emitted:
+            seq = envelope.id[2]
+            for reader in stream.readers:
+                if reader.conflation is None:
+                    if reader.position <= seq:
+                        self._loop.queue.append(reader)
+                elif seq >= reader.began and not reader.conflation.was_read(envelope):
+                    reader.conflation.offer(envelope)
+        for actor in self.actors.values():
+            for reader in actor.inputs:
+                if reader.conflation is not None:
+                    reader.began = reader.source.next_seq - reader.conflated - reader.queued
+
+    def _place(self, reader: Input) -> None:
+        source, name = reader.source, reader.actor.name
+        replay = self._replays.get(name)
+        if replay is None or source.name not in _header(_files(self.actors[name]))["inputs"]:
+            reader.began = source.next_seq
+            if reader.conflation is None:
+                reader.position = source.next_seq
+            self.strangers.append(reader)
+            return
+        epoch, position = replay.positions.get(source.name, (source.epoch, 1))
+        if epoch != source.epoch or position > source.next_seq:
+            raise RecoveryError(
+                f"{name} has read {source.name} up to {epoch}/{position - 1}, but the journal of"
+                f" {source.name.partition('.')[0]} ends at {source.epoch}/{source.next_seq - 1}: it"
+                " is older than its reader's. Put back the newer journal, or begin with an empty"
+                " directory"
+            )
+        reader.began = position
+        if reader.conflation is None:
+            reader.position = position
+            return
+        for event_class, key, seq in replay.newest_read.get(source.name, ()):
+            reader.conflation.note_read(event_class, key, seq)
+        for event, seq in replay.events_read.get(source.name, ()):
+            reader.conflation.note_read_event(event, seq)
+
+    def _lacking(self, actor: Actor) -> Iterator[Emitted]:
+        """Read back from an actor's journal what somebody may lack, into its tails."""
+        wanted = {
+            output: min(
+                (r.began if r.conflation is not None else r.position for r in _all(stream)),
+                default=stream.next_seq,
+            )
+            for output, stream in actor.streams.items()
+        }
+        wanted = {o: seq for o, seq in wanted.items() if seq < actor.streams[o].next_seq}
+        if not wanted:
+            return
+        for output, node_step, place, envelope in outputs_since(_files(actor), actor, wanted):
+            stream = actor.streams[output]
+            if not stream.tail:
+                stream.base = envelope.id[2]
+            stream.tail.append(envelope)
+            yield node_step, place, stream, envelope
+
+
+def replayed(actor: Actor, loop: Loop, held: Iterable[bytes] = ()) -> Replay:
+    """Let an actor do its journal again, with the settings that it had then.
+
+    Args:
+        actor: to be brought back.
+        loop: of the actor.
+        held: bodies of steps behind those in its files.
+
+    Raises:
+        DivergedError: it does not do what its journal holds.
+        DamagedFileError: the journal is damaged.
+    """
+    replay, files = Replay(actor, loop), _files(actor)
+    header, settings = _header(files), actor.settings
+    if header["settings"] != settings.model_dump(mode="json"):
+        actor.settings = type(settings).model_validate(header["settings"])
+    try:
+        replay_all(
+            replay,
+            files.newest_snapshot(),
+            header["inputs"],
+            lambda step: chain(files.steps(after=step), held),
+        )
+    finally:
+        actor.settings = settings
+    return replay
+
+
+def outputs_since(
+    files: Journal, actor: Actor, wanted: Mapping[str, int]
+) -> Iterator[tuple[str, int, int, Envelope]]:
+    """Yield (output, node step, place in the step, event) from the numbers `wanted` on.
+
+    Args:
+        files: the actor's journal.
+        actor: whose outputs these are.
+        wanted: first sequence number by output.
+
+    Raises:
+        RecoveryError: the journal begins later.
+    """
+    start = None
+    for segment in files.segments():
+        if all(segment.header["next_seq"][output] <= seq for output, seq in wanted.items()):
+            start = segment
+    if start is None:
+        raise RecoveryError(
+            f"{actor.name}: a reader lacks {', '.join(f'{o} from {s}' for o, s in wanted.items())},"
+            f" which its journal does not hold any more"
+        )
+    emits: Any = reduce(or_, (c for classes in actor.outputs.values() for c in classes))
+    read = msgspec.msgpack.Decoder(tuple[tuple[emits, ...], msgspec.Raw] | None).decode
+    output_of = {c: o for o, classes in actor.outputs.items() for c in classes}
+    next_seq: dict[str, int] = dict(start.header["next_seq"])
+    epoch = start.header["epoch"]
+    for body in files.steps(after=start.first_step - 1):
+        _, node_step, now, place, _, root, _, _, _, raw = read_step(body)
+        effects = read(raw)
+        for index, event in enumerate(effects[0] if effects else ()):
+            output = output_of[event.__class__]
+            seq = next_seq[output]
+            next_seq[output] = seq + 1
+            if seq >= wanted.get(output, seq + 1):
+                name = f"{actor.name}.{output}"
+                yield (
+                    output,
+                    node_step,
+                    index,
+                    Envelope((name, epoch, seq), place, root, now, event),
+                )
+
+
+def _all(stream: Stream) -> tuple[Input, ...]:
+    return (*stream.readers, *stream.listeners)
+
+
+def _files(actor: Actor) -> Journal:
+    assert actor.journal is not None
+    return actor.journal.files
+
+
+def _header(files: Journal) -> Mapping[str, Any]:
+    assert files.header is not None
+    return files.header

@@ -1,0 +1,206 @@
+"""An actor's journal, done again: its handlers get the same inputs and must do the same."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from functools import reduce
+from operator import or_
+from typing import TYPE_CHECKING, Any
+
+import msgspec
+
+from actors.events.event import Event, tag_of
+from actors.events.system import StopActor, TimerFired
+from actors.runtime.durable import (
+    NOT_YET,
+    SKIPPED,
+    Memory,
+    classes_read,
+    encode,
+    memory_of,
+    read_step,
+)
+from actors.runtime.envelope import Envelope, Position
+
+if TYPE_CHECKING:
+    from actors.runtime.actor import Actor
+    from actors.runtime.loop import Loop
+
+
+class DivergedError(Exception):
+    """An actor did not do again what its journal says it did."""
+
+    def __init__(
+        self, *, actor: str, step: int, place: Position, event: str, expected: str, found: str
+    ) -> None:
+        stream, epoch, seq = place
+        super().__init__(
+            f"{actor}: step {step}, on {event} {stream}/{epoch}/{seq}, is not what the journal"
+            f" holds.\n  journal: {expected}\n  again:   {found}"
+        )
+        self.actor = actor
+        self.step = step
+        self.expected = expected
+        self.found = found
+
+
+class Replay:
+    """Gives one actor its journaled steps again, and keeps what they tell of its inputs.
+
+    Args:
+        actor: gets the memory of the newest snapshot, or is empty where there is none.
+        loop: the actor's; its clock and envelope are those of each step in turn.
+        classes: that may stand as inputs in the journal.
+    """
+
+    def __init__(
+        self, actor: Actor, loop: Loop, classes: Iterable[type[Event]] | None = None
+    ) -> None:
+        self.actor = actor
+        read = set(classes_read(actor) if classes is None else classes)
+        self.step = self.node_step = self.now = 0
+        self.next_seq = dict.fromkeys(actor.outputs, 1)
+        self.positions: dict[str, tuple[int, int]] = {}
+        self.newest_read: dict[str, list[tuple[type[Event], Any, int]]] = {}
+        """(class, key, sequence number) by stream of a `latest` input, as of the snapshot."""
+        self.events_read: dict[str, list[tuple[Event, int]]] = {}
+        """(event, sequence number) of the steps after it."""
+        self._classes = {tag_of(event_class): event_class for event_class in read}
+        self._loop = loop
+        self._decode = msgspec.msgpack.Decoder(reduce(or_, read)).decode
+        self._handlers: dict[type[Event], Callable[[Any], Any]] = {
+            **actor.handler_table(read),
+            **actor.inbox_table(),
+            StopActor: _stay,
+        }
+        self._output_of = {c: o for o, classes in actor.outputs.items() for c in classes}
+
+    def restore(self, memory: Memory) -> None:
+        """Make the actor know what it knew at a snapshot."""
+        self.actor.recall(memory)
+        self.step, self.node_step, self.now = memory.step, memory.node_step, memory.now
+        self.next_seq = dict(memory.next_seq)
+        self.positions = dict(memory.positions)
+        self.newest_read = {
+            stream: [(self._classes[tag], _as_key(key), seq) for tag, key, seq in newest]
+            for stream, newest in memory.read.items()
+        }
+        self.events_read = {}
+
+    def begin_empty(self, inputs: Iterable[str]) -> None:
+        """Make the actor as new: nothing of its `inputs` is current, and it has not started."""
+        self.actor.forget()
+        self.actor.started = False
+        self.actor.stale = dict.fromkeys(inputs, NOT_YET)
+        self._loop.timer_ids[self.actor.name] = 0
+
+    def run(self, bodies: Iterable[bytes]) -> None:
+        """Do steps again.
+
+        Raises:
+            DivergedError: a step had other outputs or timers, or raised.
+            msgspec.ValidationError: a body is not a step of this actor.
+        """
+        loop, decode, handlers = self._loop, self._decode, self._handlers
+        outbox, requested, timers = loop.outbox, loop.requested, loop.timers
+        name, positions, next_seq = self.actor.name, self.positions, self.next_seq
+        output_of = self._output_of
+        for body in bodies:
+            number, node_step, now, place, cause, root, time, first, raw, effects = read_step(body)
+            event = decode(raw)
+            loop.now = now
+            loop.envelope = Envelope(place, cause, root, time, event)
+            if event.__class__ is TimerFired:
+                timers.remove(name, event.timer_id)
+            if effects != SKIPPED:
+                try:
+                    handlers[event.__class__](event)
+                    found = encode((outbox, requested))
+                except Exception as error:
+                    loop.discard()
+                    again = f"raised {type(error).__name__}: {error}"
+                    raise self._diverged(number, place, event, effects, again) from error
+                if found != effects:
+                    again = _shown(found)
+                    loop.discard()
+                    raise self._diverged(number, place, event, effects, again)
+                if outbox:
+                    for emitted in outbox:
+                        next_seq[output_of[emitted.__class__]] += 1
+                    outbox.clear()
+                if requested:
+                    timers.apply(requested, place)
+                    requested.clear()
+            stream, epoch, seq = place
+            if first:
+                positions[stream] = (epoch, first + 1)
+                self.events_read.setdefault(stream, []).append((event, seq))
+            else:
+                positions[stream] = (epoch, seq + 1)
+            self.step, self.node_step, self.now = number, node_step, now
+
+    def memory(self) -> Memory:
+        """Return what the actor knows after the last step done again."""
+        memory = memory_of(self.actor, step=self.step, node_step=self.node_step, now=self.now)
+        memory.next_seq = dict(self.next_seq)
+        return memory
+
+    def _diverged(
+        self, step: int, place: Position, event: Event, expected: bytes, found: str
+    ) -> DivergedError:
+        return DivergedError(
+            actor=self.actor.name,
+            step=step,
+            place=place,
+            event=type(event).__name__,
+            expected=_shown(expected),
+            found=found,
+        )
+
+
+def replay_all(
+    replay: Replay,
+    newest_snapshot: tuple[int, bytes] | None,
+    inputs: Iterable[str],
+    steps: Callable[[int], Iterable[bytes]],
+) -> None:
+    """Bring an actor from a snapshot, or from nothing, to where its steps end.
+
+    Args:
+        replay: of the actor.
+        newest_snapshot: (step, body); None where there is none.
+        inputs: names of the streams that the actor read when it began.
+        steps: returns the bodies of the steps behind the one that it is given.
+
+    Raises:
+        DivergedError: it does not do what the journal says it did.
+        DamagedFileError: the journal is damaged.
+        msgspec.ValidationError: a step or a snapshot is not one of this actor.
+    """
+    if newest_snapshot is None:
+        replay.begin_empty(inputs)
+    else:
+        replay.restore(read_memory(newest_snapshot[1]))
+    replay.run(steps(replay.step))
+
+
+read_memory = msgspec.msgpack.Decoder(Memory).decode
+
+
+def _as_key(key: Any) -> Any:
+    return tuple(key) if isinstance(key, list) else key
+
+
+def _stay(_event: Event) -> None:
+    """An actor that was stopped from outside is there again after a restart."""
+
+
+def _shown(effects: bytes | msgspec.Raw) -> str:
+    """Return outputs and timers of a step as people read them."""
+    decoded = msgspec.msgpack.decode(effects)
+    if decoded is None:
+        return "skipped, because the handler raised twice"
+    outputs, timers = decoded
+    said = [f"{event[0]}({', '.join(map(repr, event[1:]))})" for event in outputs]
+    said += [f"timer {name!r} #{number} due {due}" for _, number, name, due in timers]
+    return "; ".join(said) or "nothing"
