@@ -10,9 +10,10 @@ import msgspec
 
 from actors.events.event import Event
 from actors.events.reference import Currency, Instrument
-from actors.events.system import RecordFrame
+from actors.events.system import RecordFrame, StreamReset
 from actors.runtime import frames
 from actors.runtime.actor import Actor, handles
+from actors.runtime.disk import Disk
 from actors.runtime.envelope import Envelope
 from actors.runtime.schema import schema_table
 
@@ -34,10 +35,12 @@ class Recorder(Actor):
 
     directory: Path
     """The run's directory; set before the node starts."""
+    disk: Disk | None = None
+    """What the record is written with; None for the usual one."""
 
-    @handles(Event)
+    @handles(Event, StreamReset)
     def on_event(self, event: Event) -> None:
-        """Encode the event with its envelope."""
+        """Encode the event with its envelope; a reset of an input says where some are missing."""
         envelope = self.envelope
         self.emit(
             RecordFrame(
@@ -49,9 +52,9 @@ class Recorder(Actor):
 
     def ports(self) -> Sequence[FramePort]:
         """Return the port that appends to the file."""
-        heard = {event_class for classes in self.heard.values() for event_class in classes}
+        heard = {c for classes in self.heard.values() for c in classes} | {StreamReset}
         header = record_header(heard, self.instruments.values(), self.currencies.values())
-        return [FramePort(self.directory / EVENTS_FILE, header)]
+        return [FramePort(self.directory / EVENTS_FILE, header, self.disk)]
 
 
 def record_header(
@@ -73,12 +76,14 @@ class FramePort:
     Args:
         path: the file; created at the first frame.
         header: what a new file says of itself.
+        disk: what the file is written with.
     """
 
     output = "frames"
 
-    def __init__(self, path: Path, header: Mapping[str, Any]) -> None:
+    def __init__(self, path: Path, header: Mapping[str, Any], disk: Disk | None = None) -> None:
         self.path = path
+        self._disk = disk
         self._header = header
         self._writer: frames.FrameWriter | None = None
 
@@ -117,5 +122,5 @@ class FramePort:
 
     def _open(self) -> frames.FrameWriter:
         if self._writer is None:
-            self._writer = frames.FrameWriter(self.path, self._header)
+            self._writer = frames.FrameWriter(self.path, self._header, self._disk)
         return self._writer

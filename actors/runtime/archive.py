@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Iterable, Mapping
-from functools import reduce
+from functools import partial, reduce
 from operator import or_
 from typing import TYPE_CHECKING, Any, Final
 
@@ -79,7 +79,7 @@ class Archive:
         try:
             for actor in self.actors:
                 files = self._open(actor.name, disk, segment_bytes)
-                actor.journal = StepJournal(actor, files, self.commits)
+                actor.journal = StepJournal(files, self.commits, partial(self._header, actor))
                 for reader in actor.readers:
                     reader.journal = actor.journal
             self._control_journal = self._open(CONTROL, disk, segment_bytes)
@@ -116,7 +116,8 @@ class Archive:
             if files.header is None:
                 files.begin(header)
             elif made_otherwise(files.header, header):
-                self._begin_segment(actor)
+                self._save_snapshot(actor)
+                files.begin(header)
         if self._control_journal.header is None:
             self._control_journal.begin(self._control_header())
         self._synced_steps = self._loop.steps
@@ -137,8 +138,8 @@ class Archive:
                 self._node.request_stop(f"{NO_ROOM}, and {MOST_HELD >> 20} MB of steps wait")
             return
         for actor in self.actors:
-            if actor.journal is not None and actor.journal.files.full:
-                self._begin_segment(actor)
+            if actor.journal is not None and actor.journal.snapshot_due:
+                self._save_snapshot(actor)
         if self.syncs and (self._loop.steps != self._synced_steps or self._answers):
             self._sync()
 
@@ -188,18 +189,10 @@ class Archive:
             "schema": schema_table(self._control_classes),
         }
 
-    def _begin_segment(self, actor: Actor) -> None:
-        """Take a snapshot and begin a segment behind it."""
-        assert actor.journal is not None
-        self._save_snapshot(actor)
-        try:
-            actor.journal.files.begin(self._header(actor))
-        except OSError as error:
-            self._node.supervisor.trouble(f"a new segment of {actor.name}'s journal", error)
-
     def _save_snapshot(self, actor: Actor) -> None:
         journal, loop = actor.journal, self._loop
         assert journal is not None
+        journal.snapshot_due = False
         if not journal.number or journal.number in journal.files.snapshot_steps():
             return
         try:

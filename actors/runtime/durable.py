@@ -13,7 +13,8 @@ cancels); nil says that the handler raised twice and the input was skipped.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+import logging
+from collections.abc import Callable, Iterable, Mapping
 from hashlib import sha256
 from typing import TYPE_CHECKING, Any
 
@@ -39,6 +40,8 @@ if TYPE_CHECKING:
     from actors.runtime.journal import Journal
     from actors.runtime.stream import Input
 
+log = logging.getLogger("kaiju")
+
 FROM_THE_RUNTIME = (
     *(ActorStarted, ActorRecovered, StopActor),
     *(StreamReset, StreamLive, StreamStale, TimerFired),
@@ -58,14 +61,18 @@ NOT_YET = "not connected yet"
 class StepJournal:
     """Writes the steps of one actor."""
 
-    __slots__ = ("_commit", "actor", "files", "number")
+    __slots__ = ("_commits", "_header", "files", "number", "snapshot_due")
 
-    def __init__(self, actor: Actor, files: Journal, commits: Commits) -> None:
-        self.actor = actor
+    def __init__(
+        self, files: Journal, commits: Commits, header: Callable[[], Mapping[str, Any]]
+    ) -> None:
         self.files = files
         self.number = files.last_step
         """Of the last step written, or waiting for the disk."""
-        self._commit = commits.append
+        self.snapshot_due = False
+        """Whether a segment was filled since the last snapshot."""
+        self._commits = commits
+        self._header = header
 
     def write(  # noqa: PLR0917 - called for each step: names cost time
         self,
@@ -96,8 +103,19 @@ class StepJournal:
         number = self.number + 1
         about = (envelope.id, envelope.cause, envelope.root, envelope.time)
         body = encode((number, node_step, now, *about, first, envelope.event, effects))
+        if self.files.full and not self._commits.held:
+            self._begin_segment()
         self.number = number
-        self._commit(self.files, body)
+        self._commits.append(self.files, body)
+
+    def _begin_segment(self) -> None:
+        """Begin the next segment here: where a segment ends depends on its steps alone."""
+        try:
+            self.files.begin(self._header())
+        except OSError as error:
+            log.warning("%s: no new segment yet: %s", self.files.directory, error)
+        else:
+            self.snapshot_due = True
 
 
 class Memory(msgspec.Struct):

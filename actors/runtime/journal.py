@@ -59,6 +59,7 @@ class Journal(JournalFiles):
         super().__init__(directory, self._disk)
         self.segment_bytes = segment_bytes
         self._syncing = threading.Lock()
+        self._sync_error: OSError | None = None
         self._relied_on = False  # somebody calls `sync`
         self._append: Callable[[int, bytes], None] = _refuse_append
         self._writer: FrameWriter | None = None
@@ -123,12 +124,11 @@ class Journal(JournalFiles):
         """Return when all steps appended before would survive a loss of power.
 
         Raises:
-            OSError: they might not, and trying again would not tell.
+            OSError: they might not; every later call raises it too, because the system may have
+                dropped what it could not write.
         """
-        with self._syncing:
-            self._relied_on = True
-            if self._writer is not None:
-                self._writer.sync()
+        self._relied_on = True
+        self._sync()
 
     def save_snapshot(self, step: int, body: bytes) -> None:
         """Keep what the actor is after `step`, whole or not at all.
@@ -137,10 +137,7 @@ class Journal(JournalFiles):
             OSError: it could not be written.
             ValueError: `body` is empty or larger than a frame may be.
         """
-        with self._syncing:
-            # A snapshot must not survive a loss of power that its last step does not.
-            if self._writer is not None:
-                self._writer.sync()
+        self._sync()  # a snapshot must not survive a loss of power that its last step does not
         self._snapshots.save(step, body)
 
     def retain(
@@ -179,13 +176,15 @@ class Journal(JournalFiles):
 
     def close(self) -> None:
         """Close the files and give the directory free; a second call does nothing."""
-        with self._syncing:
-            if self._writer is not None:
-                self._writer.close()
         self._append = _refuse_append
-        if self._lock >= 0:
-            os.close(self._lock)
-            self._lock = -1
+        try:
+            with self._syncing:
+                if self._writer is not None:
+                    self._writer.close()
+        finally:
+            if self._lock >= 0:
+                os.close(self._lock)
+                self._lock = -1
 
     def _open(self) -> None:
         for path in self.directory.glob(f"*{UNFINISHED}"):
@@ -195,12 +194,24 @@ class Journal(JournalFiles):
             self._adopt(self._segments[-1].path)
             assert self._writer is not None
             self.torn = self._writer.torn
-            self._writer.sync()  # what the process before wrote is about to be relied on
+            self._sync()  # what the process before wrote is about to be relied on
         for step in self._snapshots.steps():
             # Another step will have this number: the snapshot would be wrong then.
             if step > self.last_step:
                 reason = f"is of step {step}, but the journal ends with step {self.last_step}"
                 self._snapshots.put_aside(step, reason)
+
+    def _sync(self) -> None:
+        with self._syncing:
+            if self._sync_error is not None:
+                raise self._sync_error
+            if self._writer is None:
+                return
+            try:
+                self._writer.sync()
+            except OSError as error:
+                self._sync_error = error
+                raise
 
     def _adopt(self, path: Path) -> None:
         """Go on in the segment at `path`."""

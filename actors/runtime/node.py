@@ -432,7 +432,7 @@ class Node:
         for port in actor.ports():
             reader = Input(actor, actor.streams[port.output], {}, {})
             actor.streams[port.output].listen(reader)
-            runner = PortReader(reader, port, actor.outputs[port.output], self._port_failed)
+            runner = PortReader(reader, port, self._port_failed, actor.outputs[port.output])
             runner.resume(fresh=resumed and not actor.durable)
             if self._archive is not None and self._archive.syncs:
                 runner.limit = reader.position

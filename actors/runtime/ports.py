@@ -45,8 +45,8 @@ class PortReader:
         self,
         reader: Input,
         port: Port,
-        classes: Iterable[type[Event]],
         on_failure: Callable[[BaseException], None],
+        classes: Iterable[type[Event]] = (),
     ) -> None:
         self.reader = reader
         self._port = port

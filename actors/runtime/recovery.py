@@ -71,6 +71,8 @@ class Recovery:
             for stream in actor.streams.values():
                 for reader in stream.readers:
                     self._place(reader)
+                for listener in stream.listeners:
+                    listener.position = listener.began = stream.next_seq
 
     def position_of(self, actor: Actor, stream: str) -> int:
         """Return the sequence number from which on `actor` has not handled `stream`."""

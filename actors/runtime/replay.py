@@ -27,6 +27,10 @@ if TYPE_CHECKING:
     from actors.runtime.loop import Loop
 
 
+LONGEST = 2_000
+"""Characters of one output that a message shows."""
+
+
 class DivergedError(Exception):
     """An actor did not do again what its journal says it did."""
 
@@ -106,7 +110,8 @@ class Replay:
         name, positions, next_seq = self.actor.name, self.positions, self.next_seq
         output_of = self._output_of
         for body in bodies:
-            number, node_step, now, place, cause, root, time, first, raw, effects = read_step(body)
+            number, node_step, now, place, cause, root, time, first, raw, rest = read_step(body)
+            effects = bytes(rest)
             event = decode(raw)
             loop.now = now
             loop.envelope = Envelope(place, cause, root, time, event)
@@ -121,9 +126,8 @@ class Replay:
                     again = f"raised {type(error).__name__}: {error}"
                     raise self._diverged(number, place, event, effects, again) from error
                 if found != effects:
-                    again = _shown(found)
                     loop.discard()
-                    raise self._diverged(number, place, event, effects, again)
+                    raise self._diverged(number, place, event, effects, found)
                 if outbox:
                     for emitted in outbox:
                         next_seq[output_of[emitted.__class__]] += 1
@@ -146,15 +150,21 @@ class Replay:
         return memory
 
     def _diverged(
-        self, step: int, place: Position, event: Event, expected: bytes, found: str
+        self, step: int, place: Position, event: Event, expected: bytes, found: bytes | str
     ) -> DivergedError:
+        before = _shown(expected)
+        after = [found] if isinstance(found, str) else _shown(found)
+        parted = next(
+            (n for n, (one, other) in enumerate(zip(before, after, strict=False)) if one != other),
+            min(len(before), len(after)),
+        )
         return DivergedError(
             actor=self.actor.name,
             step=step,
             place=place,
             event=type(event).__name__,
-            expected=_shown(expected),
-            found=found,
+            expected=(before[parted:] or ["nothing more"])[0],
+            found=(after[parted:] or ["nothing more"])[0],
         )
 
 
@@ -195,12 +205,12 @@ def _stay(_event: Event) -> None:
     """An actor that was stopped from outside is there again after a restart."""
 
 
-def _shown(effects: bytes | msgspec.Raw) -> str:
-    """Return outputs and timers of a step as people read them."""
+def _shown(effects: bytes) -> list[str]:
+    """Return outputs and timers of a step as people read them, one text each."""
     decoded = msgspec.msgpack.decode(effects)
     if decoded is None:
-        return "skipped, because the handler raised twice"
+        return ["the input was skipped, because the handler raised twice"]
     outputs, timers = decoded
     said = [f"{event[0]}({', '.join(map(repr, event[1:]))})" for event in outputs]
     said += [f"timer {name!r} #{number} due {due}" for _, number, name, due in timers]
-    return "; ".join(said) or "nothing"
+    return [text if len(text) <= LONGEST else text[:LONGEST] + "..." for text in said]
