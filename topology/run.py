@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import signal
-import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
@@ -11,7 +9,6 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from importlib.metadata import version
 from pathlib import Path
-from types import FrameType
 from typing import NamedTuple
 
 from rich.console import Console
@@ -28,6 +25,7 @@ from topology.metrics import MetricsServer
 from topology.report import Report, RunFacts, Story, build_report, tell, write_json
 from topology.report_html import write_html
 from topology.run_file import RunFile
+from topology.signals import obeying_signals
 from topology.watch import View, Watch
 
 VIRTUAL_START = 1_704_067_200_000_000_000
@@ -37,6 +35,8 @@ ENOUGH = 600_000_000_000
 no end of its own."""
 WIDTH = 140
 """Columns of what is printed where there is no terminal to measure."""
+REPORT = "report.json"
+"""Name of a run's report for programs in the run's directory."""
 LOOK_NS = 500_000_000
 """Real time between two looks at the running node; drawing one takes the loop 20 ms."""
 
@@ -118,7 +118,7 @@ def run(options: Options) -> Outcome:
         node = _compose(checked, run_file, clock, directory)
         watch = Watch(node, name, options.duration)
         began = time.monotonic()
-        with _obeying_signals(node), _shown(watch, name, server, console):
+        with obeying_signals(node), _shown(watch, name, server, console):
             node.run(run_file.duration)
     facts = RunFacts(
         topology=name,
@@ -232,45 +232,6 @@ def _looking(watch: Watch, shows: list[Callable[[View], None]]) -> Callable[[Nod
     return look
 
 
-@contextmanager
-def _obeying_signals(node: Node) -> Iterator[None]:
-    """Let an operator speak to the node by signals.
-
-    The first SIGINT or SIGTERM stops it in order, a second at once; SIGUSR1 halts trading, and
-    SIGUSR2 resumes it.
-    """
-    asked = False
-
-    def stop(number: int, _frame: FrameType | None) -> None:
-        nonlocal asked
-        if asked:
-            raise KeyboardInterrupt
-        asked = True
-        node.request_stop(signal.Signals(number).name)
-
-    def halt(_number: int, _frame: FrameType | None) -> None:
-        node.halt("an operator asked for it (SIGUSR1)")
-
-    def resume(_number: int, _frame: FrameType | None) -> None:
-        node.resume("an operator asked for it (SIGUSR2)")
-
-    if threading.current_thread() is not threading.main_thread():
-        yield
-        return
-    meanings = {
-        signal.SIGINT: stop,
-        signal.SIGTERM: stop,
-        signal.SIGUSR1: halt,
-        signal.SIGUSR2: resume,
-    }
-    before = {number: signal.signal(number, handler) for number, handler in meanings.items()}
-    try:
-        yield
-    finally:
-        for number, handler in before.items():
-            signal.signal(number, handler)
-
-
 def _report(
     watch: Watch, facts: RunFacts, directory: Path, copy: Path | None
 ) -> tuple[Report, list[str]]:
@@ -296,7 +257,7 @@ def _report(
 
 
 def _write(report: Report, story: Story | None, directory: Path, copy: Path | None) -> None:
-    write_json(report, directory / "report.json")
+    write_json(report, directory / REPORT)
     write_html(report, story, directory / "report.html")
     if copy is not None and copy.suffix == ".html":
         write_html(report, story, copy)
