@@ -22,6 +22,7 @@ from actors.events.orders import (
     OrderSubmitted,
     OrderType,
     QuoteIntent,
+    ReconciliationCompleted,
     Signal,
     SubmitOrder,
     TimeInForce,
@@ -46,8 +47,10 @@ class Execution(Actor):
 
     A quote has at most one order on a side; a new price or quantity cancels it and, once it is
     gone, places the next. A side that filled or was refused stays empty until the strategy's next
-    intent. Orders are canceled only once the OMS knows them. A strategy trades under its own name
-    only, the name of the actor that emitted the intent: positions and limits are kept by it.
+    intent; one that was rejected is tried again after a reconciliation, before which the gateway
+    rejects everything. Orders are canceled only once the OMS knows them. A strategy trades under
+    its own name only, the name of the actor that emitted the intent: positions and limits are kept
+    by it.
     """
 
     class Settings(Actor.Settings):
@@ -117,7 +120,17 @@ class Execution(Actor):
     @handles(OrderDenied, OrderRejected)
     def on_order_refused(self, refusal: OrderDenied | OrderRejected) -> None:
         """The order never worked: back off on its side of the quote."""
-        self._end(refusal.client_order_id, self.now + self.settings.backoff)
+        rejected = isinstance(refusal, OrderRejected)
+        retry_at = self.now + self.settings.backoff
+        self._end(refusal.client_order_id, retry_at, refused=rejected)
+
+    @handles(ReconciliationCompleted)
+    def on_reconciliation_completed(self, _completed: ReconciliationCompleted) -> None:
+        """The gateway sends orders again: place quotes that were rejected until now."""
+        for strategy, instrument in list(self._places()):
+            for side in Side:
+                self.state.quotes[strategy][instrument].side(side).want_again()
+                self._work(strategy, instrument, side)
 
     @handles(OrderFilled)
     def on_order_filled(self, fill: OrderFilled) -> None:
@@ -277,12 +290,12 @@ class Execution(Actor):
         elif self._must_go() and order.cancelable:
             self._cancel(order)
 
-    def _end(self, client_order_id: str, retry_at: int) -> None:
+    def _end(self, client_order_id: str, retry_at: int, *, refused: bool = False) -> None:
         self.state.taking.pop(client_order_id, None)
         place = self.state.quoting.pop(client_order_id, None)
         if place is not None:
             strategy, instrument, side = place
-            self.state.quotes[strategy][instrument].side(side).end(retry_at)
+            self.state.quotes[strategy][instrument].side(side).end(retry_at, refused=refused)
             self._work(strategy, instrument, side)
 
     def _places(self) -> Iterator[tuple[str, str]]:

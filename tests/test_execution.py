@@ -13,6 +13,7 @@ from actors.events.orders import (
     OrderSubmitted,
     OrderType,
     QuoteIntent,
+    ReconciliationCompleted,
     Signal,
     SubmitOrder,
     TimeInForce,
@@ -47,6 +48,7 @@ from tests.builders import (
 
 BACKOFF = SECOND // 4
 BTC = BTCUSDT.instrument
+RECONCILED = ReconciliationCompleted("0-gateway-1", open_orders=0, unexplained=0)
 
 
 def execution() -> ActorTest:
@@ -184,6 +186,29 @@ def test_a_new_intent_after_a_refusal_waits_for_the_backoff() -> None:
     assert kit.given(quote(9_991, 5, 10_010, 5), quote(9_992, 5, 10_010, 5)) == []
     assert kit.advance(BACKOFF - 1) == []
     assert kit.advance(1) == [quoted(3, Side.BUY, 5, 9_992)]
+
+
+def test_a_rejected_quote_is_placed_at_once_after_a_reconciliation() -> None:
+    kit = execution()
+    kit.given(QUOTE, OrderSubmitted(BID), OrderSubmitted(ASK), rejected(BID), denied(ASK))
+
+    assert kit.given(RECONCILED) == [quoted(3, Side.BUY, 5, 9_990)]
+    assert kit.given(RECONCILED) == []
+
+
+def test_a_rejected_quote_that_is_not_wanted_any_more_stays_away_after_a_reconciliation() -> None:
+    kit = execution()
+    kit.given(QUOTE, OrderSubmitted(BID), OrderSubmitted(ASK), rejected(BID))
+    kit.given(quote(0, 0, 10_010, 5))
+
+    assert kit.given(RECONCILED) == []
+
+
+def test_a_quote_that_filled_stays_away_after_a_reconciliation() -> None:
+    kit = quoting()
+    kit.given(filled(BID, 5))
+
+    assert kit.given(RECONCILED) == []
 
 
 def test_a_denied_side_does_not_hold_the_other_back() -> None:

@@ -12,13 +12,19 @@ from actors.events.orders import (
     NewOrderSingle,
     OrderCancelRequest,
     OrderMassCancelRequest,
+    OrderMassStatus,
+    OrderMassStatusRequest,
+    OrderStatusRequest,
     OrderSubmitted,
     OrderType,
+    OrderUnknown,
     OrdStatus,
+    ReconciliationCompleted,
     ReportRepeated,
     TimeInForce,
 )
 from actors.events.system import (
+    ActorRecovered,
     ConnectionEstablished,
     ConnectionLost,
     ConnectionRestored,
@@ -27,18 +33,31 @@ from actors.events.system import (
     StreamLive,
     StreamStale,
 )
-from actors.testing import START, ActorTest
+from actors.testing import SECOND, START, ActorTest
 from gateways.gateway import Gateway
-from tests.builders import ORDER_ID, buy, pending_cancel, report_fill, report_new
+from tests.builders import ORDER_ID, buy, pending_cancel, report, report_fill, report_new
 
 CONNECTED = ConnectionEstablished("market")
+LOST = ConnectionLost("market", "timeout")
+RESTORED = ConnectionRestored("market")
+NOT_RECONCILED = "not reconciled with the venue yet"
 
 
 @pytest.fixture
 def kit() -> ActorTest:
     kit = ActorTest(Gateway, name="gateway")
-    assert kit.given(CONNECTED) == [CONNECTED]
+    assert kit.given(CONNECTED) == [CONNECTED, OrderMassStatusRequest("0-gateway-1")]
+    assert kit.given(completed(1)) == []
     return kit
+
+
+def completed(number: int) -> ReconciliationCompleted:
+    """Return what order management says when the list of that request was worked off."""
+    return ReconciliationCompleted(f"0-gateway-{number}", open_orders=0, unexplained=0)
+
+
+def sends_orders(kit: ActorTest) -> bool:
+    return [type(event) for event in kit.given(OrderSubmitted(buy(1)))] == [NewOrderSingle]
 
 
 def refusal(text: str, number: int = 1) -> ExecutionReport:
@@ -82,10 +101,8 @@ def test_before_the_first_connection_an_order_is_refused() -> None:
 
 
 def test_while_the_connection_is_lost_orders_are_refused_and_cancels_pass(kit: ActorTest) -> None:
-    lost, restored = ConnectionLost("market", "timeout"), ConnectionRestored("market")
-
-    assert kit.given(lost, OrderSubmitted(buy(1)), OrderSubmitted(buy(1))) == [
-        lost,
+    assert kit.given(LOST, OrderSubmitted(buy(1)), OrderSubmitted(buy(1))) == [
+        LOST,
         refusal("no connection to the venue: timeout", 1),
         refusal("no connection to the venue: timeout", 2),
     ]
@@ -93,8 +110,89 @@ def test_while_the_connection_is_lost_orders_are_refused_and_cancels_pass(kit: A
         OrderCancelRequest(ORDER_ID, buy(1).instrument),
         OrderMassCancelRequest(),
     ]
-    assert kit.given(restored) == [restored]
-    assert isinstance(kit.given(OrderSubmitted(buy(1)))[0], NewOrderSingle)
+
+
+def test_after_the_first_connection_orders_are_refused_until_all_is_reconciled() -> None:
+    kit = ActorTest(Gateway, name="gateway")
+    kit.given(CONNECTED)
+
+    assert kit.given(OrderSubmitted(buy(1))) == [refusal(NOT_RECONCILED)]
+    assert kit.given(pending_cancel(buy(1)), CancelAll("limit")) == [
+        OrderCancelRequest(ORDER_ID, buy(1).instrument),
+        OrderMassCancelRequest(),
+    ]
+    kit.given(completed(1))
+    assert sends_orders(kit)
+
+
+def test_after_each_connection_and_its_own_recovery_the_gateway_reconciles_again(
+    kit: ActorTest,
+) -> None:
+    assert kit.given(LOST, RESTORED) == [LOST, RESTORED, OrderMassStatusRequest("0-gateway-2")]
+    kit.given(completed(2))
+    assert sends_orders(kit)
+
+    assert kit.given(ActorRecovered("gateway")) == [OrderMassStatusRequest("0-gateway-3")]
+    assert not sends_orders(kit)
+
+
+def test_a_gateway_that_recovers_without_a_connection_waits_for_one(kit: ActorTest) -> None:
+    kit.given(LOST)
+
+    assert kit.given(ActorRecovered("gateway")) == []
+    assert ActorTest(Gateway).given(ActorRecovered("gateway")) == []
+
+
+def test_only_the_newest_reconciliation_opens_the_gate(kit: ActorTest) -> None:
+    kit.given(LOST, RESTORED, LOST, RESTORED)
+
+    kit.given(completed(1), completed(2))
+    assert not sends_orders(kit)
+    kit.given(completed(3))
+    assert sends_orders(kit)
+
+
+def test_a_list_is_passed_on_while_it_is_awaited(kit: ActorTest) -> None:
+    kit.given(LOST, RESTORED)
+    old, new = (OrderMassStatus(f"0-gateway-{number}", ()) for number in (1, 2))
+
+    assert kit.given(old, new) == [ReportRepeated("", "0-gateway-1"), new]
+    kit.given(completed(2))
+    assert kit.given(new) == [ReportRepeated("", "0-gateway-2")]
+
+
+def test_a_venue_that_does_not_answer_is_asked_again_while_it_can_be_reached(
+    kit: ActorTest,
+) -> None:
+    kit.given(LOST, RESTORED)
+
+    assert kit.advance(12 * SECOND) == 2 * [OrderMassStatusRequest("0-gateway-2")]
+    kit.given(LOST)
+    assert kit.advance(12 * SECOND) == []
+    assert kit.given(RESTORED) == [RESTORED, OrderMassStatusRequest("0-gateway-3")]
+    kit.given(completed(3))
+    assert kit.advance(12 * SECOND) == []
+
+
+def test_a_gateway_that_takes_a_share_of_the_instruments_asks_for_its_own() -> None:
+    kit = ActorTest(Gateway, name="gateway")
+    kit.actor.accepts = frozenset({"B.SIM", "A.SIM"})
+
+    assert kit.given(CONNECTED)[1:] == [OrderMassStatusRequest("0-gateway-1", ("A.SIM", "B.SIM"))]
+
+
+def test_an_order_in_doubt_is_asked_about_while_the_venue_can_be_reached(kit: ActorTest) -> None:
+    of = buy(3)
+    unknown = OrderUnknown(ORDER_ID, of.strategy, of.instrument, 1)
+
+    assert kit.given(unknown) == [OrderStatusRequest(ORDER_ID, of.instrument)]
+    assert kit.given(LOST, unknown) == [LOST]
+
+
+def test_an_answer_about_an_order_is_passed_on_every_time(kit: ActorTest) -> None:
+    answer = report(buy(3), ExecType.ORDER_STATUS, "")
+
+    assert kit.given(answer, answer) == [answer, answer]
 
 
 def test_while_an_input_is_stale_orders_are_refused_and_cancels_pass(kit: ActorTest) -> None:
@@ -104,7 +202,7 @@ def test_while_an_input_is_stale_orders_are_refused_and_cancels_pass(kit: ActorT
     assert kit.given(CancelAll("limit")) == [OrderMassCancelRequest()]
 
     kit.given(StreamLive("risk.control"))
-    assert isinstance(kit.given(OrderSubmitted(buy(1)))[0], NewOrderSingle)
+    assert sends_orders(kit)
 
 
 def test_a_halt_cancels_everything_and_refuses_orders_until_trading_resumes(
@@ -117,7 +215,19 @@ def test_a_halt_cancels_everything_and_refuses_orders_until_trading_resumes(
     assert kit.given(pending_cancel(buy(1))) == [OrderCancelRequest(ORDER_ID, buy(1).instrument)]
 
     assert kit.given(ResumeTrading("operator")) == []
-    assert isinstance(kit.given(OrderSubmitted(buy(1)))[0], NewOrderSingle)
+    assert sends_orders(kit)
+
+
+def test_a_venue_that_comes_back_during_a_halt_is_told_again_to_cancel_everything(
+    kit: ActorTest,
+) -> None:
+    kit.given(HaltTrading("operator"), LOST)
+
+    assert kit.given(RESTORED) == [
+        RESTORED,
+        OrderMassCancelRequest(),
+        OrderMassStatusRequest("0-gateway-2"),
+    ]
 
 
 def test_reports_are_passed_on_once(kit: ActorTest) -> None:
@@ -140,16 +250,15 @@ def test_memory_of_reports_is_bounded_and_long_enough(kit: ActorTest) -> None:
 
 
 def test_a_new_reader_hears_the_last_of_the_connection(kit: ActorTest) -> None:
-    lost = ConnectionLost("market", "timeout")
     assert [*kit.actor.snapshot("connection")] == [CONNECTED]
 
-    kit.given(lost)
-    assert [*kit.actor.snapshot("connection")] == [lost]
+    kit.given(LOST)
+    assert [*kit.actor.snapshot("connection")] == [LOST]
     assert [*kit.actor.snapshot("reports")] == []
 
 
 def test_the_state_survives_storage(kit: ActorTest) -> None:
-    kit.given(HaltTrading("operator"), OrderSubmitted(buy(1)), report_new(buy(3)))
+    kit.given(HaltTrading("operator"), OrderSubmitted(buy(1)), report_new(buy(3)), RESTORED)
 
     stored = msgspec.msgpack.decode(msgspec.msgpack.encode(kit.state), type=Gateway.State)
     assert stored == kit.state

@@ -108,7 +108,7 @@ def test_an_illegal_report_is_a_failed_transition() -> None:
     assert oms().given(report_fill(of, 4)) == [
         TransitionFailed(
             of.client_order_id,
-            "UNKNOWN",
+            "NONE",
             ExecType.TRADE,
             "E-fill",
             "the OMS does not know this order",

@@ -42,11 +42,12 @@ from tests.builders import (
 )
 
 ORDER = buy(10)
+NOW = 1_700_000_000_000_000_000
 
 
 def table_after(*reports: ExecutionReport) -> OrderTable:
     table = OrderTable()
-    table.submit(ORDER)
+    table.submit(ORDER, NOW)
     for each in reports:
         table.apply(each)
     return table
@@ -65,14 +66,14 @@ def failed(status: str, exec_type: ExecType, exec_id: str, text: str) -> Transit
 def test_an_approved_order_is_submitted_as_pending_new() -> None:
     table = OrderTable()
 
-    assert table.submit(ORDER) == OrderSubmitted(ORDER)
+    assert table.submit(ORDER, NOW) == OrderSubmitted(ORDER)
     assert status_of(table) is OrdStatus.PENDING_NEW
 
 
 def test_an_order_id_is_used_once() -> None:
     table = table_after()
 
-    assert table.submit(ORDER) == failed(
+    assert table.submit(ORDER, NOW) == failed(
         "PENDING_NEW", ExecType.NEW, "", "approved a second time; a client_order_id is used once"
     )
 
@@ -81,7 +82,7 @@ def test_another_order_with_the_id_of_an_open_one_is_denied() -> None:
     table = table_after(report_new(ORDER))
     text = f"client_order_id '{ORDER_ID}' was used before, its order is NEW"
 
-    assert table.submit(sell(10)) == denied(sell(10), "DUPLICATE_ORDER_ID", text)
+    assert table.submit(sell(10), NOW) == denied(sell(10), "DUPLICATE_ORDER_ID", text)
     assert table.open[ORDER_ID].order == ORDER
 
 
@@ -89,7 +90,7 @@ def test_an_order_with_the_id_of_an_ended_one_is_denied() -> None:
     table = table_after(report_fill(ORDER, 10))
     text = f"client_order_id '{ORDER_ID}' was used before, its order is FILLED"
 
-    assert table.submit(ORDER) == denied(ORDER, "DUPLICATE_ORDER_ID", text)
+    assert table.submit(ORDER, NOW) == denied(ORDER, "DUPLICATE_ORDER_ID", text)
 
 
 def test_an_acknowledged_order_is_new() -> None:
@@ -126,7 +127,7 @@ def test_an_acknowledgment_behind_the_end_changes_nothing() -> None:
 
 def test_an_acknowledgment_of_an_order_being_canceled_keeps_the_cancel_pending() -> None:
     table = table_after()
-    table.request_cancel(cancel(ORDER))
+    table.request_cancel(cancel(ORDER), NOW)
 
     assert table.apply(report_new(ORDER)) == accepted(ORDER)
     assert status_of(table) is OrdStatus.PENDING_CANCEL
@@ -161,19 +162,19 @@ def test_one_exec_id_with_two_contents_is_a_failure() -> None:
 def test_a_cancel_request_makes_the_order_pending_cancel() -> None:
     table = table_after(report_new(ORDER))
 
-    assert table.request_cancel(cancel(ORDER)) == pending_cancel(ORDER, "V-1")
+    assert table.request_cancel(cancel(ORDER), NOW) == pending_cancel(ORDER, "V-1")
     assert status_of(table) is OrdStatus.PENDING_CANCEL
 
 
 def test_a_cancel_may_be_asked_for_again() -> None:
     table = table_after()
-    table.request_cancel(cancel(ORDER))
+    table.request_cancel(cancel(ORDER), NOW)
 
-    assert table.request_cancel(cancel(ORDER)) == pending_cancel(ORDER)
+    assert table.request_cancel(cancel(ORDER), NOW) == pending_cancel(ORDER)
 
 
 def test_a_cancel_of_an_unknown_order_is_refused() -> None:
-    assert OrderTable().request_cancel(cancel(ORDER)) == cancel_rejected(
+    assert OrderTable().request_cancel(cancel(ORDER), NOW) == cancel_rejected(
         ORDER, "no open order: the OMS does not know this order"
     )
 
@@ -181,7 +182,7 @@ def test_a_cancel_of_an_unknown_order_is_refused() -> None:
 def test_a_cancel_of_an_ended_order_is_refused() -> None:
     table = table_after(report_fill(ORDER, 10))
 
-    assert table.request_cancel(cancel(ORDER)) == cancel_rejected(
+    assert table.request_cancel(cancel(ORDER), NOW) == cancel_rejected(
         ORDER, "no open order: was FILLED"
     )
 
@@ -198,7 +199,7 @@ def test_a_rejected_cancel_puts_the_order_back_to_what_it_was(
     reports: tuple[ExecutionReport, ...], status: OrdStatus
 ) -> None:
     table = table_after(*reports)
-    table.request_cancel(cancel(ORDER))
+    table.request_cancel(cancel(ORDER), NOW)
 
     refusal = report(ORDER, ExecType.CANCEL_REJECTED, "E-c", text="too late")
     assert table.apply(refusal) == cancel_rejected(ORDER, "too late")
@@ -207,7 +208,7 @@ def test_a_rejected_cancel_puts_the_order_back_to_what_it_was(
 
 def test_a_cancel_rejected_behind_the_end_changes_nothing() -> None:
     table = table_after(report_new(ORDER))
-    table.request_cancel(cancel(ORDER))
+    table.request_cancel(cancel(ORDER), NOW)
     table.apply(report_fill(ORDER, 10))
 
     refusal = report(ORDER, ExecType.CANCEL_REJECTED, "E-c", text="too late")
@@ -217,7 +218,7 @@ def test_a_cancel_rejected_behind_the_end_changes_nothing() -> None:
 
 def test_a_fill_wins_the_race_with_a_cancel() -> None:
     table = table_after(report_new(ORDER))
-    table.request_cancel(cancel(ORDER))
+    table.request_cancel(cancel(ORDER), NOW)
 
     assert table.apply(report_fill(ORDER, 4)) == filled(ORDER, 4)
     assert status_of(table) is OrdStatus.PENDING_CANCEL
@@ -284,7 +285,7 @@ def test_an_order_is_accepted_once() -> None:
 
 def test_a_report_of_an_unknown_order_is_a_failure() -> None:
     assert OrderTable().apply(report_new(ORDER)) == failed(
-        "UNKNOWN", ExecType.NEW, "E-new", "the OMS does not know this order"
+        "NONE", ExecType.NEW, "E-new", "the OMS does not know this order"
     )
 
 
@@ -309,7 +310,7 @@ def test_a_venue_that_knows_no_such_order_need_not_know_its_side_to_reject_a_can
 def test_a_fill_without_a_price_is_a_failure() -> None:
     market = buy(10, 0)
     table = OrderTable()
-    table.submit(market)
+    table.submit(market, NOW)
 
     assert isinstance(table.apply(report_fill(market, 4)), TransitionFailed)
     assert table.open[ORDER_ID].cum_qty == 0
@@ -319,7 +320,7 @@ def test_the_oldest_closed_orders_are_forgotten() -> None:
     table = OrderTable()
     for n in range(6):
         order = buy(1, client_order_id=f"0-execution-{n}")
-        table.submit(order)
+        table.submit(order, NOW)
         table.apply(report_fill(order, 1))
         table.forget_closed(keep=3)
 
@@ -353,7 +354,7 @@ def after_each(
         if isinstance(action, ExecutionReport):
             event = table.apply(action)
         else:
-            event = table.request_cancel(cancel(ORDER))
+            event = table.request_cancel(cancel(ORDER), NOW)
         record = table.find(ORDER_ID)
         assert record is not None
         yield record.status, record.cum_qty, event

@@ -16,10 +16,16 @@ from actors.events.orders import (
     Liquidity,
     NewOrderSingle,
     OrderMassCancelRequest,
+    OrderMassStatus,
+    OrderMassStatusRequest,
     OrderPendingCancel,
+    OrderStatus,
+    OrderStatusRequest,
     OrderSubmitted,
     OrderType,
+    OrdRejReason,
     OrdStatus,
+    ReconciliationCompleted,
     TimeInForce,
 )
 from actors.events.reference import Instrument
@@ -206,6 +212,56 @@ def test_a_cancel_of_an_order_that_the_venue_never_saw_is_rejected(venue: Venue)
     assert reports(venue, cancel("b"), cancel("a", "ETHUSDT.SIM")) == [
         "b CANCEL_REJECTED: unknown order",
         "a CANCEL_REJECTED: unknown order",
+    ]
+
+
+def test_asked_about_an_order_the_venue_says_how_it_stands_open_or_ended(venue: Venue) -> None:
+    reports(venue, limit("a", BUY, 7, 101), limit("b", BUY, 3, 98), cancel("b"))
+    executed, book = venue.desk.executions, draw(venue.markets[NAME].book)
+    open_one, ended = (venue.handle(OrderStatusRequest(name, NAME), now=3).reports for name in "ab")
+
+    assert open_one == [
+        ExecutionReport(
+            "a", "5", "", ExecType.ORDER_STATUS, OrdStatus.PARTIALLY_FILLED, NAME, BUY,
+            0, 0, 5, 2, transact_time=3,
+        )
+    ]  # fmt: skip
+    assert ended == [
+        ExecutionReport(
+            "b", "6", "", ExecType.ORDER_STATUS, OrdStatus.CANCELED, NAME, BUY,
+            0, 0, 0, 0, transact_time=3,
+        )
+    ]  # fmt: skip
+    assert (venue.desk.executions, draw(venue.markets[NAME].book)) == (executed, book)
+
+
+def test_asked_about_an_order_that_it_never_saw_the_venue_says_so(venue: Venue) -> None:
+    reports(venue, limit("a", BUY, 3, 99))
+
+    for request in (OrderStatusRequest("b", NAME), OrderStatusRequest("a", "ETHUSDT.SIM")):
+        assert venue.handle(request, now=3).reports == [
+            ExecutionReport(
+                request.client_order_id, "", "", ExecType.ORDER_STATUS, OrdStatus.REJECTED,
+                request.instrument, BUY, 0, 0, 0, 0, text="unknown order", transact_time=3,
+                ord_rej_reason=OrdRejReason.UNKNOWN_ORDER,
+            )
+        ]  # fmt: skip
+
+
+def test_the_venue_lists_our_working_orders_of_all_or_of_some_instruments() -> None:
+    venue, ether = venue_for(BTCUSDT), ETHUSDT.instrument
+    venue.list_instrument(Listing(ETHUSDT))
+    reports(venue, limit("a", BUY, 7, 99), limit("b", SELL, 1, 101, instrument=ether))
+    reports(venue, limit("c", BUY, 2, 90), cancel("c"))
+    venue.arrive(NAME, CrowdOrder(SELL, 2, 99), now=0)
+    bitcoin = OrderStatus("a", "1", NAME, BUY, 7, OrdStatus.PARTIALLY_FILLED, 2, 5)
+    ethers = OrderStatus("b", "2", ether, SELL, 1, OrdStatus.NEW, 0, 1)
+
+    assert venue.handle(OrderMassStatusRequest("r"), now=3).reports == [
+        OrderMassStatus("r", (bitcoin, ethers))
+    ]
+    assert venue.handle(OrderMassStatusRequest("r", (ether,)), now=3).reports == [
+        OrderMassStatus("r", (ethers,), (ether,))
     ]
 
 
@@ -643,15 +699,19 @@ def test_the_state_of_the_exchange_survives_storage() -> None:
 
 
 class Requester(Actor):
-    """Asks the gateway for an order every ten milliseconds, and cancels every third."""
+    """Has nothing open, then asks for an order every ten milliseconds and cancels every third."""
 
     class State(Actor.State):
         number: int = 0
 
     outputs: ClassVar[Mapping[str, tuple[type[Event], ...]]] = {
-        "requests": (OrderSubmitted, OrderPendingCancel)
+        "requests": (OrderSubmitted, OrderPendingCancel, ReconciliationCompleted)
     }
     state: State
+
+    @handles(OrderMassStatus)
+    def on_order_mass_status(self, listing: OrderMassStatus) -> None:
+        self.emit(ReconciliationCompleted(listing.request_id, 0, 0))
 
     def on_start(self) -> None:
         self.set_timer("next", 10 * MILLISECOND)
@@ -684,7 +744,7 @@ def chain(slice_steps: int = 1024) -> SystemTest:
         Gateway,
         inputs=["oms.requests", "market.reports", "market.connection"],
     )
-    system.add("oms", Requester)
+    system.add("oms", Requester, inputs=["gateway.reports"])
     system.run(3 * SECOND)
     return system
 
@@ -696,7 +756,7 @@ def test_behind_a_gateway_every_order_is_answered_and_no_report_is_lost() -> Non
     answers = [e for e in system.emitted("gateway.reports") if isinstance(e, ExecutionReport)]
 
     assert len(sent) == 300
-    assert answers == system.emitted("market.reports")
+    assert system.emitted("gateway.reports") == system.emitted("market.reports")
     assert {e.client_order_id for e in answers} == sent
     assert {e.exec_type for e in answers} >= {
         ExecType.NEW,

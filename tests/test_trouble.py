@@ -14,8 +14,10 @@ from actors.events.market import Side
 from actors.events.orders import (
     NewOrderSingle,
     OrderMassCancelRequest,
+    OrderMassStatusRequest,
     OrderSubmitted,
     OrderType,
+    ReconciliationCompleted,
     SubmitOrder,
     TimeInForce,
 )
@@ -248,13 +250,17 @@ def test_a_foreign_message_that_cannot_be_encoded_is_refused() -> None:
 
 
 class Connected(Actor):
-    """A venue that is there."""
+    """A venue that is there, with nothing open, and orders for it."""
 
-    outputs = {"connection": (ConnectionEstablished,), "requests": (OrderSubmitted,)}
+    outputs = {
+        "connection": (ConnectionEstablished,),
+        "requests": (ReconciliationCompleted, OrderSubmitted),
+    }
 
     def on_start(self) -> None:
         order = SubmitOrder("0-x-1", "s", "A.B", Side.BUY, 1, OrderType.MARKET, TimeInForce.IOC)
         self.emit(ConnectionEstablished("venue"))
+        self.emit(ReconciliationCompleted("0-gateway-1", 0, 0))
         self.emit(OrderSubmitted(order))
         self.emit(OrderSubmitted(order))
 
@@ -276,7 +282,7 @@ def test_a_gateway_that_fails_still_cancels_what_works_at_the_venue() -> None:
     test.node.run()
 
     sent = [type(event) for event in test.emitted("gateway.venue")]
-    assert sent == [NewOrderSingle, OrderMassCancelRequest]
+    assert sent == [OrderMassStatusRequest, NewOrderSingle, OrderMassCancelRequest]
     assert "raised RuntimeError: broken" in test.node.supervisor.halted
 
 

@@ -54,12 +54,15 @@ class QuoteSide(msgspec.Struct):
     order: OwnOrder | None = None
     retry_at: int = 0
     """UTC nanoseconds before which nothing is sent, after a refusal."""
+    refused: bool = False
+    """True where what is wanted was sent and rejected, and nothing else was wanted since."""
 
     def want(self, px: int, qty: int) -> None:
         """Take the newest intent; one that equals what works is worked already."""
         self.px, self.qty = (px, qty) if qty else (0, 0)
         order = self.order
         self.pending = order is None or order.canceling or (order.px, order.qty) != (px, qty)
+        self.refused = False
 
     def next_action(self, now: int) -> Action:
         """Return what to do at `now`, UTC nanoseconds."""
@@ -77,10 +80,16 @@ class QuoteSide(msgspec.Struct):
         self.order = order
         self.pending = False
 
-    def end(self, retry_at: int) -> None:
+    def end(self, retry_at: int, *, refused: bool) -> None:
         """Note that the order ended; `retry_at` 0 allows the next one at once."""
         self.order = None
         self.retry_at = retry_at
+        self.refused = refused and not self.pending
+
+    def want_again(self) -> None:
+        """Want what was rejected once more: the reason may be gone."""
+        if self.refused:
+            self.pending, self.refused, self.retry_at = True, False, 0
 
     def keep(self, retry_at: int) -> None:
         """Note that a cancel was refused, so the order still works."""
