@@ -29,9 +29,11 @@ from actors.events.orders import (
 )
 from actors.events.system import (
     ActorFailed,
+    ActorRecovered,
     HaltTrading,
     ResumeTrading,
     StopRequested,
+    StreamReset,
     StreamStale,
     TimerFired,
 )
@@ -40,6 +42,8 @@ from actors.runtime.actor import Actor, handles
 from actors.runtime.settings import Duration
 
 MILLISECOND = 1_000_000
+
+INTENTS = (QuoteIntent, Signal)
 
 
 class Execution(Actor):
@@ -173,6 +177,22 @@ class Execution(Actor):
         """Withdraw the quotes of a strategy that is not heard any more."""
         self._withdraw_all_of(event.stream.partition(".")[0])
 
+    @handles(StreamReset)
+    def on_stream_reset(self, reset: StreamReset) -> None:
+        """Withdraw what was wanted on a stream that begins anew.
+
+        Where facts about own orders were missed, what is open is not known any more: then all of
+        it is to be canceled, and nothing is sent until trading resumes.
+        """
+        classes = self.heard.get(reset.stream, ())
+        if any(event_class in INTENTS for event_class in classes):
+            self._withdraw_all_of(reset.stream.partition(".")[0])
+        elif BookStateChanged in classes:
+            self._withdraw_everything()
+        elif classes:
+            self.state.halted = True
+            self._cancel_everything()
+
     @handles(ActorFailed)
     def on_actor_failed(self, failure: ActorFailed) -> None:
         """Withdraw the quotes of a strategy that failed."""
@@ -194,6 +214,11 @@ class Execution(Actor):
         """Cancel everything and take no intents any more."""
         self.state.stopping = True
         self._cancel_everything()
+
+    @handles(ActorRecovered)
+    def on_actor_recovered(self, _recovered: ActorRecovered) -> None:
+        """Take intents again: the stop was that of the process before."""
+        self.state.stopping = False
 
     @handles(TimerFired)
     def on_timer(self, _timer: TimerFired) -> None:
@@ -312,9 +337,12 @@ class Execution(Actor):
         for instrument in self.state.quotes.get(strategy, ()):
             self._withdraw(strategy, instrument)
 
-    def _cancel_everything(self) -> None:
+    def _withdraw_everything(self) -> None:
         for strategy, instrument in self._places():
             self._withdraw(strategy, instrument)
+
+    def _cancel_everything(self) -> None:
+        self._withdraw_everything()
         self._cancel_taking()
 
     def _cancel_taking(self) -> None:

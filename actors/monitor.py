@@ -24,7 +24,7 @@ from actors.events.orders import (
     ReportRepeated,
     TransitionFailed,
 )
-from actors.events.system import Heartbeat, TimerFired
+from actors.events.system import Heartbeat, StreamReset, TimerFired
 from actors.runtime.actor import Actor, handles
 from actors.runtime.settings import Duration
 
@@ -127,6 +127,11 @@ class Monitor(Actor):
     def on_trading_state_changed(self, change: TradingStateChanged) -> None:
         """Count a change of the trading state."""
         self._count(f"became_{change.state}", "")
+
+    @handles(StreamReset)
+    def on_stream_reset(self, _reset: StreamReset) -> None:
+        """Count that something was not counted."""
+        self._count("streams_reset", "")
 
     @handles(TimerFired)
     def on_timer(self, _timer: TimerFired) -> None:

@@ -30,8 +30,8 @@ from actors.events.orders import (
     ReportRepeated,
     TransitionFailed,
 )
-from actors.events.system import TimerFired
-from actors.model.order_table import OrderTable
+from actors.events.system import StreamReset, TimerFired
+from actors.model.order_table import OrderTable, ask_about, ask_to_cancel
 from actors.model.reconciliation import Reconciliation, sweep, take_answer
 from actors.runtime.actor import Actor, handles
 from actors.runtime.settings import Duration
@@ -132,6 +132,21 @@ class OrderManagement(Actor):
             self.emit(event)
         self._complete()
         self._sweep()
+
+    @handles(StreamReset)
+    def on_stream_reset(self, reset: StreamReset) -> None:
+        """Ask about every open order where reports were missed, cancel them where requests were.
+
+        Whoever sent requests that were missed does not know any more what works.
+        """
+        classes, table = self.heard.get(reset.stream, ()), self.state.table
+        for record in table.open.values():
+            if ExecutionReport in classes:
+                self.emit(ask_about(record, self.now))
+            elif classes:
+                self.emit(ask_to_cancel(record, self.now))
+        if classes and table.open:
+            self._watch()
 
     @handles(TimerFired)
     def on_timer(self, _timer: TimerFired) -> None:

@@ -11,7 +11,7 @@ from pydantic import Field
 from actors.events.accounts import PnlUpdated, PositionUpdated
 from actors.events.event import Event
 from actors.events.market import BookStateChanged, TopOfBook
-from actors.events.system import TimerFired
+from actors.events.system import StreamReset, TimerFired
 from actors.model.market_view import MarketView
 from actors.model.position import unrealized
 from actors.runtime.actor import Actor, handles
@@ -67,6 +67,11 @@ class ProfitAndLoss(Actor):
     def on_book_state_changed(self, change: BookStateChanged) -> None:
         """Keep whether the book may be used for marks."""
         self.state.market.note(change)
+
+    @handles(StreamReset)
+    def on_stream_reset(self, reset: StreamReset) -> None:
+        """Use no book before its next top, where something of the market was missed."""
+        self.state.market.forget(self.heard.get(reset.stream, ()))
 
     @handles(TimerFired)
     def on_timer(self, _timer: TimerFired) -> None:

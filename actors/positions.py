@@ -10,6 +10,7 @@ import msgspec
 from actors.events.accounts import FeePaid, PositionUpdated
 from actors.events.event import Event
 from actors.events.orders import OrderFilled
+from actors.events.system import StreamReset
 from actors.model.position import Position
 from actors.runtime.actor import Actor, handles
 
@@ -47,6 +48,19 @@ class PositionKeeper(Actor):
             if fill.fee_currency != instrument.settle:
                 self.emit(_fee_of(fill))
         self.emit(self._update(fill.strategy, fill.instrument, position))
+
+    @handles(StreamReset)
+    def on_stream_reset(self, reset: StreamReset) -> None:
+        """Stop, which halts trading: no position is known where fills were missed.
+
+        Raises:
+            ValueError: names the stream.
+        """
+        if OrderFilled in self.heard.get(reset.stream, ()):
+            raise ValueError(
+                f"fills on {reset.stream} may have been missed ({reset.reason}): positions are"
+                " not known any more"
+            )
 
     def snapshot(self, output: str) -> Iterator[Event]:
         """Return every position, for a new reader of ``positions``."""

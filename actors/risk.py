@@ -225,8 +225,13 @@ class Risk(Actor):
 
     @handles(StreamReset)
     def on_stream_reset(self, reset: StreamReset) -> None:
-        """Halt if facts about orders were missed: the exposure is no longer known."""
-        if OrderFilled in self.heard.get(reset.stream, ()):
+        """Halt if facts about orders were missed: the exposure is no longer known.
+
+        Where the market was missed, no book is used before its next top.
+        """
+        classes = self.heard.get(reset.stream, ())
+        self.state.market.forget(classes)
+        if OrderFilled in classes:
             reason = f"exposure unknown: {reset.stream} was reset ({reset.reason})"
             self._change_state(TradingState.HALTED, reason)
             self.emit(CancelAll(reason))

@@ -34,6 +34,7 @@ from actors.events.system import (
     ConnectionRestored,
     HaltTrading,
     ResumeTrading,
+    StreamReset,
     TimerFired,
 )
 from actors.runtime.actor import Actor, handles
@@ -170,6 +171,15 @@ class Gateway(Actor):
     def on_actor_recovered(self, _recovered: ActorRecovered) -> None:
         """Reconcile: while we were away, anything may have happened."""
         if self._connected():
+            self._reconcile()
+
+    @handles(StreamReset)
+    def on_stream_reset(self, reset: StreamReset) -> None:
+        """Cancel everything where cancels were missed; reconcile where orders or reports were."""
+        classes = self.heard.get(reset.stream, ())
+        if CancelAll in classes or OrderPendingCancel in classes:
+            self.emit(OrderMassCancelRequest())
+        if self._connected() and (OrderSubmitted in classes or ExecutionReport in classes):
             self._reconcile()
 
     @handles(OrderMassStatus)

@@ -297,6 +297,7 @@ def test_rejects_say_why(kit: ActorTest) -> None:
 def test_missed_data_is_forgotten_and_our_orders_stay(kit: ActorTest) -> None:
     happens(kit, DEPTH, quote((99, 1), (101, 1)), limit("a", BUY, 6, 99))
 
+    kit.actor.heard["feed.depth"] = (DepthDiff,)
     assert happens(kit, StreamReset("feed.depth", 2, 1, "restarted"), market("b", BUY, 1))[1:] == [
         "b EXPIRED: no liquidity left for a MARKET order"
     ]

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
 import msgspec
 
+from actors.events.event import Event
 from actors.events.market import BookState, BookStateChanged, TopOfBook
 
 
@@ -32,6 +35,23 @@ class MarketView(msgspec.Struct):
         if top.bid_px and top.ask_px:
             self.marks[instrument] = top.bid_px + top.ask_px
         return True
+
+    def forget(self, missed: Iterable[type[Event]]) -> bool:
+        """Let no book be used before its next top, where tops or states may have been missed.
+
+        States are kept: one that is not true any more makes a book usable later than it might
+        be, never sooner, because tops come from LIVE books alone.
+
+        Args:
+            missed: classes that a stream carried which was reset.
+
+        Returns:
+            Whether books were forgotten.
+        """
+        concerned = any(event_class in (TopOfBook, BookStateChanged) for event_class in missed)
+        if concerned:
+            self.tops.clear()
+        return concerned
 
     def note(self, change: BookStateChanged) -> bool:
         """Keep the state of a book; return whether the book is LIVE."""

@@ -15,7 +15,7 @@ from actors.events.event import Event
 from actors.events.market import BookStateChanged, TopOfBook
 from actors.events.orders import QuoteIntent
 from actors.events.reference import Instrument, to_units
-from actors.events.system import ResumeTrading, StreamStale, TimerFired
+from actors.events.system import ResumeTrading, StreamReset, StreamStale, TimerFired
 from actors.model.market_view import MarketView
 from actors.model.money import BASIS_POINTS, notional, quantity_worth
 from actors.runtime.actor import Actor, handles
@@ -131,6 +131,13 @@ class Maker(Actor):
         """Withdraw from everywhere: market or position is not known any more."""
         for instrument in self.state.desks:
             self._withdraw(instrument)
+
+    @handles(StreamReset)
+    def on_stream_reset(self, reset: StreamReset) -> None:
+        """Withdraw until the next tops, where something of the market was missed."""
+        if self.state.market.forget(self.heard.get(reset.stream, ())):
+            for instrument in self.state.desks:
+                self._withdraw(instrument)
 
     @handles(PositionUpdated)
     def on_position_updated(self, position: PositionUpdated) -> None:

@@ -13,6 +13,7 @@ from actors.events.event import Event
 from actors.events.market import BookStateChanged, Side, TopOfBook
 from actors.events.orders import Signal
 from actors.events.reference import to_units
+from actors.events.system import StreamReset
 from actors.model.market_view import MarketView
 from actors.model.money import quantity_worth
 from actors.runtime.actor import Actor, handles
@@ -87,6 +88,11 @@ class Taker(Actor):
     def on_book_state_changed(self, change: BookStateChanged) -> None:
         """Keep whether the book may be used."""
         self.state.market.note(change)
+
+    @handles(StreamReset)
+    def on_stream_reset(self, reset: StreamReset) -> None:
+        """Use no book before its next top, where something of the market was missed."""
+        self.state.market.forget(self.heard.get(reset.stream, ()))
 
     @handles(PositionUpdated)
     def on_position_updated(self, position: PositionUpdated) -> None:

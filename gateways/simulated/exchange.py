@@ -11,7 +11,13 @@ from actors.events.event import Event
 from actors.events.market import DepthDiff, DepthSnapshot, Quote, RequestSnapshot, Trade
 from actors.events.orders import ExecutionReport, OrderMassStatus
 from actors.events.reference import Instrument
-from actors.events.system import ConnectionEstablished, StopRequested, TimerFired
+from actors.events.system import (
+    ActorRecovered,
+    ConnectionEstablished,
+    StopRequested,
+    StreamReset,
+    TimerFired,
+)
 from actors.runtime.actor import handles
 from actors.runtime.settings import Duration, InstrumentId
 from gateways.simulated.desk import VenueRequest
@@ -96,6 +102,22 @@ class SimulatedExchange(SimulatedVenue):
         if request.instrument in self.state.venue.markets:
             self._publish_depth(request.instrument)
             self.emit(self.state.venue.snapshot(request.instrument, self.now))
+
+    @handles(StreamReset)
+    def on_stream_reset(self, reset: StreamReset) -> None:
+        """Publish all books where it may have been missed that one was asked for."""
+        if RequestSnapshot in self.heard.get(reset.stream, ()):
+            for name in self.state.venue.markets:
+                self.on_request_snapshot(RequestSnapshot(name))
+
+    @handles(ActorRecovered)
+    def on_actor_recovered(self, _recovered: ActorRecovered) -> None:
+        """Let the crowd come back: it went home when the process before was to stop."""
+        state = self.state
+        if state.stopping:
+            state.stopping = False
+            for name in state.flows:
+                self._await_arrival(name)
 
     @handles(StopRequested)
     def on_stop_requested(self, _stop: StopRequested) -> None:

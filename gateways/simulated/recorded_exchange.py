@@ -16,6 +16,8 @@ from gateways.simulated.desk import VenueRequest
 from gateways.simulated.face import SimulatedVenue, VenueState
 from gateways.simulated.recorded_venue import RecordedVenue
 
+RECORDED = (Quote, Trade, DepthDiff, DepthSnapshot)
+
 
 class RecordedExchange(SimulatedVenue):
     """Fill our orders against recorded books, quotes and trades, with a queue position."""
@@ -62,8 +64,9 @@ class RecordedExchange(SimulatedVenue):
 
     @handles(StreamReset)
     def on_stream_reset(self, reset: StreamReset) -> None:
-        """Forget recorded data: some of it was missed."""
-        self.state.venue.forget_data(reset.reason)
+        """Forget recorded data where some of it was missed."""
+        if any(event_class in RECORDED for event_class in self.heard.get(reset.stream, ())):
+            self.state.venue.forget_data(reset.reason)
 
     def perform(self, request: VenueRequest) -> None:
         """Carry out a request that reached the venue now."""
