@@ -156,21 +156,26 @@ class Journal(JournalFiles):
 
         Returns:
             What was deleted.
+
+        Raises:
+            OSError: something could not be deleted; the rest may be tried again.
         """
         whole = self._newest_whole_snapshots()
         if len(whole) < KEPT_SNAPSHOTS:
             return []
-        kept, gone = list(self._segments), list[Path]()
-        sizes = [segment.path.stat().st_size for segment in kept]
-        while len(kept) > 1 and kept[1].first_step <= min(needed_step, whole[-1]) + 1:
-            age = now - kept[0].path.stat().st_mtime
-            if sum(sizes) <= keep_bytes and age * 1e9 <= keep_age_ns:
+        gone = list[Path]()
+        size = sum(segment.path.stat().st_size for segment in self._segments)
+        needed_step = min(needed_step, whole[-1])
+        while len(self._segments) > 1 and self._segments[1].first_step <= needed_step + 1:
+            oldest = self._segments[0].path
+            status = oldest.stat()
+            if size <= keep_bytes and (now - status.st_mtime) * 1e9 <= keep_age_ns:
                 break
-            self._disk.remove(kept[0].path)
-            self._disk.sync_directory(self.directory)  # a gap must not appear in any order
-            gone.append(kept.pop(0).path)
-            sizes.pop(0)
-        self._segments = tuple(kept)
+            self._disk.remove(oldest)
+            self._segments = self._segments[1:]
+            self._disk.sync_directory(self.directory)  # after a loss of power there is no gap
+            size -= status.st_size
+            gone.append(oldest)
         useless = [step for step in self._snapshots.steps() if step < self._oldest_start()]
         return gone + [self._snapshots.remove(step) for step in useless]
 
