@@ -24,7 +24,8 @@ class Disk:
 
     def create(self, path: Path) -> int:
         """Return a new empty file to append to; an old one of that name is emptied."""
-        return os.open(path, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_APPEND | os.O_CLOEXEC)
+        flags = os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_APPEND | os.O_CLOEXEC
+        return os.open(path, flags, 0o666)
 
     def open(self, path: Path) -> int:
         """Return an existing file to append to."""
