@@ -239,7 +239,7 @@ class Gateway(Actor):
         if not self.state.status_timer:
             self.state.status_timer = self.set_timer("status", self.settings.status_interval)
 
-    def _rejection(self, order: SubmitOrder, reason: str) -> ExecutionReport:
+    def _rejection(self, order: SubmitOrder | NewOrderSingle, reason: str) -> ExecutionReport:
         self.state.refused += 1
         return ExecutionReport(
             client_order_id=order.client_order_id,

@@ -27,7 +27,7 @@ DOORS = {
     "matplotlib": "topology.",
     "prometheus_client": "topology.",
     "pyarrow": "topology.",
-    "zmq": "topology.",
+    "zmq": "gateways.",
     "ruamel": "topology.",
 }
 """A library, and the layer in which one module of ours alone may import it."""

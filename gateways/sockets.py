@@ -1,0 +1,208 @@
+"""ZeroMQ for the gateways, and the only module of ours that imports it.
+
+ZeroMQ's sockets belong to the thread that made them. So a socket here is given a `Wake`, which any
+thread may set, and waits for it and for messages alike; what another thread wants to send, it
+queues and then wakes the owner.
+"""
+
+from __future__ import annotations
+
+import errno
+import fcntl
+import os
+import re
+import select
+import socket as operating_system
+from collections.abc import Iterator
+from contextlib import suppress
+from pathlib import Path
+from typing import IO, Annotated
+
+import zmq
+from pydantic import AfterValidator, WithJsonSchema
+
+_ENDPOINT = re.compile(r"ipc://(?P<path>/.+)|tcp://(?P<host>\[[0-9a-f:]+\]|[\w.*-]+):(?P<port>\d+)")
+LONGEST_PATH = 107
+"""Bytes of a Unix socket's path."""
+LARGEST_FRAME = 8 * 2**20
+"""Bytes; ZeroMQ drops the connection of whoever sends more."""
+QUEUED = 10_000
+"""Messages that a socket keeps for each peer that does not take them."""
+AT_ONCE = 256
+"""Messages taken between two looks at what else there is to do."""
+LOCAL_HOSTS = ("127.0.0.1", "localhost", "[::1]")
+
+
+def _checked(endpoint: str) -> str:
+    match = _ENDPOINT.fullmatch(endpoint)
+    if match is None or int(match["port"] or 1) not in range(1, 65536):
+        raise ValueError(
+            f"was {endpoint!r}, allowed are tcp://HOST:PORT and ipc:///PATH, such as"
+            " tcp://127.0.0.1:7100"
+        )
+    if match["path"] and len(os.fsencode(match["path"])) > LONGEST_PATH:
+        raise ValueError(
+            f"was {endpoint!r}, allowed are {LONGEST_PATH} bytes in a path: take a shorter one"
+        )
+    return endpoint
+
+
+Endpoint = Annotated[
+    str,
+    AfterValidator(_checked),
+    WithJsonSchema({"type": "string", "examples": ["tcp://127.0.0.1:7100", "ipc:///run/venue"]}),
+]
+"""Where a socket listens: ``tcp://HOST:PORT`` or ``ipc:///PATH``."""
+
+
+def is_local(endpoint: str) -> bool:
+    """Tell whether only programs of this machine can reach an endpoint."""
+    match = _ENDPOINT.fullmatch(endpoint)
+    return match is not None and (bool(match["path"]) or match["host"] in LOCAL_HOSTS)
+
+
+class Wake:
+    """Ends the present or the next wait of a socket; `set` may be called by any thread."""
+
+    def __init__(self) -> None:
+        self._reader, self._writer = operating_system.socketpair()
+        self._reader.setblocking(False)
+        self._writer.setblocking(False)
+
+    def set(self) -> None:
+        """End the wait."""
+        with suppress(BlockingIOError):  # so many are waiting that one more says nothing
+            self._writer.send(b"\0")
+
+    def wait(self, seconds: float) -> None:
+        """Return when set or after `seconds`."""
+        select.select([self._reader], [], [], max(0.0, seconds))
+        self.clear()
+
+    def clear(self) -> None:
+        """Forget all wakes so far."""
+        with suppress(BlockingIOError):
+            while self._reader.recv(4096):
+                pass
+
+    def fileno(self) -> int:
+        """Return what a poller waits on."""
+        return self._reader.fileno()
+
+    def close(self) -> None:
+        """Release both ends."""
+        self._reader.close()
+        self._writer.close()
+
+
+class _Socket:
+    def __init__(self, kind: int, wake: Wake) -> None:
+        self._wake = wake
+        self._socket: zmq.Socket[bytes] = zmq.Context.instance().socket(kind)
+        self._socket.setsockopt(zmq.MAXMSGSIZE, LARGEST_FRAME)
+        self._socket.setsockopt(zmq.SNDHWM, QUEUED)
+        self._socket.setsockopt(zmq.RCVHWM, QUEUED)
+        self._poller = zmq.Poller()
+        self._poller.register(self._socket, zmq.POLLIN)
+        self._poller.register(wake.fileno(), zmq.POLLIN)
+
+    def wait(self, seconds: float) -> None:
+        """Return when there is a message, when woken or after `seconds`."""
+        self._poller.poll(max(0, int(seconds * 1000)))
+        self._wake.clear()
+
+    def close(self, linger: float = 0.0) -> None:
+        """Close, and give what was sent last `linger` seconds to leave."""
+        self._socket.close(linger=int(linger * 1000))
+
+    def _taken(self) -> Iterator[list[bytes]]:
+        for _ in range(AT_ONCE):
+            try:
+                yield self._socket.recv_multipart(zmq.NOBLOCK)
+            except zmq.Again:
+                return
+
+    def _sent(self, parts: list[bytes]) -> bool:
+        try:
+            self._socket.send_multipart(parts, zmq.NOBLOCK)
+        except zmq.ZMQError as error:
+            if error.errno in (errno.EAGAIN, errno.EHOSTUNREACH):
+                return False
+            raise
+        return True
+
+
+class ServerSocket(_Socket):
+    """Hears many peers and answers each; a peer's name is good for one connection.
+
+    Args:
+        endpoint: where to listen.
+        wake: ends its waits.
+
+    Raises:
+        OSError: another program listens there, or nobody may.
+    """
+
+    def __init__(self, endpoint: str, wake: Wake) -> None:
+        super().__init__(zmq.ROUTER, wake)
+        self._lock: IO[bytes] | None = None
+        try:
+            self._lock = _locked(endpoint)
+            self._socket.setsockopt(zmq.ROUTER_MANDATORY, 1)
+            self._socket.bind(endpoint)
+        except (zmq.ZMQError, OSError) as error:
+            self.close()
+            raise OSError(
+                error.errno, f"cannot listen on {endpoint}: {os.strerror(error.errno or 0)}"
+            ) from error
+
+    def receive(self) -> Iterator[tuple[bytes, bytes]]:
+        """Yield (peer, frame) of what has come; a frame that is not one part is empty."""
+        for peer, *parts in self._taken():
+            yield peer, parts[0] if len(parts) == 1 else b""
+
+    def send(self, peer: bytes, frame: bytes) -> bool:
+        """Send, and return whether the peer is there and takes its messages."""
+        return self._sent([peer, frame])
+
+    def close(self, linger: float = 0.0) -> None:
+        """See `_Socket.close`; another program may listen here afterwards."""
+        super().close(linger)
+        if self._lock is not None:
+            self._lock.close()
+
+
+class ClientSocket(_Socket):
+    """Speaks with one server; connects, and connects again, by itself.
+
+    Args:
+        endpoint: where the server listens.
+        wake: ends its waits.
+    """
+
+    def __init__(self, endpoint: str, wake: Wake) -> None:
+        super().__init__(zmq.DEALER, wake)
+        self._socket.connect(endpoint)
+
+    def receive(self) -> Iterator[bytes]:
+        """Yield the frames that have come; one that is not one part is empty."""
+        for parts in self._taken():
+            yield parts[0] if len(parts) == 1 else b""
+
+    def send(self, frame: bytes) -> bool:
+        """Queue a frame for the server, and return whether there was room."""
+        return self._sent([frame])
+
+
+def _locked(endpoint: str) -> IO[bytes] | None:
+    """Take an ipc path for this process: ZeroMQ would steal it from another one in silence."""
+    path = endpoint.removeprefix("ipc://")
+    if path == endpoint:
+        return None
+    lock = Path(f"{path}.lock").open("wb")  # noqa: SIM115 - held for as long as the socket
+    try:
+        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError as error:
+        lock.close()
+        raise OSError(errno.EADDRINUSE, os.strerror(errno.EADDRINUSE)) from error
+    return lock
