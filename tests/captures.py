@@ -12,53 +12,34 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from msgspec.structs import replace
 
 from actors.events.event import Event
 from actors.events.market import DepthDiff, DepthSnapshot, Level
-from actors.events.reference import Contract, Instrument, from_units
+from actors.events.reference import Instrument, from_units
 from actors.model.book import Book
 from gateways.binance.messages import Malformed, MessageDecoder
 from gateways.recording import parse_line
+from tests.builders import BTCUSD_INVERSE, BTCUSDT
 from tests.reference_book import Levels
 
 DATA = Path(__file__).parents[1].parent / "shared" / "data"
 
-SPOT = Instrument(
+SPOT = replace(
+    BTCUSDT,
     instrument="BTCUSDT.BINANCE",
     venue="BINANCE",
-    symbol="BTCUSDT",
-    base="BTC",
-    quote="USDT",
-    settle="USDT",
-    price_scale=2,
     qty_scale=6,  # seven quantities have six decimals, although lots have five
-    settle_scale=8,
     lot_size=10,
 )
-USDM = Instrument(
+USDM = replace(
+    BTCUSDT,
     instrument="BTCUSDT.BINANCE_USDM",
     venue="BINANCE_USDM",
-    symbol="BTCUSDT",
-    base="BTC",
-    quote="USDT",
-    settle="USDT",
     price_scale=1,
     qty_scale=3,
-    settle_scale=8,
 )
-COINM = Instrument(
-    instrument="BTCUSD_PERP.BINANCE_COINM",
-    venue="BINANCE_COINM",
-    symbol="BTCUSD_PERP",
-    base="BTC",
-    quote="USD",
-    settle="BTC",
-    price_scale=1,
-    qty_scale=0,
-    settle_scale=8,
-    contract=Contract.INVERSE,
-    contract_size=100,
-)
+COINM = replace(BTCUSD_INVERSE, instrument="BTCUSD_PERP.BINANCE_COINM", venue="BINANCE_COINM")
 
 
 @dataclass(frozen=True)

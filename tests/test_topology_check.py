@@ -205,9 +205,7 @@ DAMAGED: dict[str, tuple[dict[str, str], list[str]]] = {
             "    inputs: [risk, ex": "    durable: fsync\n    inputs: [risk, ex",
         },
         [
-            "30:66: warning: 'durable: os' is not yet kept: 'risk' counts as order path, but forgets everything at a restart",
             "30:79: 'risk' is durable and 'execution' is not: after a restart its stream begins again, and Risk does not handle StreamReset; make 'execution' durable or handle it",
-            "34:14: warning: 'durable: fsync' is not yet kept: 'oms' counts as order path, but forgets everything at a restart",
         ],
     ),
     "scales_filters_and_ports_that_do_not_fit": (
@@ -307,14 +305,13 @@ def test_findings_read_like_a_compiler_s(tmp_path: Path) -> None:
 
 
 def test_a_warning_is_no_error(tmp_path: Path) -> None:
-    findings = found(tmp_path, SOUND.replace('inputs: ["*"]', "inputs: [], durable: os"))
+    spare = "  spare: {host: spare, port: 7000}\ncurrencies"
+    findings = found(tmp_path, SOUND.replace("currencies", spare, 1))
 
     assert findings.errors == ()
     [warning] = findings.warnings
-    assert str(warning).startswith(
-        f"{tmp_path}/t.yaml:39:86: warning: 'durable: os' is not yet kept"
-    )
-    assert load(tmp_path / "t.yaml").actors["recorder"].durable == "os"
+    assert str(warning) == f"{tmp_path}/t.yaml:6:3: warning: no actor lives on node 'spare'"
+    assert "spare" in load(tmp_path / "t.yaml").nodes
 
 
 def test_load_refuses_with_every_mistake_in_its_text(tmp_path: Path) -> None:

@@ -15,6 +15,7 @@ from pathlib import Path
 
 from actors.runtime.actor import Actor
 from topology.check_classes import check_classes
+from topology.check_durable import check_durable
 from topology.check_graph import check_graph
 from topology.check_names import check_names
 from topology.check_schema import check_schema
@@ -78,4 +79,5 @@ def examine(path: Path | str, *, text: str | None = None, overrides: Iterable[st
     name = document.data.get("name") if isinstance(document.data, dict) else None
     graph = build_graph(str(name), draft.actors, classes)
     check_graph(document, draft, graph)
+    check_durable(document, draft, graph)
     return Checked(document, Findings.of(document.findings), graph, classes)

@@ -14,7 +14,7 @@ from actors.events.orders import (
     Signal,
     SubmitOrder,
 )
-from actors.events.system import RecordFrame, StreamReset
+from actors.events.system import RecordFrame
 from actors.recorder import EVENTS_FILE
 from actors.runtime.actor import Actor
 from topology.check_schema import Draft
@@ -36,7 +36,6 @@ def check_graph(document: Document, draft: Draft, graph: Graph) -> None:
     _check_risk(document, graph)
     _check_recorders(document, graph)
     _check_deaf(document, graph)
-    _check_durable(document, draft, graph)
 
 
 def _check_unheard(document: Document, graph: Graph) -> None:
@@ -200,41 +199,8 @@ def _emitting(graph: Graph, event_class: type[Event], reader: str) -> list[str]:
     ]
 
 
-def _check_durable(document: Document, draft: Draft, graph: Graph) -> None:
-    for name, entry in draft.actors.items():
-        if entry.durable != "none":
-            document.find(
-                ("actors", name, "durable"),
-                f"'durable: {entry.durable}' is not yet kept: '{name}' counts as order path, but"
-                " forgets everything at a restart",
-                level="warning",
-            )
-    reported: set[tuple[str | int, ...]] = set()
-    for edge in graph.edges:
-        reader = graph.actors[edge.reader]
-        lasting = draft.actors[edge.reader].durable != "none"
-        source = draft.actors[edge.source]
-        at_risk = lasting and source.durable == "none" and not _handles_reset(reader)
-        if at_risk and _place(edge) not in reported:
-            reported.add(_place(edge))
-            document.find(
-                _place(edge),
-                f"'{edge.reader}' is durable and '{edge.source}' is not: after a restart its"
-                f" stream begins again, and {_class_name(reader)} does not handle StreamReset;"
-                f" make '{edge.source}' durable or handle it",
-            )
-
-
-def _handles_reset(vertex: Vertex) -> bool:
-    return vertex.actor_class is None or vertex.handles(StreamReset)
-
-
 def _has_ports(vertex: Vertex) -> bool:
     return vertex.actor_class is not None and vertex.actor_class.ports is not Actor.ports
-
-
-def _class_name(vertex: Vertex) -> str:
-    return vertex.actor_class.__name__ if vertex.actor_class else vertex.name
 
 
 def _place(edge: Edge) -> tuple[str | int, ...]:
