@@ -196,7 +196,7 @@ def segment_header(actor: Actor, *, node: str, seed: int) -> dict[str, Any]:
         "actor": actor.name,
         "class": f"{cls.__module__}:{cls.__qualname__}",
         "settings": actor.settings.model_dump(mode="json"),
-        "inputs": sorted(reader.source.name for reader in actor.inputs),
+        "inputs": [reader.source.name for reader in actor.inputs],
         "accepts": None if actor.accepts is None else sorted(actor.accepts),
         "session": actor.session,
         "seed": seed,

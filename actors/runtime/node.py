@@ -326,12 +326,13 @@ class Node:
         for actor in self.actors.values():
             self._open_ports(actor, resumed=recovery is not None)
             Registry.register(actor.actor_ref)
-        if recovery is not None:
-            recovery.deliver()
         if self._archive is not None:
             self._archive.begin()
         self._open_sources(resumed=recovery is not None)
-        self._begin(recovery)
+        if recovery is None:
+            self._begin()
+        else:
+            self._go_on(recovery)
 
     def _open_archive(self) -> Recovery | None:
         if self.data is None:
@@ -364,34 +365,46 @@ class Node:
         for stream in (actor.inbox.stream, *actor.streams.values()):
             stream.renumber(epoch, 1)
 
-    def _begin(self, recovery: Recovery | None) -> None:
-        """Tell actors that they begin, or go on, and what they read is current."""
-        recovered = () if recovery is None else recovery.actors
+    def _begin(self) -> None:
+        """Tell actors that they begin, and that what they read is current."""
         for actor in self.actors.values():
-            if actor.name in recovered and actor.started:
-                self._welcome_back(actor)
-            elif type(actor).on_start is not Actor.on_start or ActorStarted in actor.handlers:
-                self.loop.post(actor.inbox, ActorStarted(actor.name))
-        if recovery is not None:
-            self._bring_up_to_date(recovery)
+            self._post_start(actor)
         # Behind all starts: an input is current once its publisher has begun.
         for actor in self.actors.values():
             for name in actor.stale:
                 self.loop.post(actor.inbox, StreamLive(name))
 
-    def _welcome_back(self, actor: Actor) -> None:
-        if not self.clock.virtual and ActorRecovered in actor.handlers:
-            self.loop.post(actor.inbox, ActorRecovered(actor.name))
+    def _post_start(self, actor: Actor) -> None:
+        if type(actor).on_start is not Actor.on_start or ActorStarted in actor.handlers:
+            self.loop.post(actor.inbox, ActorStarted(actor.name))
 
-    def _bring_up_to_date(self, recovery: Recovery) -> None:
-        """Reset readers without a position, and what reads an actor that began anew."""
-        for reader in recovery.strangers:
-            self.supervisor.reset(reader, "new reader")
+    def _go_on(self, recovery: Recovery) -> None:
+        """Go on where the run before ended, everything in the order in which it would have come.
+
+        What is left of the start comes first, then what was emitted and not handled. Readers
+        without a position, and those of actors that begin anew, are brought up to date.
+        """
+        late = recovery.strangers + [
+            reader
+            for actor in self.actors.values()
+            for reader in actor.inputs
+            if self.supervisor.owners[reader.source.name].name not in recovery.actors
+            and (actor.name in recovery.actors)
+        ]
         for actor in self.actors.values():
-            for reader in actor.inputs if actor.name in recovery.actors else ():
-                publisher = self.supervisor.owners[reader.source.name]
-                if publisher.name not in recovery.actors:
-                    self.supervisor.reset(reader, "publisher restarted")
+            if actor.name not in recovery.actors or not actor.started:
+                self._post_start(actor)
+            elif not self.clock.virtual and ActorRecovered in actor.handlers:
+                self.loop.post(actor.inbox, ActorRecovered(actor.name))
+        to_be_reset = {(reader.actor.name, reader.source.name) for reader in late}
+        for actor in self.actors.values():
+            for name in actor.stale:
+                if (actor.name, name) not in to_be_reset:
+                    self.loop.post(actor.inbox, StreamLive(name))
+        recovery.deliver()
+        for reader in late:
+            self.supervisor.reset(reader, "node restarted")
+            self.loop.post(self.actors[reader.actor.name].inbox, StreamLive(reader.source.name))
         self._go_on_stopping()
 
     def _go_on_stopping(self) -> None:

@@ -143,6 +143,30 @@ def segment_path(directory: Path, first_step: int) -> Path:
     return directory / f"steps-{first_step:016}.kaiju"
 
 
+def segment_paths(directory: Path) -> tuple[Path, ...]:
+    """Return the files that are segments by their names, oldest first.
+
+    Raises:
+        FileNotFoundError: there is no such directory.
+    """
+    return tuple(sorted(path for path in directory.iterdir() if path.match("steps-*.kaiju")))
+
+
+def read_segment(path: Path) -> Segment:
+    """Return a segment by its header alone.
+
+    Raises:
+        JournalDamagedError: the header is damaged, or of another segment than the name says.
+    """
+    with naming_the_remedy(), FrameFile(path) as file:
+        header = file.header
+    first_step = header.get("first_step")
+    if first_step is None or segment_path(path.parent, first_step) != path:
+        found = f"its header says that it begins with step {first_step}: files were exchanged"
+        raise JournalDamagedError(path, 0, found)
+    return Segment(path, first_step, header)
+
+
 def find_segments(directory: Path) -> tuple[Segment, ...]:
     """Return the segments of a journal by their headers alone, oldest first.
 
@@ -151,8 +175,7 @@ def find_segments(directory: Path) -> tuple[Segment, ...]:
             name says, or does not follow the segment before.
         FileNotFoundError: there is no such directory.
     """
-    names = sorted(path for path in directory.iterdir() if path.match("steps-*.kaiju"))
-    segments = tuple(_segment(path) for path in names)
+    segments = tuple(read_segment(path) for path in segment_paths(directory))
     for before, segment in pairwise(segments):
         _refuse_strangers(before, segment)
     return segments
@@ -177,16 +200,6 @@ def read_steps(segments: tuple[Segment, ...], after: int) -> Iterator[bytes]:
                 _refuse_other_end(segment, file.extent(), segments[index + 1])
 
 
-def _segment(path: Path) -> Segment:
-    with naming_the_remedy(), FrameFile(path) as file:
-        header = file.header
-    first_step = header.get("first_step")
-    if first_step is None or segment_path(path.parent, first_step) != path:
-        found = f"its header says that it begins with step {first_step}: files were exchanged"
-        raise JournalDamagedError(path, 0, found)
-    return Segment(path, first_step, header)
-
-
 def _refuse_strangers(before: Segment, segment: Segment) -> None:
     if segment.previous is None:
         found = f"it is the first of a journal, but {before.path.name} is there as well"
@@ -208,8 +221,9 @@ def _refuse_other_end(segment: Segment, extent: Extent, following: Segment) -> N
     assert following.previous is not None
     if extent.crc != following.previous[2]:
         found = (
-            f"the last frame has CRC {extent.crc:08x}, but had {following.previous[2]:08x} when"
-            f" {following.path.name} began: this is another file"
+            f"the last whole frame has CRC {extent.crc:08x}, but the last had"
+            f" {following.previous[2]:08x} when {following.path.name} began: the end is missing,"
+            " or this is another file"
         )
         raise JournalDamagedError(segment.path, extent.end, found)
 

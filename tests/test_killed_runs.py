@@ -1,0 +1,136 @@
+"""A virtual run that is killed and goes on ends byte for byte as the one that was never killed.
+
+Everything is in one process and every actor is `durable: os`, sources too: their random numbers
+and their place in a file are state.
+"""
+
+from __future__ import annotations
+
+import random
+import shutil
+from collections.abc import Iterator
+from functools import partial
+from pathlib import Path
+
+import pytest
+
+from actors.runtime.disk import Disk
+from actors.testing import SECOND
+from tests.killing import MortalDisk, files_of, live, lived
+from tests.running import TOPOLOGY
+from tests.test_system import PAPER, RECORDED, START, needs_recordings, start_of
+from topology.check import Checked, examine
+
+WHEN = ("before", "within", "after")
+SMALL_SEGMENTS = 40_000
+KILLS = 500
+
+
+def all_durable(text: str, folder: Path, name: str) -> Checked:
+    """Return a topology in which every actor is `durable: os`."""
+    lines = []
+    for line in text.splitlines():
+        lines.append(line)
+        if line.startswith("    class: "):
+            lines.append("    durable: os")
+    file = folder / name
+    file.write_text("\n".join(lines))
+    return examine(file)
+
+
+class Life:
+    """One topology and where its runs go."""
+
+    def __init__(self, checked: Checked, folder: Path, start: int, nanoseconds: int) -> None:
+        self.live = partial(
+            live, checked, start=start, until=start + nanoseconds, segment_bytes=SMALL_SEGMENTS
+        )
+        self.folder = folder
+        self.disk = MortalDisk()
+        """Of the run that was never killed: how many operations there were."""
+        self.live(folder / "whole", self.disk)
+        self.whole = files_of(folder / "whole")
+
+    def killed_once(self, dies_at: int, when: str) -> list[str]:
+        """Kill a run at one operation, go on, and return the files that differ."""
+        directory = self.folder / "killed"
+        shutil.rmtree(directory, ignore_errors=True)
+        assert not lived(lambda: self.live(directory, MortalDisk(dies_at, when)))
+        assert lived(lambda: self.live(directory, Disk()))
+        return self.differing(directory)
+
+    def differing(self, directory: Path) -> list[str]:
+        """Return the names of the files that are not as if nobody had been killed."""
+        found = files_of(directory)
+        names = sorted({*found, *self.whole})
+        return [name for name in names if found.get(name) != self.whole.get(name)]
+
+
+@pytest.fixture(scope="module")
+def small(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Life]:
+    folder = tmp_path_factory.mktemp("small")
+    yield Life(all_durable(TOPOLOGY, folder, "small.yaml"), folder, START, SECOND)
+    shutil.rmtree(folder)
+
+
+def test_the_small_run_has_everything_that_could_go_wrong(small: Life) -> None:
+    kinds = {Path(name).name.partition("-")[0] for name in small.whole}
+
+    assert kinds == {"events.kaiju", "steps", "snapshot"}
+    assert small.disk.counts["rename"] > 2 * len(list((small.folder / "whole/journal").iterdir()))
+
+
+def test_a_run_killed_at_any_operation_of_its_disk_ends_as_if_it_had_not(small: Life) -> None:
+    wrong = {
+        (at, WHEN[at % 3]): differing
+        for at in range(1, small.disk.count + 1)
+        if (differing := small.killed_once(at, WHEN[at % 3]))
+    }
+
+    assert wrong == {}
+
+
+@pytest.mark.parametrize("operation", ["create", "sync", "rename", "sync_directory"])
+@pytest.mark.parametrize("when", ["before", "after"])
+def test_a_run_killed_around_any_rename_ends_as_if_it_had_not(
+    small: Life, operation: str, when: str
+) -> None:
+    directory = small.folder / "killed"
+    for at in range(1, small.disk.counts[operation] + 1):
+        shutil.rmtree(directory, ignore_errors=True)
+        assert not lived(lambda: small.live(directory, MortalDisk(at, when, operation)))  # noqa: B023
+        assert lived(lambda: small.live(directory, Disk()))
+        assert small.differing(directory) == [], f"killed {when} {operation} {at}"
+
+
+def test_a_run_killed_500_times_in_succession_ends_as_if_it_had_not(tmp_path: Path) -> None:
+    paper = Life(all_durable(PAPER.read_text(), tmp_path, "paper.yaml"), tmp_path, START, 2 * SECOND)
+    steps = paper.disk.counts["write"] // (KILLS + 1)
+    directory, chance, kills = tmp_path / "killed", random.Random(7), 0
+    while kills < KILLS:
+        died = MortalDisk(chance.randint(1, 2 * steps), chance.choice(WHEN), "write")
+        assert not lived(lambda: paper.live(directory, died))  # noqa: B023
+        kills += 1
+    assert lived(lambda: paper.live(directory, Disk()))
+
+    assert paper.differing(directory) == []
+
+
+@needs_recordings
+def test_a_run_of_recorded_data_goes_on_in_the_middle_of_its_files(tmp_path: Path) -> None:
+    text = RECORDED.read_text().replace("../../shared", str(RECORDED.parents[2] / "shared"))
+    checked = all_durable(text, tmp_path, "recorded.yaml")
+    from topology.compose import compose  # noqa: PLC0415
+    from topology.run import first_input  # noqa: PLC0415
+
+    start = first_input(compose(checked))
+    assert start is not None
+    recorded = Life(checked, tmp_path, start_of(RECORDED) or start, 2 * SECOND)
+    chance = random.Random(3)
+    wrong = {
+        at: differing
+        for at in chance.sample(range(1, recorded.disk.count), 12)
+        if (differing := recorded.killed_once(at, WHEN[at % 3]))
+    }
+
+    assert wrong == {}
