@@ -1,4 +1,4 @@
-"""The command line: run, check, graph, schema, export."""
+"""The command line: run, replay, check, graph, schema, export."""
 
 from __future__ import annotations
 
@@ -19,7 +19,9 @@ from topology.export import export_jsonl, export_parquet
 from topology.findings import TopologyError
 from topology.output import ExportError
 from topology.run import FAILED, MISUSED, OK, Options, RefusedError, run
+from topology.run_file import RunFileError
 from topology.schema import schema
+from topology.what_if import WhatIf, replay
 
 EXIT_CODES = """
 **Signals**: SIGINT (Ctrl-C) and SIGTERM stop the run in order, a second one at once; SIGUSR1 halts
@@ -38,6 +40,7 @@ main = typer.Typer(
     help="Run an event-driven trading system from one topology file.\n\n"
     "- `kaiju check FILE` finds every mistake in a topology at once\n"
     "- `kaiju run FILE --for 60s` runs it and leaves a report behind\n"
+    "- `kaiju replay RUN --set risk.order_burst=5` runs it again, and shows what differs\n"
     "- `kaiju graph FILE` draws who listens to whom\n"
     "- `kaiju export RUN --parquet DIR` hands its events to pandas or polars\n\n"
     "Begin with `kaiju run topology/paper.yaml --for 60s`: a synthetic market, two strategies and "
@@ -116,7 +119,8 @@ def run_command(
     second one stops at once.
 
     A run leaves `runs/<id>/` behind: `report.html` to look at, `report.json` for programs, and
-    `events.kaiju` with every event, where the topology has a recorder.
+    `events.kaiju` with every event, where the topology has a recorder; `run.json` is what
+    `kaiju replay` needs to do the run again.
 
     **Examples**
 
@@ -147,6 +151,57 @@ def run_command(
             code = run(options).code
     except KeyboardInterrupt:
         _fail("stopped at once; there is no report", FAILED)
+    raise typer.Exit(code)
+
+
+@main.command("replay")
+def replay_command(
+    run: Annotated[Path, typer.Argument(metavar="RUN", help="The directory of a run.")],
+    *,
+    overrides: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--set",
+            metavar="ACTOR.SETTING=VALUE",
+            help="A setting that changes; give it several times for several.",
+        ),
+    ] = None,
+    runs: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="DIR",
+            help="Where the new run gets a directory of its own; default: beside RUN.",
+        ),
+    ] = None,
+    everything: Annotated[
+        bool, typer.Option("--all", help="Print every difference, not the first 20 of each kind.")
+    ] = False,
+) -> None:
+    """Run a recorded run again with other settings, and print what differs.
+
+    What came from outside comes again: recorded data or the synthetic market, the seed, the
+    duration; the venue is simulated and answers the orders of the new run. Time is virtual. Orders
+    and fills are matched by strategy, instrument, time, side, quantity and price, so an order more
+    or less does not make all later ones differ. Without `--set`, nothing differs.
+
+    In ACTOR.SETTING, a setting inside another one is reached by further dots, an item of a list by
+    its number from 0. VALUE is YAML; decimal numbers need no quotes.
+
+    **Examples**
+
+    - `kaiju replay runs/paper-20240101-120000`
+    - `kaiju replay runs/paper-20240101-120000 --set risk.max_position.BTCUSDT.SIM=0.5`
+    - `kaiju replay runs/paper-20240101-120000 --set 'risk.max_position={"*": 1}' --all`
+
+    **Exit codes**: 0 it was run again, 1 the new run failed or a file is damaged, 2 the settings
+    or the command were wrong, 3 trading was halted by a failure in the new run.
+    """
+    asked = WhatIf(run, tuple(overrides or ()), runs, everything)
+    try:
+        with _refusals():
+            code = replay(asked)
+    except KeyboardInterrupt:
+        _fail("stopped at once; there is no comparison", FAILED)
     raise typer.Exit(code)
 
 
@@ -243,7 +298,7 @@ def _refusals() -> Iterator[None]:
         raise typer.Exit(MISUSED) from None
     except (FileNotFoundError, RefusedError) as error:
         _fail(str(error), MISUSED)
-    except (DamagedFileError, ExportError, OSError) as error:
+    except (DamagedFileError, RunFileError, ExportError, OSError) as error:
         _fail(str(error), FAILED)
 
 

@@ -6,6 +6,7 @@ nearest fix, like a mistake in the file.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable
 from typing import Any
 
@@ -13,6 +14,8 @@ from topology.file import Document, Place, parse_value
 from topology.findings import Finding, nearest
 
 FORM = "ACTOR.SETTING=VALUE, such as risk.price_collar_bps=100"
+INSTRUMENT_FIRST = re.compile(r"[0-9_-]*[A-Z][A-Z0-9_-]*\.[A-Z0-9_]+(?=\.|$)")
+"""A path that begins with the id of an instrument: the dot in it leads nowhere."""
 
 
 class _UnusableError(Exception):
@@ -56,18 +59,16 @@ def _parse(document: Document, text: str) -> tuple[Place, Any]:
     if not isinstance(actors[actor], dict):
         return (), None
     settings = actors[actor].get("settings")
-    return ("actors", actor, "settings", *_way(document, settings, path)), value.data
+    return ("actors", actor, "settings", *_way(settings, path)), value.data
 
 
-def _way(document: Document, settings: Any, path: str) -> Iterable[str | int]:
-    instruments = document.data.get("instruments")
-    named = list(instruments) if isinstance(instruments, dict) else []
+def _way(settings: Any, path: str) -> Iterable[str | int]:
     holder, walked, rest = settings, "settings", path
     while rest:
         holder = {} if holder is None else holder
         if not isinstance(holder, dict | list):
             raise _UnusableError(f"'{walked}' is {holder!r}: there is nothing inside it to set")
-        key = _first_key(rest, holder, named)
+        key = _first_key(rest, holder)
         walked, rest = f"{walked}.{key}", rest[len(key) + 1 :]
         if isinstance(holder, list):
             index = _index(key, holder, walked)
@@ -78,10 +79,13 @@ def _way(document: Document, settings: Any, path: str) -> Iterable[str | int]:
             holder = holder.get(key)
 
 
-def _first_key(path: str, holder: Any, named: list[str]) -> str:
-    known = [*holder, *named] if isinstance(holder, dict) else []
-    fitting = [key for key in known if f"{path}.".startswith(f"{key}.")]
-    return max(fitting, key=len, default=path.partition(".")[0])
+def _first_key(path: str, holder: Any) -> str:
+    if isinstance(holder, list):
+        return path.partition(".")[0]
+    known = [key for key in holder if f"{path}.".startswith(f"{key}.")]
+    instrument = INSTRUMENT_FIRST.match(path)
+    first = instrument[0] if instrument else path.partition(".")[0]
+    return max(known, key=len, default=first)
 
 
 def _index(key: str, holder: list[Any], walked: str) -> int:

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-import os
 from hashlib import sha256
 from pathlib import Path
 from typing import Any, Literal, Self
 
 import msgspec
+
+from actors.runtime.disk import Disk
 
 RUN_FILE = "run.json"
 """Its name in the run's directory."""
@@ -61,17 +62,8 @@ class RunFile(msgspec.Struct, frozen=True, kw_only=True):
         """
         content = msgspec.to_builtins(self)
         content |= {DIGEST: _digest(content)}
-        path = directory / RUN_FILE
-        unfinished = path.with_name(f".{RUN_FILE}.part")
-        try:
-            with unfinished.open("wb") as file:
-                file.write(msgspec.json.format(msgspec.json.encode(content), indent=2) + b"\n")
-                file.flush()
-                os.fsync(file.fileno())
-            unfinished.replace(path)
-        finally:
-            unfinished.unlink(missing_ok=True)
-        _sync_directory(directory)
+        text = msgspec.json.format(msgspec.json.encode(content), indent=2)
+        Disk().write_whole(directory / RUN_FILE, text + b"\n")
 
     @classmethod
     def load(cls, directory: Path) -> Self:
@@ -114,11 +106,3 @@ class RunFile(msgspec.Struct, frozen=True, kw_only=True):
 
 def _digest(content: dict[str, Any]) -> str:
     return sha256(msgspec.json.encode(content)).hexdigest()
-
-
-def _sync_directory(directory: Path) -> None:
-    descriptor = os.open(directory, os.O_RDONLY | os.O_DIRECTORY)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
