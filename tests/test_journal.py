@@ -322,7 +322,7 @@ def test_a_segment_of_another_journal_is_noticed_when_it_is_read(tmp_path: Path)
 
     reader = JournalReader(directory)
     assert list(reader.steps(3)) == STEPS[3:]
-    with pytest.raises(JournalDamagedError, match="this is another file"):
+    with pytest.raises(JournalDamagedError, match="or this is another file"):
         list(reader.steps())
 
 
@@ -684,7 +684,7 @@ def test_snapshots_go_with_the_steps_behind_them(tmp_path: Path) -> None:
         "snapshot-0000000000000008.kaiju",
         "snapshot-0000000000000009.kaiju",
     }
-    with pytest.raises(JournalDamagedError, match="begins with step 6, but step 5 is needed"):
+    with pytest.raises(DamagedFileError, match="begins with step 6, but step 5 is needed"):
         read(directory, after=4)
 
 

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
+from decimal import Decimal
 from typing import Any
 
 import msgspec
 
-from actors.events.reference import Currency, Instrument
+from actors.events.reference import Currency, Instrument, from_units
 
 SETTLE_AMOUNTS = {
     "PositionUpdated": ("cost", "realized", "fees", "cash_flow"),
@@ -53,6 +54,14 @@ class Unit:
             return None
         finer = units * 5 if self.half else units
         return finer * int(10 ** (scale - own - self.half))
+
+    def decimal(self, units: int | None, name: str) -> Decimal | None:
+        """Return the exact value of `units`; None where the scale of `name` is unknown."""
+        scale = self._scales.get(name)
+        if scale is None or units is None:
+            return None
+        finer = units * 5 if self.half else units
+        return from_units(finer, scale + self.half)
 
 
 class Scales:

@@ -87,7 +87,7 @@ class JournalFiles(ABC):
         """Yield the bodies of the steps behind `after`, in order.
 
         Raises:
-            JournalDamagedError: what follows is damaged, or not kept any more.
+            DamagedFileError: what follows is damaged, or not kept any more.
         """
         return read_steps(self._segments, after)
 
@@ -185,13 +185,13 @@ def read_steps(segments: tuple[Segment, ...], after: int) -> Iterator[bytes]:
     """Yield the bodies of the steps behind `after`, without reading segments that end before.
 
     Raises:
-        JournalDamagedError: what follows is damaged, or not kept any more.
+        DamagedFileError: what follows is damaged, or not kept any more.
     """
     kept = [index for index, segment in enumerate(segments) if segment.first_step <= after + 1]
     if segments and not kept:
         first = segments[0]
         found = f"begins with step {first.first_step}, but step {after + 1} is needed"
-        raise JournalDamagedError(first.path, 0, found)
+        raise DamagedFileError(first.path, 0, found)
     for index in range(kept[-1] if kept else 0, len(segments)):
         segment = segments[index]
         with naming_the_remedy(), FrameFile(segment.path) as file:
