@@ -1,4 +1,4 @@
-"""The command line: run, replay, check, graph, schema, export."""
+"""The command line: run, replay, check, graph, schema, export, venue, journal."""
 
 from __future__ import annotations
 
@@ -11,16 +11,22 @@ from typing import Annotated, NoReturn
 
 import typer
 
+from actors.runtime.data import DataError
 from actors.runtime.frames import DamagedFileError
+from actors.runtime.journal import JournalLockedError
+from actors.runtime.recovery import RecoveryError
+from actors.runtime.replay import DivergedError
 from actors.runtime.settings import parse_duration
 from topology.check import examine
 from topology.draw import draw
 from topology.export import export_jsonl, export_parquet
 from topology.findings import TopologyError
+from topology.journal_cli import journal
 from topology.output import ExportError
 from topology.run import FAILED, MISUSED, OK, Options, RefusedError, run
 from topology.run_file import RunFileError
 from topology.schema import schema
+from topology.venue import VenueOptions, serve
 from topology.what_if import WhatIf, replay
 
 EXIT_CODES = """
@@ -41,11 +47,15 @@ main = typer.Typer(
     "- `kaiju check FILE` finds every mistake in a topology at once\n"
     "- `kaiju run FILE --for 60s` runs it and leaves a report behind\n"
     "- `kaiju replay RUN --set risk.order_burst=5` runs it again, and shows what differs\n"
+    "- `kaiju venue FILE --data DIR` runs a simulated venue as a process of its own\n"
     "- `kaiju graph FILE` draws who listens to whom\n"
-    "- `kaiju export RUN --parquet DIR` hands its events to pandas or polars\n\n"
+    "- `kaiju export RUN --parquet DIR` hands its events to pandas or polars\n"
+    "- `kaiju journal ls RUN` shows what its durable actors wrote\n\n"
     "Begin with `kaiju run topology/paper.yaml --for 60s`: a synthetic market, two strategies and "
     "no network.\n\n" + EXIT_CODES,
 )
+
+main.add_typer(journal, name="journal")
 
 TopologyFile = Annotated[
     Path, typer.Argument(metavar="FILE", help="A topology, such as topology/paper.yaml.")
@@ -205,6 +215,49 @@ def replay_command(
     raise typer.Exit(code)
 
 
+@main.command("venue")
+def venue_command(
+    file: Annotated[
+        Path, typer.Argument(metavar="FILE", help="A topology with a door: topology/venue.yaml.")
+    ],
+    *,
+    data: Annotated[
+        Path, typer.Option(metavar="DIR", help="Where its ledger is; made if it is missing.")
+    ],
+    bind: Annotated[
+        str,
+        typer.Option(
+            metavar="ENDPOINT",
+            help="Where to listen instead of what FILE says: tcp://HOST:PORT or ipc:///PATH.",
+        ),
+    ] = "",
+) -> None:
+    """Run a simulated venue as a process of its own, on the machine's clock, until it is stopped.
+
+    Orders, sessions and reports are in the ledger before anybody hears of them. Killed and started
+    again with the same DIR, the venue goes on where it was, and whoever trades there logs on
+    again and gets the reports that it missed.
+
+    Nobody who connects is asked for a key: an endpoint that other machines can reach is for
+    networks in which everybody may trade.
+
+    **Examples**
+
+    - `kaiju venue topology/venue.yaml --data venue-data`, and in another terminal
+      `kaiju run topology/paper_live.yaml --live`
+    - `kaiju venue topology/venue.yaml --data venue-data --bind ipc:///tmp/venue`
+
+    **Exit codes**: 0 it was stopped, 1 it failed, 2 the topology or the command was wrong, 3 an
+    actor failed.
+    """
+    try:
+        with _refusals():
+            code = serve(VenueOptions(file, data, bind))
+    except KeyboardInterrupt:
+        _fail("stopped at once", FAILED)
+    raise typer.Exit(code)
+
+
 @main.command()
 def check(file: TopologyFile) -> None:
     """Find every mistake in a topology, each with its line and the nearest fix.
@@ -296,9 +349,16 @@ def _refusals() -> Iterator[None]:
     except TopologyError as error:
         typer.echo(str(error), err=True)
         raise typer.Exit(MISUSED) from None
-    except (FileNotFoundError, RefusedError) as error:
+    except (FileNotFoundError, RefusedError, DataError, JournalLockedError) as error:
         _fail(str(error), MISUSED)
-    except (DamagedFileError, RunFileError, ExportError, OSError) as error:
+    except (
+        DamagedFileError,
+        DivergedError,
+        RecoveryError,
+        RunFileError,
+        ExportError,
+        OSError,
+    ) as error:
         _fail(str(error), FAILED)
 
 
