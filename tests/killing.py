@@ -42,7 +42,7 @@ class MortalDisk(Disk):
         self._do("truncate", lambda: super(MortalDisk, self).truncate(file, size))
 
     def sync(self, file: int) -> None:
-        self._do("sync", lambda: None)
+        self._do("sync", lambda: super(MortalDisk, self).sync(file))
 
     def rename(self, source: Path, target: Path) -> None:
         self._do("rename", lambda: super(MortalDisk, self).rename(source, target))
@@ -51,7 +51,7 @@ class MortalDisk(Disk):
         self._do("remove", lambda: super(MortalDisk, self).remove(path))
 
     def sync_directory(self, path: Path) -> None:
-        self._do("sync_directory", lambda: None)
+        self._do("sync_directory", lambda: super(MortalDisk, self).sync_directory(path))
 
     def _do(self, name: str, act: Callable[[], Any], half: Callable[[], Any] | None = None) -> Any:
         self.counts[name] = self.counts.get(name, 0) + 1

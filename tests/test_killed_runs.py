@@ -20,6 +20,8 @@ from tests.killing import MortalDisk, files_of, live, lived
 from tests.running import TOPOLOGY
 from tests.test_system import PAPER, RECORDED, START, needs_recordings, start_of
 from topology.check import Checked, examine
+from topology.compose import compose
+from topology.run import first_input
 
 WHEN = ("before", "within", "after")
 SMALL_SEGMENTS = 40_000
@@ -69,7 +71,7 @@ class Life:
 @pytest.fixture(scope="module")
 def small(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Life]:
     folder = tmp_path_factory.mktemp("small")
-    yield Life(all_durable(TOPOLOGY, folder, "small.yaml"), folder, START, SECOND)
+    yield Life(all_durable(TOPOLOGY, folder, "small.yaml"), folder, START, SECOND // 2)
     shutil.rmtree(folder)
 
 
@@ -104,9 +106,11 @@ def test_a_run_killed_around_any_rename_ends_as_if_it_had_not(
 
 
 def test_a_run_killed_500_times_in_succession_ends_as_if_it_had_not(tmp_path: Path) -> None:
-    paper = Life(all_durable(PAPER.read_text(), tmp_path, "paper.yaml"), tmp_path, START, 2 * SECOND)
+    paper = Life(
+        all_durable(PAPER.read_text(), tmp_path, "paper.yaml"), tmp_path, START, 2 * SECOND
+    )
     steps = paper.disk.counts["write"] // (KILLS + 1)
-    directory, chance, kills = tmp_path / "killed", random.Random(7), 0
+    directory, chance, kills = tmp_path / "killed", random.Random(7), 0  # noqa: S311
     while kills < KILLS:
         died = MortalDisk(chance.randint(1, 2 * steps), chance.choice(WHEN), "write")
         assert not lived(lambda: paper.live(directory, died))  # noqa: B023
@@ -120,13 +124,10 @@ def test_a_run_killed_500_times_in_succession_ends_as_if_it_had_not(tmp_path: Pa
 def test_a_run_of_recorded_data_goes_on_in_the_middle_of_its_files(tmp_path: Path) -> None:
     text = RECORDED.read_text().replace("../../shared", str(RECORDED.parents[2] / "shared"))
     checked = all_durable(text, tmp_path, "recorded.yaml")
-    from topology.compose import compose  # noqa: PLC0415
-    from topology.run import first_input  # noqa: PLC0415
-
     start = first_input(compose(checked))
     assert start is not None
     recorded = Life(checked, tmp_path, start_of(RECORDED) or start, 2 * SECOND)
-    chance = random.Random(3)
+    chance = random.Random(3)  # noqa: S311
     wrong = {
         at: differing
         for at in chance.sample(range(1, recorded.disk.count), 12)

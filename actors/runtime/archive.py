@@ -190,13 +190,15 @@ class Archive:
         }
 
     def _save_snapshot(self, actor: Actor) -> None:
-        journal, loop = actor.journal, self._loop
+        journal = actor.journal
         assert journal is not None
         journal.snapshot_due = False
-        if not journal.number or journal.number in journal.files.snapshot_steps():
+        if not journal.number:
             return
         try:
-            memory = memory_of(actor, step=journal.number, node_step=loop.steps, now=loop.now)
+            memory = memory_of(
+                actor, step=journal.number, node_step=journal.node_step, now=journal.now
+            )
             body = encode(memory)
         except (OverflowError, TypeError, ValueError) as error:
             self._node.supervisor.trouble(f"the snapshot of {actor.name}", error)

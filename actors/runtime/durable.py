@@ -31,6 +31,7 @@ from actors.events.system import (
     TimerFired,
 )
 from actors.runtime.envelope import Envelope, Position, Root
+from actors.runtime.makings import MAKINGS, makings_of
 from actors.runtime.schema import schema_table
 from actors.runtime.timers import SetTimer
 
@@ -61,7 +62,7 @@ NOT_YET = "not connected yet"
 class StepJournal:
     """Writes the steps of one actor."""
 
-    __slots__ = ("_commits", "_header", "files", "number", "snapshot_due")
+    __slots__ = ("_commits", "_header", "files", "node_step", "now", "number", "snapshot_due")
 
     def __init__(
         self, files: Journal, commits: Commits, header: Callable[[], Mapping[str, Any]]
@@ -69,6 +70,8 @@ class StepJournal:
         self.files = files
         self.number = files.last_step
         """Of the last step written, or waiting for the disk."""
+        self.node_step = self.now = 0
+        """Of that step as well."""
         self.snapshot_due = False
         """Whether a segment was filled since the last snapshot."""
         self._commits = commits
@@ -105,7 +108,7 @@ class StepJournal:
         body = encode((number, node_step, now, *about, first, envelope.event, effects))
         if self.files.full and not self._commits.held:
             self._begin_segment()
-        self.number = number
+        self.number, self.node_step, self.now = number, node_step, now
         self._commits.append(self.files, body)
 
     def _begin_segment(self) -> None:
@@ -153,7 +156,7 @@ class Memory(msgspec.Struct):
 
 
 def memory_of(actor: Actor, *, step: int, node_step: int, now: int) -> Memory:
-    """Return what the actor knows now.
+    """Return what the actor knows, the three numbers being those of its last step.
 
     Raises:
         OverflowError: the state holds a number beyond 64 bits.
@@ -180,8 +183,8 @@ def memory_of(actor: Actor, *, step: int, node_step: int, now: int) -> Memory:
 def classes_read(actor: Actor) -> set[type[Event]]:
     """Return the classes that may stand as an input in the actor's journal."""
     read = {event_class for event_class in actor.handlers if event_class is not Event}
-    for reader in actor.inputs:
-        read.update(reader.handlers)
+    for classes in actor.heard.values():
+        read.update(classes)
     return read.union(FROM_THE_RUNTIME)
 
 
@@ -195,9 +198,8 @@ def segment_header(actor: Actor, *, node: str, seed: int) -> dict[str, Any]:
         "node": node,
         "actor": actor.name,
         "class": f"{cls.__module__}:{cls.__qualname__}",
-        "settings": actor.settings.model_dump(mode="json"),
+        **makings_of(actor),
         "inputs": [reader.source.name for reader in actor.inputs],
-        "accepts": None if actor.accepts is None else sorted(actor.accepts),
         "session": actor.session,
         "seed": seed,
         "epoch": actor.inbox.stream.epoch,
@@ -208,14 +210,12 @@ def segment_header(actor: Actor, *, node: str, seed: int) -> dict[str, Any]:
         },
         "classes": _import_names(read | emitted),
         "schema": schema_table(read | emitted),
-        "instruments": [msgspec.to_builtins(i) for i in actor.instruments.values()],
-        "currencies": [msgspec.to_builtins(c) for c in actor.currencies.values()],
     }
 
 
 def made_otherwise(header: Mapping[str, Any], now: Mapping[str, Any]) -> bool:
     """Tell whether a segment's steps were made by other code or settings than the actor has now."""
-    about = ("class", "settings", "inputs", "accepts", "seed", "outputs", "schema", "instruments")
+    about = ("class", *MAKINGS, "inputs", "seed", "outputs", "schema")
     return any(header[name] != _as_read(now[name]) for name in about)
 
 

@@ -19,6 +19,7 @@ import msgspec
 from actors.runtime.durable import read_step
 from actors.runtime.envelope import Envelope
 from actors.runtime.journal import Journal
+from actors.runtime.makings import made_as
 from actors.runtime.replay import Replay, replay_all
 from actors.runtime.stream import Input, Stream
 
@@ -59,6 +60,8 @@ class Recovery:
         """
         for name, actor in self.actors.items():
             self._replays[name] = replay = replayed(actor, self._loop)
+            assert actor.journal is not None
+            actor.journal.node_step, actor.journal.now = replay.node_step, replay.now
             epoch = _header(_files(actor))["epoch"]
             for output, stream in actor.streams.items():
                 stream.renumber(epoch, replay.next_seq[output])
@@ -146,7 +149,7 @@ class Recovery:
 
 
 def replayed(actor: Actor, loop: Loop, held: Iterable[bytes] = ()) -> Replay:
-    """Let an actor do its journal again, with the settings that it had then.
+    """Let an actor do its journal again, made as it was then.
 
     Args:
         actor: to be brought back.
@@ -157,19 +160,16 @@ def replayed(actor: Actor, loop: Loop, held: Iterable[bytes] = ()) -> Replay:
         DivergedError: it does not do what its journal holds.
         DamagedFileError: the journal is damaged.
     """
-    replay, files = Replay(actor, loop), _files(actor)
-    header, settings = _header(files), actor.settings
-    if header["settings"] != settings.model_dump(mode="json"):
-        actor.settings = type(settings).model_validate(header["settings"])
-    try:
+    files = _files(actor)
+    header = _header(files)
+    with made_as(actor, header):
+        replay = Replay(actor, loop)
         replay_all(
             replay,
             files.newest_snapshot(),
             header["inputs"],
             lambda step: chain(files.steps(after=step), held),
         )
-    finally:
-        actor.settings = settings
     return replay
 
 

@@ -1,0 +1,94 @@
+"""What an actor is made of beside its state: written into its journal, and put back for a while.
+
+A handler depends on its state and its input, and on these. A journal's steps are done again with
+those that they were made with, whatever the topology says by now.
+"""
+
+from __future__ import annotations
+
+import importlib
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from functools import cached_property
+from operator import attrgetter
+from types import MappingProxyType
+from typing import TYPE_CHECKING, Any
+
+import msgspec
+
+from actors.events.event import Event, tag_of
+from actors.events.reference import Currency, Instrument
+
+if TYPE_CHECKING:
+    from actors.runtime.actor import Actor
+
+MAKINGS = ("settings", "heard", "accepts", "instruments", "currencies")
+"""Attributes of an actor, and keys of a header."""
+
+
+def makings_of(actor: Actor) -> dict[str, Any]:
+    """Return what an actor is made of, as it stands in a segment's header."""
+    return {
+        "settings": actor.settings.model_dump(mode="json"),
+        "heard": {stream: [tag_of(c) for c in classes] for stream, classes in actor.heard.items()},
+        "accepts": None if actor.accepts is None else sorted(actor.accepts),
+        "instruments": [msgspec.to_builtins(i) for i in actor.instruments.values()],
+        "currencies": [msgspec.to_builtins(c) for c in actor.currencies.values()],
+    }
+
+
+@contextmanager
+def made_as(actor: Actor, header: Mapping[str, Any]) -> Iterator[None]:
+    """Let an actor be made of what a segment's header says, for as long as the context lasts.
+
+    Raises:
+        ValueError: the actor's class does not take these settings any more.
+        ImportError: a class of events is not there any more.
+    """
+    now, readings = makings_of(actor), _readings(actor, header)
+    present = {name: getattr(actor, name) for name in MAKINGS}
+    for name in MAKINGS:
+        if header[name] != now[name]:
+            setattr(actor, name, readings[name](header[name]))
+    _forget_derived(actor)
+    try:
+        yield
+    finally:
+        for name, value in present.items():
+            setattr(actor, name, value)
+        _forget_derived(actor)
+
+
+def _readings(actor: Actor, header: Mapping[str, Any]) -> dict[str, Callable[[Any], Any]]:
+    def heard(tags: Mapping[str, list[str]]) -> dict[str, tuple[type[Event], ...]]:
+        names = header["classes"]
+        return {stream: tuple(_imported(names[t]) for t in ts) for stream, ts in tags.items()}
+
+    def instruments(found: list[Any]) -> Mapping[str, Instrument]:
+        read = msgspec.convert(found, list[Instrument])
+        return MappingProxyType({instrument.instrument: instrument for instrument in read})
+
+    def currencies(found: list[Any]) -> Mapping[str, Currency]:
+        read = msgspec.convert(found, list[Currency])
+        return MappingProxyType({currency.currency: currency for currency in read})
+
+    return {
+        "settings": type(actor.settings).model_validate,
+        "heard": heard,
+        "accepts": lambda found: None if found is None else frozenset(found),
+        "instruments": instruments,
+        "currencies": currencies,
+    }
+
+
+def _imported(name: str) -> type[Event]:
+    module, _, path = name.partition(":")
+    found: type[Event] = attrgetter(path)(importlib.import_module(module))
+    return found
+
+
+def _forget_derived(actor: Actor) -> None:
+    """What a `cached_property` made of other settings must not outlive them."""
+    for name in list(vars(actor)):
+        if isinstance(getattr(type(actor), name, None), cached_property):
+            del vars(actor)[name]
