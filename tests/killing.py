@@ -41,8 +41,8 @@ class MortalDisk(Disk):
     def truncate(self, file: int, size: int) -> None:
         self._do("truncate", lambda: super(MortalDisk, self).truncate(file, size))
 
-    def sync(self, file: int) -> None:
-        self._do("sync", lambda: super(MortalDisk, self).sync(file))
+    def sync(self, file: int) -> None:  # noqa: ARG002 - what the system has, survives a kill
+        self._do("sync", lambda: None)
 
     def rename(self, source: Path, target: Path) -> None:
         self._do("rename", lambda: super(MortalDisk, self).rename(source, target))
@@ -50,8 +50,8 @@ class MortalDisk(Disk):
     def remove(self, path: Path) -> None:
         self._do("remove", lambda: super(MortalDisk, self).remove(path))
 
-    def sync_directory(self, path: Path) -> None:
-        self._do("sync_directory", lambda: super(MortalDisk, self).sync_directory(path))
+    def sync_directory(self, path: Path) -> None:  # noqa: ARG002 - as above
+        self._do("sync_directory", lambda: None)
 
     def _do(self, name: str, act: Callable[[], Any], half: Callable[[], Any] | None = None) -> Any:
         self.counts[name] = self.counts.get(name, 0) + 1
