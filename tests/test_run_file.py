@@ -57,7 +57,7 @@ def test_the_duration_is_what_lies_between_start_and_end() -> None:
 
 
 def test_every_start_is_kept(tmp_path: Path) -> None:
-    again = FILE.started_again("2024-01-01T00:01:00+00:00")
+    again = FILE.started_again("2024-01-01T00:01:00+00:00", FILE.text)
     again.save(tmp_path)
 
     assert RunFile.load(tmp_path).starts == (*FILE.starts, "2024-01-01T00:01:00+00:00")
@@ -76,7 +76,7 @@ def test_a_file_that_cannot_be_written_leaves_the_one_before(
     original = Disk.write
     monkeypatch.setattr(Disk, "write", write_half)
     with pytest.raises(OSError, match="No space left"):
-        FILE.started_again("later").save(tmp_path)
+        FILE.started_again("later", FILE.text).save(tmp_path)
 
     assert RunFile.load(tmp_path) == FILE
     assert [path.name for path in tmp_path.iterdir()] == [RUN_FILE]

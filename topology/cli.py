@@ -77,8 +77,25 @@ def _finite(number: float) -> float:
 
 @main.command("run")
 def run_command(
-    file: TopologyFile,
+    file: Annotated[
+        Path | None,
+        typer.Argument(metavar="[FILE]", help="A topology, such as topology/paper.yaml."),
+    ] = None,
     *,
+    resume: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="RUN",
+            help="Go on with this run from where it was killed; it knows its own FILE and options.",
+        ),
+    ] = None,
+    data: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="DIR",
+            help="Run in this directory, and go on from what an earlier run left there.",
+        ),
+    ] = None,
     duration: Annotated[
         int | None,
         typer.Option(
@@ -130,13 +147,15 @@ def run_command(
 
     A run leaves `runs/<id>/` behind: `report.html` to look at, `report.json` for programs, and
     `events.kaiju` with every event, where the topology has a recorder; `run.json` is what
-    `kaiju replay` needs to do the run again.
+    `kaiju replay` needs to do the run again. What actors do that are `durable:` is in `journal/`:
+    `--resume` goes on from there, byte for byte as if the run had never been killed.
 
     **Examples**
 
     - `kaiju run topology/paper.yaml --for 60s`
     - `kaiju run topology/paper.yaml --for 10m --live`
     - `kaiju run topology/recorded.yaml --speed 10`
+    - `kaiju run --resume runs/paper-20240101-120000`
     - `kaiju run topology/paper.yaml --for 1h --quiet --report paper.html`
 
     **Exit codes**: 0 all went well, 1 the run failed or something was lost, 2 the topology or
@@ -144,8 +163,12 @@ def run_command(
     """
     if live and speed:
         raise typer.BadParameter("--speed paces virtual time; with --live there is none")
+    if (file is None) == (resume is None):
+        raise typer.BadParameter("give a topology FILE to begin a run, or --resume RUN to go on")
     options = Options(
         file=file,
+        resume=resume,
+        data=data,
         runs=runs,
         duration=duration,
         live=live,

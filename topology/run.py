@@ -24,7 +24,7 @@ from topology.live_table import LiveTable
 from topology.metrics import MetricsServer
 from topology.report import Report, RunFacts, Story, build_report, tell, write_json
 from topology.report_html import write_html
-from topology.run_file import RunFile
+from topology.run_file import RUN_FILE, RunFile
 from topology.signals import obeying_signals
 from topology.watch import View, Watch
 
@@ -54,7 +54,10 @@ class Options:
     """What `kaiju run` was asked for.
 
     Attributes:
-        file: the topology.
+        file: the topology; None where a run goes on.
+        resume: directory of a run that goes on from where it was; all else that says how it is
+            done comes from there.
+        data: directory of a run that begins there, or goes on from there with `file` as it is now.
         text: what the topology says; None to read the file.
         overrides: settings that replace those of the file, as ``actor.setting=value``.
         runs: directory under which the run gets its own.
@@ -69,7 +72,9 @@ class Options:
         metrics_port: its port; 0 for any free one.
     """
 
-    file: Path
+    file: Path | None
+    resume: Path | None = None
+    data: Path | None = None
     text: str | None = None
     overrides: tuple[str, ...] = ()
     runs: Path = Path("runs")
@@ -91,41 +96,66 @@ class Outcome(NamedTuple):
     directory: Path
 
 
+class Start(NamedTuple):
+    """A run that is about to begin, or to go on."""
+
+    checked: Checked
+    run_file: RunFile
+    clock: Clock
+    directory: Path
+
+
 def run(options: Options) -> Outcome:
     """Run a topology to its end and leave its report behind.
 
     Raises:
         TopologyError: the file has mistakes; the text lists all of them.
-        RefusedError: the port for metrics is taken, or there is no folder for the report.
-        OSError: the run's directory cannot be made.
+        RefusedError: the port for metrics is taken, there is no folder for the report, or the run
+            kept nothing to go on from.
+        RunFileError: the run file of a run that is to go on cannot be used.
+        DataError: its data cannot be read.
+        RecoveryError: its journals do not fit together.
+        DivergedError: an actor does not do again what its journal holds.
+        DamagedFileError: a journal is damaged.
+        JournalLockedError: the run is still going on, in another process.
+        OSError: the run's directory cannot be made or written.
         KeyboardInterrupt: a second signal came while the run was stopping.
     """
     errors = Console(stderr=True, soft_wrap=True, highlight=False)
     console = Console(quiet=options.quiet, highlight=False)
     if not console.is_terminal:
         console.width = WIDTH
-    checked = examine(options.file, text=options.text, overrides=options.overrides)
-    name = checked.topology.name
-    for warning in checked.findings.warnings:
-        errors.print(str(warning), markup=False)
     _refuse_missing_folder(options.report)
     started = datetime.now(UTC)
+    checked, earlier = _checked(options)
+    for warning in checked.findings.warnings:
+        errors.print(str(warning), markup=False)
+    name = checked.topology.name
     planned = compose(checked, clock=VirtualClock())
     with _metrics_server(planned, options) as server:
-        directory = _make_directory(options.runs, f"{name}-{started:%Y%m%d-%H%M%S}")
-        run_file, clock = _begin(checked, options, started, first_input(planned))
+        directory = options.resume or options.data
+        if directory is None:
+            directory = _make_directory(options.runs, f"{name}-{started:%Y%m%d-%H%M%S}")
+        if earlier is None:
+            directory.mkdir(parents=True, exist_ok=True)
+            run_file, clock = _begin(checked, options, started, first_input(planned))
+        else:
+            run_file = earlier.started_again(
+                started.isoformat(timespec="seconds"), checked.document.text
+            )
+            clock = _clock_of(run_file, planned)
         run_file.save(directory)
-        node = _compose(checked, run_file, clock, directory)
+        node = _compose(Start(checked, run_file, clock, directory))
         watch = Watch(node, name, options.duration)
         began = time.monotonic()
         with obeying_signals(node), _shown(watch, name, server, console):
-            node.run(run_file.duration)
+            node.run(until=run_file.until or None)
     facts = RunFacts(
         topology=name,
-        file=str(options.file),
-        started=started.isoformat(timespec="seconds"),
+        file=run_file.topology,
+        started=run_file.starts[0],
         clock=run_file.clock,
-        seed=options.seed,
+        seed=run_file.seed,
         recorder=next((a.name for a in node.actors.values() if isinstance(a, Recorder)), ""),
         seconds=time.monotonic() - began,
         stopped=node.stop_reason,
@@ -139,6 +169,28 @@ def run(options: Options) -> Outcome:
         errors.print(f"error: {problem}", markup=False)
     fine = report.conserved and not problems
     return Outcome(HALTED if report.halted else OK if fine else FAILED, directory)
+
+
+def _checked(options: Options) -> tuple[Checked, RunFile | None]:
+    """Return the topology, and the run file where a run goes on."""
+    if options.resume is None:
+        assert options.file is not None
+        checked = examine(options.file, text=options.text, overrides=options.overrides)
+        if options.data is None or not (options.data / RUN_FILE).exists():
+            return checked, None
+        return checked, RunFile.load(options.data)
+    run_file = RunFile.load(options.resume)
+    checked = examine(Path(run_file.topology), text=run_file.text, overrides=run_file.overrides)
+    if not _keeps(checked):
+        raise RefusedError(
+            f"{options.resume}: nothing to go on from: no actor of {run_file.topology} is durable;"
+            " `durable: os` keeps what an actor does"
+        )
+    return checked, run_file
+
+
+def _keeps(checked: Checked) -> bool:
+    return any(actor.durable != "none" for actor in checked.topology.actors.values())
 
 
 def _refuse_missing_folder(report: Path | None) -> None:
@@ -158,10 +210,10 @@ def _begin(
     checked: Checked, options: Options, started: datetime, first: int | None
 ) -> tuple[RunFile, Clock]:
     """Return how this run begins, and its clock; `first` is the time of the first outside input."""
+    assert options.file is not None
     clock: Clock
     if options.live:
-        # Recorded inputs of another day are due now, not all at once.
-        clock = LiveClock(0 if first is None else first - time.time_ns())
+        clock = _live_clock(first)
     else:
         clock = VirtualClock(VIRTUAL_START if first is None else first, options.speed)
     began, duration = clock.read(), options.duration
@@ -183,17 +235,29 @@ def _begin(
     return run_file, clock
 
 
-def _compose(checked: Checked, run_file: RunFile, clock: Clock, directory: Path) -> Node:
+def _live_clock(first: int | None) -> LiveClock:
+    # Recorded inputs of another day are due now, not all at once.
+    return LiveClock(0 if first is None else first - time.time_ns())
+
+
+def _clock_of(run_file: RunFile, planned: Node) -> Clock:
+    if run_file.clock == "live":
+        return _live_clock(first_input(planned))
+    return VirtualClock(run_file.began, run_file.speed)
+
+
+def _compose(start: Start) -> Node:
     node = compose(
-        checked,
-        clock=clock,
-        seed=run_file.seed,
-        session=run_file.session,
-        flight_directory=directory,
+        start.checked,
+        clock=start.clock,
+        seed=start.run_file.seed,
+        session=start.run_file.session,
+        flight_directory=start.directory,
+        data=start.directory if _keeps(start.checked) else None,
     )
     for actor in node.actors.values():
         if isinstance(actor, Recorder):
-            actor.directory = directory
+            actor.directory = start.directory
     return node
 
 

@@ -50,9 +50,9 @@ class RunFile(msgspec.Struct, frozen=True, kw_only=True):
         """Nanoseconds of the node's clock that the run may take; None for no end."""
         return self.until - self.began if self.until else None
 
-    def started_again(self, moment: str) -> RunFile:
-        """Return the file of the same run after one more start."""
-        return msgspec.structs.replace(self, starts=(*self.starts, moment))
+    def started_again(self, moment: str, text: str) -> RunFile:
+        """Return the file of the same run after one more start, with what the topology says now."""
+        return msgspec.structs.replace(self, starts=(*self.starts, moment), text=text)
 
     def save(self, directory: Path) -> None:
         """Write the file into the run's directory: on disk whole on return, or as it was before.
