@@ -62,6 +62,13 @@ def reason(codec: Codec, frame: bytes) -> str:
     return caught.value.reason
 
 
+def is_event_or_refused(frame: bytes) -> bool:
+    try:
+        return isinstance(Codec(ToVenue).decode(frame), Event)
+    except FrameError as error:
+        return error.reason in ("version", "malformed")
+
+
 @pytest.mark.parametrize("event", TO_VENUE, ids=repr)
 def test_what_is_said_to_the_venue_arrives_as_it_was(event: Event) -> None:
     assert Codec(ToVenue).decode(encode(event)) == event
@@ -112,17 +119,14 @@ def test_a_number_beyond_64_bits_is_refused() -> None:
 def test_what_would_not_be_taken_is_not_sent() -> None:
     bids = tuple((px, 2**40) for px in range(LARGEST_BODY // 8))
 
-    with pytest.raises(ValueError, match="DepthSnapshot has .* bytes, allowed are"):
+    with pytest.raises(ValueError, match=r"DepthSnapshot has \d+ bytes, allowed are"):
         encode(DepthSnapshot("BTCUSDT.SIM", 7, bids, ()))
 
 
 @given(st.binary(max_size=200))
 def test_no_bytes_whatever_do_more_than_be_refused(body: bytes) -> None:
-    for frame in (body, bytes((VERSION,)) + body):
-        try:
-            Codec(ToVenue).decode(frame)
-        except FrameError as error:
-            assert error.reason in ("version", "malformed")
+    assert is_event_or_refused(body)
+    assert is_event_or_refused(bytes((VERSION,)) + body)
 
 
 @given(st.sampled_from(TO_VENUE), st.data())
@@ -130,7 +134,5 @@ def test_a_changed_byte_gives_an_event_or_a_refusal(event: Event, data: st.DataO
     frame = bytearray(encode(event))
     place = data.draw(st.integers(0, len(frame) - 1))
     frame[place] = data.draw(st.integers(0, 255))
-    try:
-        assert isinstance(Codec(ToVenue).decode(bytes(frame)), Event)
-    except FrameError as error:
-        assert error.reason in ("version", "malformed")
+
+    assert is_event_or_refused(bytes(frame))

@@ -14,6 +14,8 @@ from actors.events.market import Side
 from actors.events.orders import NewOrderSingle, OrderType, TimeInForce
 from gateways.simulated.desk import VenueRequest
 from gateways.simulated.wire import (
+    HEARTBEAT,
+    ClientAlive,
     Codec,
     FromVenue,
     Logon,
@@ -115,7 +117,8 @@ class RawClient:
                 event = self._heard.pop(0)
                 if isinstance(event, event_class):
                     return event
-            self._socket.wait(0.1)
+            self._socket.wait(HEARTBEAT / 2)
+            self.say(ClientAlive())
             self._heard += [self._codec.decode(frame) for frame in self._socket.receive()]
         raise AssertionError(f"no {event_class.__name__} within {patience:g} s")
 
@@ -129,7 +132,7 @@ class RawClient:
         return self.hear(NumberedReport)
 
     def close(self) -> None:
-        self._socket.close()
+        self._socket.close(linger=PATIENCE)
         self._wake.close()
 
     def __enter__(self) -> Self:

@@ -17,6 +17,7 @@ from actors.events.orders import (
 from actors.events.system import RecordFrame
 from actors.recorder import EVENTS_FILE
 from actors.runtime.actor import Actor
+from gateways.simulated.wire import SessionRequest
 from topology.check_schema import Draft
 from topology.file import Document
 from topology.graph import Edge, Graph, Vertex
@@ -111,7 +112,7 @@ def _report_rival(
 def _check_risk(document: Document, graph: Graph) -> None:
     reported: set[tuple[str, int]] = set()
     for gateway in graph.actors.values():
-        if gateway.emits(NewOrderSingle) and not gateway.emits(OrderApproved):
+        if _sends_orders(gateway):
             for path in _unapproved_paths(graph, gateway):
                 last = path[0]
                 if (last.reader, last.index) in reported:
@@ -130,6 +131,12 @@ def _check_risk(document: Document, graph: Graph) -> None:
                     " that risk approved",
                     at_key=True,
                 )
+
+
+def _sends_orders(vertex: Vertex) -> bool:
+    # What a venue takes from sessions was approved on the other side.
+    approves = vertex.emits(OrderApproved) or vertex.handles(SessionRequest)
+    return vertex.emits(NewOrderSingle) and not approves
 
 
 def _unapproved_paths(graph: Graph, gateway: Vertex) -> Iterable[list[Edge]]:
@@ -177,8 +184,10 @@ def _check_deaf(document: Document, graph: Graph) -> None:
         read = {c for edge in graph.inputs(vertex.name) for c in edge.classes}
         missed: dict[str, list[type[Event]]] = {}
         for event_class in vertex.actor_class.handlers:
-            # A request that nobody acts on is a mistake of its own.
-            if event_class not in read and not event_class.request:
+            # A request that nobody acts on is a mistake of its own, and what an actor with ports
+            # emits as well, it hears at its own door.
+            own = _has_ports(vertex) and vertex.emits(event_class)
+            if event_class not in read and not event_class.request and not own:
                 for stream in _emitting(graph, event_class, vertex.name)[:1]:
                     missed.setdefault(stream, []).append(event_class)
         for stream, classes in missed.items():

@@ -10,7 +10,7 @@ from rich.console import Console
 
 from actors.runtime.clock import LiveClock
 from gateways.simulated.door import VenueDoor
-from gateways.sockets import is_local
+from gateways.sockets import ServerSocket, Wake, is_local
 from topology.check import Checked, examine
 from topology.compose import compose
 from topology.run import FAILED, HALTED, OK, RefusedError
@@ -37,7 +37,7 @@ def serve(options: VenueOptions) -> int:
 
     Raises:
         TopologyError: the file has mistakes; the text lists all of them.
-        RefusedError: the file has no door, or more than one.
+        RefusedError: the file has no door, or more than one, or nobody can listen there.
         DataError: the ledger is another node's, or cannot be read.
         RecoveryError: its journals do not fit together.
         DivergedError: an actor does not do again what its journal holds.
@@ -52,6 +52,8 @@ def serve(options: VenueOptions) -> int:
         checked = examine(options.file, overrides=[f"{name}.endpoint={options.bind}"])
     for warning in checked.findings.warnings:
         errors.print(str(warning), markup=False)
+    settings = VenueDoor.Settings.model_validate(checked.topology.actors[name].settings)
+    _refuse_taken(settings.endpoint)
     node = compose(
         checked,
         clock=LiveClock(),
@@ -59,11 +61,10 @@ def serve(options: VenueOptions) -> int:
         flight_directory=options.data,
         data=options.data,
     )
-    endpoint = node.actors[name].settings.endpoint
-    if not is_local(endpoint):
-        errors.print(f"warning: {endpoint}: whoever reaches it can trade", markup=False)
+    if not is_local(settings.endpoint):
+        errors.print(f"warning: {settings.endpoint}: whoever reaches it can trade", markup=False)
     Console(highlight=False, soft_wrap=True).print(
-        f"{checked.topology.name}: on {endpoint}, ledger in {options.data}; Ctrl-C stops",
+        f"{checked.topology.name}: on {settings.endpoint}, ledger in {options.data}; Ctrl-C stops",
         markup=False,
     )
     with obeying_signals(node):
@@ -75,6 +76,17 @@ def serve(options: VenueOptions) -> int:
     if halted:
         return HALTED
     return FAILED if node.supervisor.failures else OK
+
+
+def _refuse_taken(endpoint: str) -> None:
+    """Find out before the ledger is touched: later, it would be a failure of the running venue."""
+    wake = Wake()
+    try:
+        ServerSocket(endpoint, wake).close()
+    except OSError as error:
+        raise RefusedError(str(error.strerror)) from error
+    finally:
+        wake.close()
 
 
 def _door(checked: Checked) -> str:

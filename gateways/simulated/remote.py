@@ -99,7 +99,7 @@ class VenueGateway(Gateway):
             self.emit(cancel)
 
     @handles(ActorRecovered)
-    def on_actor_recovered(self, recovered: ActorRecovered) -> None:
+    def on_actor_recovered(self, _recovered: ActorRecovered) -> None:
         """Say that the connection is gone: it ended with the process that had it."""
         if self._connected():
             self.on_connection(ConnectionLost(self.name, "the gateway's process began again"))
@@ -148,7 +148,8 @@ class VenueGateway(Gateway):
             self.actor_ref.tell,
             known=state.handled >= 0,
         )
-        return [SessionPort(connection, settings.venue_session, state.incarnation)]
+        virtual = self._loop.clock.virtual
+        return [SessionPort(connection, settings.venue_session, state.incarnation, virtual=virtual)]
 
 
 class VenueFeed(Actor):
@@ -215,14 +216,14 @@ class VenueFeed(Actor):
 
     def ports(self) -> Sequence[VenuePort]:
         """Return the port that keeps the connection up and asks for books."""
-        talk = SubscriptionTalk()
-        return [
-            VenuePort(
-                Connection(
-                    self.name, self.settings.endpoint, talk, self.actor_ref.tell, known=False
-                )
-            )
-        ]
+        connection = Connection(
+            self.name,
+            self.settings.endpoint,
+            SubscriptionTalk(),
+            self.actor_ref.tell,
+            known=False,
+        )
+        return [VenuePort(connection, virtual=self._loop.clock.virtual)]
 
     def _request_snapshots(self) -> None:
         for instrument in self.instruments:
@@ -235,15 +236,23 @@ class VenuePort:
 
     Args:
         connection: not open yet.
+        virtual: whether the node's time is; a venue elsewhere cannot follow that.
     """
 
     output = "venue"
 
-    def __init__(self, connection: Connection) -> None:
+    def __init__(self, connection: Connection, *, virtual: bool = False) -> None:
         self._connection = connection
+        self._virtual = virtual
 
     def resume(self) -> None:
-        """Connect; what was emitted before is never sent, so nothing is sent twice."""
+        """Connect; what was emitted before is never sent, so nothing is sent twice.
+
+        Raises:
+            ValueError: the node's time is virtual.
+        """
+        if self._virtual:
+            raise ValueError("time is virtual, and at a venue it is not: run with --live")
         self._connection.open()
 
     def perform(self, envelopes: Sequence[Envelope]) -> None:
@@ -266,10 +275,13 @@ class SessionPort(VenuePort):
         connection: not open yet.
         session: its name.
         incarnation: of the last logon that the gateway knows of.
+        virtual: see `VenuePort`.
     """
 
-    def __init__(self, connection: Connection, session: str, incarnation: int) -> None:
-        super().__init__(connection)
+    def __init__(
+        self, connection: Connection, session: str, incarnation: int, *, virtual: bool = False
+    ) -> None:
+        super().__init__(connection, virtual=virtual)
         self._session = session
         self._incarnation = incarnation
 

@@ -1,0 +1,309 @@
+"""The venue as a process, over real sockets: killed, stopped, spoken to in nonsense, and shared."""
+
+from __future__ import annotations
+
+import random
+import shutil
+import signal
+import subprocess
+import tempfile
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from actors.events.event import Event
+from actors.events.market import DepthSnapshot, RequestSnapshot
+from actors.events.orders import (
+    ExecType,
+    ExecutionReport,
+    OrderCancelRequest,
+    OrderMassStatus,
+    OrderMassStatusRequest,
+    OrderStatusRequest,
+    OrdRejReason,
+)
+from actors.events.system import (
+    ConnectionEstablished,
+    ConnectionLost,
+    ConnectionRestored,
+)
+from actors.runtime.actor import Actor
+from actors.runtime.clock import LiveClock
+from actors.runtime.node import Node
+from actors.testing import Probe
+from gateways.simulated.remote import VenueFeed, VenueGateway
+from gateways.simulated.wire import (
+    ClientAlive,
+    NotConnected,
+    SessionEnded,
+    SessionRequest,
+    Subscribe,
+    Subscribed,
+    VenueAlive,
+)
+from gateways.sockets import ServerSocket, Wake
+from tests.builders import BTCUSDT, ETHUSDT
+from tests.venue_client import (
+    KAIJU,
+    ROOT,
+    RawClient,
+    VenueProcess,
+    market_order,
+    resting_order,
+    until,
+)
+
+
+@pytest.fixture
+def folder() -> Iterator[Path]:
+    """Return a folder with a name that is short enough for a socket in it."""
+    path = Path(tempfile.mkdtemp(prefix="kaiju-"))
+    yield path
+    shutil.rmtree(path)
+
+
+@pytest.fixture
+def venue(folder: Path) -> Iterator[VenueProcess]:
+    with VenueProcess(folder) as venue:
+        yield venue
+
+
+def execution(client: RawClient) -> ExecutionReport:
+    report = client.report().report
+    assert isinstance(report, ExecutionReport)
+    return report
+
+
+def listed(client: RawClient) -> list[str]:
+    client.request(OrderMassStatusRequest("q"))
+    while True:
+        report = client.report().report
+        if isinstance(report, OrderMassStatus):
+            return [order.client_order_id for order in report.orders]
+
+
+def test_orders_sessions_and_reports_survive_that_the_venue_is_killed(venue: VenueProcess) -> None:
+    with RawClient(venue.endpoint) as client:
+        assert client.log_on().incarnation == 1
+        client.request(resting_order("A-1"))
+        client.request(market_order("A-2"))
+        before = [client.report() for _ in range(3)]
+        assert [report.number for report in before] == [1, 2, 3]
+
+        venue.kill()
+        venue.start()
+        client.say(ClientAlive())
+        client.hear(NotConnected)
+        accepted = client.log_on(after=1)
+        assert (accepted.incarnation, accepted.last_report) == (2, 3)
+        assert [client.report(), client.report()] == before[1:]
+        assert listed(client) == ["A-1"]
+
+        client.request(resting_order("A-1"))
+        again = execution(client)
+        assert (again.exec_type, again.text) == (
+            ExecType.REJECTED,
+            "duplicate client order id A-1",
+        )
+        client.request(OrderCancelRequest("A-1", "BTCUSDT.SIM"))
+        assert execution(client).exec_type is ExecType.CANCELED
+    assert venue.stop() == 0
+
+
+def test_what_nobody_was_there_to_hear_comes_after_the_next_logon(venue: VenueProcess) -> None:
+    with RawClient(venue.endpoint) as client:
+        client.log_on()
+        client.request(resting_order("A-1"))
+        client.report()
+        client.request(OrderCancelRequest("A-1", "BTCUSDT.SIM"))
+        until(lambda: b"OrderCancelRequest" in venue_ledger(venue), "the cancel in the ledger")
+    with RawClient(venue.endpoint) as client:
+        until(lambda: client.log_on(after=1).last_report == 2, "the cancel's report")
+        assert execution(client).exec_type is ExecType.CANCELED
+
+
+def test_after_a_logon_unknown_means_that_the_order_will_never_arrive(
+    venue: VenueProcess,
+) -> None:
+    with RawClient(venue.endpoint) as old, RawClient(venue.endpoint) as new:
+        old.log_on(client="old")
+        new.log_on(client="new")
+        assert old.hear(SessionEnded).reason == "another process logged on"
+
+        new.request(OrderStatusRequest("A-1", "BTCUSDT.SIM"))
+        assert execution(new).ord_rej_reason is OrdRejReason.UNKNOWN_ORDER
+        old.request(resting_order("A-1"))
+        old.hear(NotConnected)
+        # Nor does it pass from a connection that the venue knows.
+        new.say(SessionRequest("test", 1, 1, resting_order("A-1")))
+        assert listed(new) == []
+        until(lambda: b"fenced" in venue_ledger(venue), "the refusal in the ledger")
+
+
+def venue_ledger(venue: VenueProcess) -> bytes:
+    files = sorted((venue.data / "journal" / "door").glob("*.kaiju"))
+    return b"".join(file.read_bytes() for file in files)
+
+
+def test_garbage_is_counted_and_harms_nobody(venue: VenueProcess) -> None:
+    numbers = random.Random(7)  # noqa: S311 - nonsense, but the same every time
+    with RawClient(venue.endpoint) as client, RawClient(venue.endpoint) as vandal:
+        client.log_on()
+        for _ in range(2_000):
+            vandal.say_frame(numbers.randbytes(numbers.randrange(1, 300)))
+        vandal.say_frame(b"\x01" + bytes(5 * 2**20))
+        vandal.say_frame(bytes(9 * 2**20))
+
+        client.request(market_order("A-1"))
+        assert execution(client).exec_type is ExecType.NEW
+        assert execution(client).exec_type is ExecType.TRADE
+        until(lambda: "version: " in venue.log.read_text(), "a count of the garbage")
+    assert venue.stop() == 0
+
+
+def test_a_second_venue_neither_takes_the_endpoint_nor_the_ledger(
+    venue: VenueProcess, folder: Path
+) -> None:
+    with RawClient(venue.endpoint) as client:
+        client.log_on()
+        for data, bind, problem in (
+            (folder / "other", venue.endpoint, f"cannot listen on {venue.endpoint}"),
+            (venue.data, f"ipc://{folder}/w", "in use by process"),
+        ):
+            done = subprocess.run(
+                [*KAIJU, "venue", "topology/venue.yaml", "--data", data, "--bind", bind],
+                cwd=ROOT,
+                capture_output=True,
+                text=True,
+                timeout=60,
+                check=False,
+            )
+            assert (done.returncode, problem in done.stderr) == (2, True), done.stderr
+        client.log_on()
+        client.request(market_order("A-1"))
+        assert execution(client).exec_type is ExecType.NEW
+
+
+def test_whoever_subscribes_gets_market_data_and_signs_of_life(venue: VenueProcess) -> None:
+    with RawClient(venue.endpoint) as client:
+        client.say(RequestSnapshot("BTCUSDT.SIM"))
+        client.hear(NotConnected)
+        client.say(Subscribe())
+        client.hear(Subscribed)
+        client.say(RequestSnapshot("BTCUSDT.SIM"))
+        assert client.hear(DepthSnapshot).instrument == "BTCUSDT.SIM"
+        client.hear(VenueAlive)
+
+
+@contextmanager
+def running(*actors: tuple[str, type[Actor], dict[str, Any]]) -> Iterator[Node]:
+    """Run actors and a probe of all their outputs, live, on a thread of their own."""
+    node = Node("client", clock=LiveClock(), instruments=[BTCUSDT, ETHUSDT], session="c")
+    for name, actor_class, settings in actors:
+        node.add(name, actor_class, settings)
+    streams = [stream for stream in node.streams if not stream.endswith(".inbox")]
+    node.add("probe", Probe)
+    for stream in streams:
+        node.connect("probe", stream)
+    thread = threading.Thread(target=node.run)
+    thread.start()
+    try:
+        yield node
+    finally:
+        node.request_stop("the test is over")
+        thread.join(20)
+        assert not thread.is_alive()
+    assert not node.supervisor.failures
+
+
+def heard(node: Node, stream: str) -> list[Event]:
+    """Return what was emitted on a stream so far."""
+    probe: Probe.State = node.actors["probe"].state
+    return [e.event for e in list(probe.envelopes) if e.id[0] == stream]
+
+
+def gateway(venue: VenueProcess) -> tuple[str, type[Actor], dict[str, Any]]:
+    return "gateway", VenueGateway, {"endpoint": venue.endpoint}
+
+
+def test_a_gateway_says_when_the_venue_went_and_when_it_is_back(venue: VenueProcess) -> None:
+    up, back = ConnectionEstablished("gateway"), ConnectionRestored("gateway")
+    lost = ConnectionLost("gateway", "the venue was silent for 2 s")
+    with running(gateway(venue)) as node:
+        until(lambda: heard(node, "gateway.connection") == [up], "a connection")
+        assert venue.process is not None
+        venue.process.send_signal(signal.SIGSTOP)
+        until(lambda: heard(node, "gateway.connection") == [up, lost], "its loss")
+        venue.process.send_signal(signal.SIGCONT)
+        until(lambda: heard(node, "gateway.connection") == [up, lost, back], "its return")
+        until(lambda: len(heard(node, "gateway.reports")) == 2, "a list of orders each time")
+
+
+def test_a_feed_asks_for_whole_books_after_each_loss(venue: VenueProcess) -> None:
+    def last(event_class: type[Event]) -> Any:
+        found = [e for e in heard(node, "feed.connection") if isinstance(e, event_class)]
+        return found[-1] if found else None
+
+    def books() -> int:
+        depth = heard(node, "feed.depth")
+        return sum(isinstance(e, DepthSnapshot) and e.instrument == "BTCUSDT.SIM" for e in depth)
+
+    with running(("feed", VenueFeed, {"endpoint": venue.endpoint})) as node:
+        until(books, "a whole book")
+        before = books()
+        venue.kill()
+        until(lambda: last(ConnectionLost), "the loss of the connection")
+        venue.start()
+        until(lambda: last(ConnectionRestored), "its return")
+        until(lambda: books() > before, "another whole book")
+
+
+def test_of_two_gateways_in_one_session_the_first_stays_out(venue: VenueProcess) -> None:
+    with running(gateway(venue)) as first:
+        until(lambda: heard(first, "gateway.connection"), "the first connection")
+        with running(gateway(venue)) as second:
+            until(lambda: heard(second, "gateway.connection"), "the second connection")
+            until(lambda: len(heard(first, "gateway.connection")) == 2, "the loss of the first")
+            with RawClient(venue.endpoint) as other:
+                # By the time of five of its signs of life, a gateway would have logged on again.
+                other.say(Subscribe())
+                for _ in range(5):
+                    other.hear(VenueAlive)
+            assert heard(first, "gateway.connection") == [
+                ConnectionEstablished("gateway"),
+                ConnectionLost("gateway", "another process logged on"),
+            ]
+            assert heard(second, "gateway.connection") == [ConnectionEstablished("gateway")]
+
+
+def test_a_gateway_waits_for_a_venue_that_comes_later(folder: Path) -> None:
+    late = VenueProcess(folder)
+    with running(gateway(late)) as node, late:
+        until(lambda: heard(node, "gateway.connection"), "a connection")
+
+
+def test_an_ipc_endpoint_is_not_stolen(folder: Path) -> None:
+    wake = Wake()
+    first = ServerSocket(f"ipc://{folder}/v", wake)
+    with pytest.raises(OSError, match=r"cannot listen on ipc://.*Address already in use"):
+        ServerSocket(f"ipc://{folder}/v", wake)
+    first.close()
+    ServerSocket(f"ipc://{folder}/v", wake).close()
+    wake.close()
+
+
+def test_a_run_in_virtual_time_cannot_reach_a_venue(tmp_path: Path) -> None:
+    done = subprocess.run(
+        [*KAIJU, "run", "topology/paper_live.yaml", "--runs", tmp_path],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+    assert done.returncode != 0
+    assert "--live" in done.stderr
