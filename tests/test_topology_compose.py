@@ -114,11 +114,11 @@ def test_options_of_the_node_pass_through(tmp_path: Path) -> None:
     assert node.actors["asker"].session == "7"
 
 
-def test_a_durable_actor_counts_as_order_path(tmp_path: Path) -> None:
+def test_the_file_says_who_is_durable(tmp_path: Path) -> None:
     node = composed(tmp_path)
 
-    assert node.actors["there"].order_path
-    assert not node.actors["here"].order_path
+    durable = [name for name, actor in node.actors.items() if actor.durable]
+    assert durable == ["asker", "there"]
 
 
 def test_moving_an_actor_changes_nothing_that_happens(tmp_path: Path) -> None:
