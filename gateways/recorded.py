@@ -18,6 +18,7 @@ from actors.events.system import (
     ConnectionEstablished,
     MessageDiscarded,
     RawMessage,
+    StreamReset,
 )
 from actors.runtime.actor import Actor, handles
 from actors.runtime.settings import InstrumentId, TopologyPath
@@ -120,8 +121,8 @@ class RecordedFeed(Actor):
             return
         self.emit(MessageDiscarded(end.source, end.line, reason, detail, instrument))
 
-    @handles(RequestSnapshot)
-    def on_request_snapshot(self, _request: RequestSnapshot) -> None:
+    @handles(RequestSnapshot, StreamReset)
+    def on_request_snapshot(self, _request: RequestSnapshot | StreamReset) -> None:
         """Do nothing: the book stays unusable until the recording's next snapshot."""
 
     def source(self) -> Iterator[tuple[int, Event]]:

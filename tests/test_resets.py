@@ -45,11 +45,13 @@ from actors.events.system import (
 from actors.execution import Execution
 from actors.order_management import OrderManagement
 from actors.positions import PositionKeeper
+from actors.runtime.actor import Actor
 from actors.runtime.clock import VirtualClock
 from actors.strategies.maker import Maker
 from actors.strategies.taker import Taker
 from actors.testing import SECOND, ActorTest
 from gateways.gateway import Gateway
+from gateways.simulated.door import VenueDoor
 from gateways.simulated.exchange import SimulatedExchange
 from tests.builders import (
     BTCUSDT,
@@ -70,6 +72,7 @@ from tests.builders import (
 from tests.risk_kit import an_order, code_of, risk
 from tests.running import TOPOLOGY, write_topology
 from topology.check import examine
+from topology.check_classes import known_actors
 from topology.compose import compose
 from topology.record import Record
 from topology.run import VIRTUAL_START
@@ -79,6 +82,7 @@ WHY = "publisher restarted"
 BID = order(Side.BUY, 5, 9_990, post_only=True)
 ASK = order(Side.SELL, 5, 10_010, client_order_id="0-execution-2", post_only=True)
 CANCELS = [cancel(BID), cancel(ASK)]
+CLASSES = dict(known_actors())
 QUOTE = quote(9_990, 5, 10_010, 5)
 FLOW = {"start_price": "60000", "spread": "2", "depth": "15", "min_qty": "1", "max_qty": "2"}
 
@@ -269,6 +273,12 @@ def test_a_fill_before_a_reset_of_another_stream_still_counts() -> None:
 
     assert reset(kit, "book.top", TopOfBook) == []
     assert kit.state.positions[STRATEGY][BTC].qty == -2
+
+
+@pytest.mark.parametrize("actor_class", CLASSES.values(), ids=CLASSES)
+def test_every_actor_of_ours_says_what_a_reset_means(actor_class: type[Actor]) -> None:
+    # What a venue's door reads is the venue, which must not forget either.
+    assert (StreamReset in actor_class.handlers) is (actor_class is not VenueDoor)
 
 
 def test_a_record_says_where_something_may_be_missing(tmp_path: Path) -> None:

@@ -17,6 +17,7 @@ from actors.events.system import (
     ConnectionLost,
     ConnectionRestored,
     MessageDiscarded,
+    StreamReset,
 )
 from actors.runtime.actor import Actor, handles
 from actors.runtime.envelope import Envelope
@@ -195,6 +196,11 @@ class VenueFeed(Actor):
     def on_request_snapshot(self, request: RequestSnapshot) -> None:
         """Ask the venue for a whole book."""
         self.emit(request)
+
+    @handles(StreamReset)
+    def on_stream_reset(self, _reset: StreamReset) -> None:
+        """Ask for all books: that somebody asked for one may have been missed."""
+        self._request_snapshots()
 
     @handles(ConnectionEstablished, ConnectionLost, ConnectionRestored)
     def on_connection(self, news: ConnectionNews) -> None:
