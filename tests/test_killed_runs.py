@@ -11,6 +11,7 @@ import shutil
 from collections.abc import Iterator
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -30,23 +31,20 @@ KILLS = 500
 
 def all_durable(text: str, folder: Path, name: str) -> Checked:
     """Return a topology in which every actor is `durable: os`."""
-    lines = []
-    for line in text.splitlines():
-        lines.append(line)
-        if line.startswith("    class: "):
-            lines.append("    durable: os")
     file = folder / name
-    file.write_text("\n".join(lines))
+    kept = [line for line in text.splitlines() if "durable:" not in line]
+    file.write_text("\n".join(kept).replace("    class: ", "    durable: os\n    class: "))
     return examine(file)
 
 
 class Life:
     """One topology and where its runs go."""
 
-    def __init__(self, checked: Checked, folder: Path, start: int, nanoseconds: int) -> None:
-        self.live = partial(
-            live, checked, start=start, until=start + nanoseconds, segment_bytes=SMALL_SEGMENTS
-        )
+    def __init__(
+        self, checked: Checked, folder: Path, start: int, nanoseconds: int, **options: Any
+    ) -> None:
+        options |= {"start": start, "until": start + nanoseconds}
+        self.live = partial(live, checked, segment_bytes=SMALL_SEGMENTS, **options)
         self.folder = folder
         self.disk = MortalDisk()
         """Of the run that was never killed: how many operations there were."""
@@ -118,6 +116,22 @@ def test_a_run_killed_500_times_in_succession_ends_as_if_it_had_not(tmp_path: Pa
     assert lived(lambda: paper.live(directory, Disk()))
 
     assert paper.differing(directory) == []
+
+
+def test_a_journal_of_which_little_is_kept_still_holds_all_that_recovery_needs(
+    tmp_path: Path,
+) -> None:
+    checked = all_durable(TOPOLOGY + "journal: {keep_bytes: 0}", tmp_path, "small.yaml")
+    life = Life(checked, tmp_path, START, 2 * SECOND, slice_steps=50)
+    directory, chance = tmp_path / "killed", random.Random(5)  # noqa: S311
+    for _ in range(5):
+        dies_at = chance.randint(1, life.disk.count // 6)
+        assert not lived(lambda: life.live(directory, MortalDisk(dies_at)))  # noqa: B023
+    assert lived(lambda: life.live(directory, Disk()))
+
+    gone = [p for p in (tmp_path / "whole/journal").iterdir() if not any(p.glob("steps-*01.kaiju"))]
+    assert gone, "nothing was deleted"
+    assert (directory / "events.kaiju").read_bytes() == life.whole["events.kaiju"]
 
 
 @needs_recordings

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from actors.runtime.archive import Retention
 from actors.runtime.node import Node
 from topology.check import Checked
 from topology.check_classes import settings_context
@@ -24,8 +25,11 @@ def compose(checked: Checked, **options: Any) -> Node:
         TopologyError: the file has mistakes; the text lists every one of them.
     """
     topology = checked.topology
+    journal = topology.journal
+    options.setdefault("segment_bytes", journal.segment_bytes)
     node = Node(
         topology.name,
+        retention=Retention(journal.keep_bytes, journal.keep_for),
         instruments=[
             spec.build(name, topology.currencies) for name, spec in topology.instruments.items()
         ],

@@ -9,7 +9,7 @@ from typing import Annotated, Any, Literal
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, StringConstraints
 
 from actors.events.reference import Contract, Currency, Instrument, exact_units
-from actors.runtime.settings import Amount, misfit
+from actors.runtime.settings import Amount, Duration, misfit
 
 Delivery = Literal["stream", "latest"]
 Durability = Literal["none", "os", "fsync"]
@@ -214,6 +214,20 @@ class ActorSpec(Spec):
     accepts: AcceptsSpec = AcceptsSpec()
 
 
+class JournalSpec(Spec):
+    """How much of what durable actors did is kept."""
+
+    segment_bytes: Annotated[
+        int, Field(strict=True, ge=4096, description="Size at which a file is followed by a next.")
+    ] = 64 * 2**20
+    keep_bytes: Annotated[
+        int, Field(strict=True, ge=0, description="Older files of an actor beyond so much go.")
+    ] = 2**30
+    keep_for: Annotated[
+        Duration, Field(ge=0, description="Files last written longer ago go; 0 keeps any age.")
+    ] = 0
+
+
 class Topology(Spec):
     """A whole system: which actors exist, who reads what, and where each one lives."""
 
@@ -223,3 +237,4 @@ class Topology(Spec):
     currencies: dict[CurrencyName, CurrencySpec]
     instruments: dict[InstrumentName, InstrumentSpec]
     actors: Annotated[dict[Name, ActorSpec], Field(min_length=1)]
+    journal: JournalSpec = JournalSpec()

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import logging
+import time
 from collections.abc import Iterable, Mapping
 from functools import partial, reduce
 from operator import or_
-from typing import TYPE_CHECKING, Any, Final
+from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 import msgspec
 
@@ -39,7 +40,17 @@ log = logging.getLogger("kaiju")
 CONTROL: Final = "_control"
 """Directory of the node's own journal: what was announced to all. No actor has such a name."""
 NO_ROOM = "the disk refuses the journal"
-SECOND = 1_000_000_000
+
+
+class Retention(NamedTuple):
+    """How much of each journal is kept beyond what recovery and readers need."""
+
+    keep_bytes: int
+    keep_age: int
+    """Nanoseconds since a file was last written; 0 for any age."""
+
+
+EVERYTHING: Final = Retention(1 << 62, 0)
 
 
 class Archive:
@@ -52,6 +63,7 @@ class Archive:
         control: the node's control stream.
         disk: does the writing.
         segment_bytes: of journal after which a snapshot is taken.
+        retention: how much of a journal is kept.
     """
 
     def __init__(
@@ -65,11 +77,13 @@ class Archive:
         disk: Disk,
         seed: int,
         segment_bytes: int,
+        retention: Retention,
     ) -> None:
         self.data = data
         self._node, self._loop = node, node.loop
         self._control, self._control_classes = control, tuple(control_classes)
         self._seed = seed
+        self._retention = retention
         self.commits = Commits(self._trouble, self._room)
         self.syncs = any(durable.values())
         """Whether ports and answers wait until what they speak of is synced."""
@@ -139,6 +153,7 @@ class Archive:
             return
         for actor in self.actors:
             if actor.journal is not None and actor.journal.snapshot_due:
+                self._retain(actor, actor.journal.files)
                 self._save_snapshot(actor)
         if self.syncs and (self._loop.steps != self._synced_steps or self._answers):
             self._sync()
@@ -204,6 +219,29 @@ class Archive:
             self._node.supervisor.trouble(f"the snapshot of {actor.name}", error)
         else:
             self.commits.save(journal.files, journal.number, body)
+
+    def _retain(self, actor: Actor, files: Journal) -> None:
+        """Delete what is older than wanted and needed by nobody any more."""
+        needs = {
+            output: min(
+                (reader.needs_from for reader in (*stream.readers, *stream.listeners)),
+                default=stream.next_seq,
+            )
+            for output, stream in actor.streams.items()
+        }
+        needed = 1
+        for segment in files.segments():
+            if all(segment.header["next_seq"][o] <= seq for o, seq in needs.items()):
+                needed = segment.first_step
+        try:
+            files.retain(
+                needed,
+                keep_bytes=self._retention.keep_bytes,
+                keep_age_ns=self._retention.keep_age or 1 << 62,
+                now=time.time(),
+            )
+        except OSError as error:
+            self._node.supervisor.trouble(f"deleting old segments of {actor.name}", error)
 
     def _sync(self) -> None:
         self._synced_steps = self._loop.steps

@@ -37,6 +37,20 @@ def makings_of(actor: Actor) -> dict[str, Any]:
     }
 
 
+def make(actor: Actor, header: Mapping[str, Any]) -> None:
+    """Make an actor of what a segment's header says.
+
+    Raises:
+        ValueError: the actor's class does not take these settings any more.
+        ImportError: a class of events is not there any more.
+    """
+    now, readings = makings_of(actor), _readings(actor, header)
+    for name in MAKINGS:
+        if header[name] != now[name]:
+            setattr(actor, name, readings[name](header[name]))
+    _forget_derived(actor)
+
+
 @contextmanager
 def made_as(actor: Actor, header: Mapping[str, Any]) -> Iterator[None]:
     """Let an actor be made of what a segment's header says, for as long as the context lasts.
@@ -45,12 +59,8 @@ def made_as(actor: Actor, header: Mapping[str, Any]) -> Iterator[None]:
         ValueError: the actor's class does not take these settings any more.
         ImportError: a class of events is not there any more.
     """
-    now, readings = makings_of(actor), _readings(actor, header)
     present = {name: getattr(actor, name) for name in MAKINGS}
-    for name in MAKINGS:
-        if header[name] != now[name]:
-            setattr(actor, name, readings[name](header[name]))
-    _forget_derived(actor)
+    make(actor, header)
     try:
         yield
     finally:

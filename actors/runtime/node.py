@@ -23,7 +23,7 @@ from actors.events.system import (
     StreamStale,
 )
 from actors.runtime.actor import Actor, Settings
-from actors.runtime.archive import Archive
+from actors.runtime.archive import EVERYTHING, Archive, Retention
 from actors.runtime.census import actor_record, edge_record
 from actors.runtime.clock import FOREVER, NO_LIMIT, Clock, VirtualClock
 from actors.runtime.data import NodeData
@@ -77,6 +77,7 @@ class Node:
             from there. None keeps nothing, whatever is durable.
         disk: how that is written.
         segment_bytes: of an actor's journal after which a snapshot is taken.
+        retention: how much of a journal is kept beyond what recovery needs.
     """
 
     def __init__(
@@ -97,6 +98,7 @@ class Node:
         data: Path | None = None,
         disk: Disk | None = None,
         segment_bytes: int = SEGMENT_BYTES,
+        retention: Retention = EVERYTHING,
     ) -> None:
         self.name = name
         self.clock = clock or VirtualClock()
@@ -127,6 +129,7 @@ class Node:
         self._control = Stream(f"{name}.control", urgent=True)
         self._seed = seed
         self._disk, self._segment_bytes = disk or Disk(), segment_bytes
+        self._retention = retention
         self.data = None if data is None else NodeData(data, name, session, self._disk)
         self._session = session if self.data is None else self.data.file.session
         self._durable: dict[str, bool] = {}
@@ -346,6 +349,7 @@ class Node:
             disk=self._disk,
             seed=self._seed,
             segment_bytes=self._segment_bytes,
+            retention=self._retention,
         )
         self.loop.on_reply = self._archive.answer
         self.supervisor.next_epoch = self.data.next_epoch

@@ -35,7 +35,15 @@ class DivergedError(Exception):
     """An actor did not do again what its journal says it did."""
 
     def __init__(
-        self, *, actor: str, step: int, place: Position, event: str, expected: str, found: str
+        self,
+        *,
+        actor: str,
+        step: int,
+        node_step: int,
+        place: Position,
+        event: str,
+        expected: str,
+        found: str,
     ) -> None:
         stream, epoch, seq = place
         super().__init__(
@@ -44,6 +52,7 @@ class DivergedError(Exception):
         )
         self.actor = actor
         self.step = step
+        self.node_step = node_step
         self.expected = expected
         self.found = found
 
@@ -83,7 +92,7 @@ class Replay:
         """Make the actor know what it knew at a snapshot."""
         self.actor.recall(memory)
         self.step, self.node_step, self.now = memory.step, memory.node_step, memory.now
-        self.next_seq = dict(memory.next_seq)
+        self.next_seq = {output: memory.next_seq.get(output, 1) for output in self.actor.outputs}
         self.positions = dict(memory.positions)
         self.newest_read = {
             stream: [(self._classes[tag], _as_key(key), seq) for tag, key, seq in newest]
@@ -146,7 +155,7 @@ class Replay:
     def memory(self) -> Memory:
         """Return what the actor knows after the last step done again."""
         memory = memory_of(self.actor, step=self.step, node_step=self.node_step, now=self.now)
-        memory.next_seq = dict(self.next_seq)
+        memory.next_seq, memory.positions = dict(self.next_seq), dict(self.positions)
         return memory
 
     def _diverged(
