@@ -21,6 +21,9 @@ from actors.events.orders import (
     OrderFilled,
     OrderRejected,
     OrderSubmitted,
+    OrderUnknown,
+    ReconciliationCompleted,
+    ReconciliationFailed,
     ReportRepeated,
     TransitionFailed,
 )
@@ -76,6 +79,12 @@ class Monitor(Actor):
         self._count("denied", denial.strategy)
         self._count(f"denied[{denial.code}]", denial.strategy)
 
+    @handles(OrderUnknown)
+    def on_order_unknown(self, order: OrderUnknown) -> None:
+        """Count an order of which it is not known what became, once until it is."""
+        if order.queries == 1:
+            self._count("unknown", order.strategy)
+
     @handles(OrderAccepted)
     def on_order_accepted(self, order: OrderAccepted) -> None:
         """Count an order that works at the venue."""
@@ -112,6 +121,16 @@ class Monitor(Actor):
     def on_transition_failed(self, _failure: TransitionFailed) -> None:
         """Count a report that its order did not allow."""
         self._count("transitions_failed", "")
+
+    @handles(ReconciliationCompleted)
+    def on_reconciliation_completed(self, _completed: ReconciliationCompleted) -> None:
+        """Count that all was found to be as it is at the venue."""
+        self._count("reconciliations", "")
+
+    @handles(ReconciliationFailed)
+    def on_reconciliation_failed(self, _failure: ReconciliationFailed) -> None:
+        """Count a difference to the venue that nothing explains."""
+        self._count("reconciliations_failed", "")
 
     @handles(ReportRepeated)
     def on_report_repeated(self, _report: ReportRepeated) -> None:

@@ -144,7 +144,8 @@ def _orders() -> Row:
     states = lines(
         "Orders by state",
         "suffix:/s",
-        "What happened to orders, a second. Denied: by our own risk; rejected: by the venue.",
+        "What happened to orders, a second. Denied: by our own risk; rejected: by the venue;"
+        " unknown: the venue is asked what became of them.",
         Query(f"sum by (state) (rate(kaiju_orders_total{PER}))", "{{state}}"),
     )
     fills = lines(

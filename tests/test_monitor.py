@@ -6,6 +6,9 @@ from actors.events.orders import (
     IntentRefused,
     OrderApproved,
     OrderSubmitted,
+    OrderUnknown,
+    ReconciliationCompleted,
+    ReconciliationFailed,
     ReportRepeated,
     TransitionFailed,
 )
@@ -95,6 +98,9 @@ def test_every_end_of_an_order_and_every_alarm_is_counted() -> None:
         cancel_rejected(buy(10)),
         ReportRepeated("0-execution-1", "E-1"),
         TransitionFailed("0-execution-1", "FILLED", ExecType.TRADE, "E-1", "overfill"),
+        *(OrderUnknown("0-execution-1", "maker", BTCUSDT.instrument, n) for n in (1, 2, 3)),
+        ReconciliationCompleted("0-gateway-1", 0, 0),
+        ReconciliationFailed("0-execution-1", BTCUSDT.instrument, "4 filled at the venue, 1 here"),
         RiskLimitExceeded("MAX_POSITION", "maker", BTCUSDT.instrument, 2, 1, "too much"),
         TradingStateChanged(TradingState.HALTED, "by hand"),
     )
@@ -108,6 +114,9 @@ def test_every_end_of_an_order_and_every_alarm_is_counted() -> None:
         "cancels_rejected": 1,
         "reports_repeated": 1,
         "transitions_failed": 1,
+        "unknown": 1,
+        "reconciliations": 1,
+        "reconciliations_failed": 1,
         "limits_exceeded": 1,
         "became_HALTED": 1,
     }

@@ -18,6 +18,7 @@ from actors.events.orders import (
     ExecutionReport,
     Liquidity,
     OrderFilled,
+    OrderUnknown,
     OrdStatus,
 )
 from actors.runtime.statistics import EdgeRecord, Histogram, NodeStatistics
@@ -289,6 +290,15 @@ def test_an_inverse_purchase_brings_cash_in(side: Side, cash_flow: int) -> None:
 
     ledger.add(Recorded("oms.orders", 1, 1, None, [], 0, msgspec.to_builtins(filled)))
     assert ledger.filled["taker", name].cash_flow == cash_flow
+
+
+def test_an_order_in_doubt_counts_once_however_often_the_venue_is_asked() -> None:
+    ledger = Ledger({})
+    for queries in (1, 2, 1):
+        event = msgspec.to_builtins(OrderUnknown("0-execution-1", "maker", INSTRUMENT, queries))
+        ledger.add(Recorded("oms.requests", 1, 1, None, [], 0, event))
+
+    assert ledger.orders == {("maker", "unknown"): 2}
 
 
 def test_the_report_says_what_the_run_did(tmp_path: Path) -> None:

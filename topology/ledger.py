@@ -25,6 +25,7 @@ from actors.events.orders import (
     OrderFilled,
     OrderRejected,
     OrderSubmitted,
+    OrderUnknown,
     TransitionFailed,
 )
 from actors.events.reference import Contract, Instrument
@@ -42,6 +43,7 @@ ORDER_STATES: dict[type[Event], str] = {
     OrderCanceled: "canceled",
     OrderExpired: "expired",
     CancelRejected: "cancel rejected",
+    OrderUnknown: "unknown",
 }
 """What happened to an order, by the event that says so; a part of a fill is ``partly filled``."""
 PARTLY_FILLED = "partly filled"
@@ -90,17 +92,16 @@ class Ledger:
             tag_of(event_class): add
             for event_class, add in (
                 (OrderFilled, self._add_fill),
+                (OrderUnknown, self._add_unknown),
                 (PositionUpdated, self._add_position),
                 (FeePaid, self._add_fee),
                 (PnlUpdated, self._add_pnl),
                 (ExecutionReport, self._add_report),
                 (TransitionFailed, self._add_failure),
             )
-        } | {
-            tag_of(event_class): self._add_order
-            for event_class in ORDER_STATES
-            if event_class is not OrderFilled
         }
+        for event_class in ORDER_STATES:
+            self._add.setdefault(tag_of(event_class), self._add_order)
         self._states = {tag_of(event_class): state for event_class, state in ORDER_STATES.items()}
 
     def add(self, recorded: Recorded) -> None:
@@ -133,6 +134,10 @@ class Ledger:
         event = recorded.event
         strategy = event[1][2] if event[0] == "OrderSubmitted" else event[2]
         self.orders[strategy, self._states[event[0]]] += 1
+
+    def _add_unknown(self, recorded: Recorded) -> None:
+        if recorded.as_event(OrderUnknown).queries == 1:
+            self._add_order(recorded)
 
     def _add_fill(self, recorded: Recorded) -> None:
         fill = recorded.as_event(OrderFilled)

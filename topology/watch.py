@@ -18,7 +18,7 @@ from actors.events.market import (
     TopOfBook,
     Trade,
 )
-from actors.events.orders import OrderFilled
+from actors.events.orders import OrderFilled, OrderUnknown
 from actors.events.system import MessageDiscarded
 from actors.runtime.actor import Actor
 from actors.runtime.envelope import Envelope
@@ -87,7 +87,7 @@ class OrderCounter:
         for envelope in envelopes:
             event: Any = envelope.event
             state = ORDER_STATES.get(type(event))
-            if state is None:
+            if state is None or (isinstance(event, OrderUnknown) and event.queries > 1):
                 continue
             if isinstance(event, OrderFilled) and event.leaves_qty:
                 state = PARTLY_FILLED
