@@ -287,3 +287,13 @@ def test_a_feed_passes_on_what_comes_and_asks_for_books_of_each_new_connection()
     assert [*kit.actor.snapshot("connection")] == [down]
     assert kit.given(ConnectionRestored("feed")) == [ConnectionRestored("feed"), *books]
     assert kit.given(books[0]) == [books[0]]
+
+
+def test_after_a_recovery_a_feed_says_that_its_connection_is_gone() -> None:
+    kit = ActorTest(VenueFeed, name="feed")
+    assert kit.given(ActorRecovered("feed")) == []
+
+    kit.given(ConnectionEstablished("feed"))
+    assert kit.given(ActorRecovered("feed"), ActorRecovered("feed")) == [
+        ConnectionLost("feed", "the feed's process began again")
+    ]

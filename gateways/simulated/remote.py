@@ -210,6 +210,12 @@ class VenueFeed(Actor):
         if not isinstance(news, ConnectionLost):
             self._request_snapshots()
 
+    @handles(ActorRecovered)
+    def on_actor_recovered(self, _recovered: ActorRecovered) -> None:
+        """Say that the connection is gone: it ended with the process that had it."""
+        if not isinstance(self.state.connection, ConnectionLost | None):
+            self.on_connection(ConnectionLost(self.name, "the feed's process began again"))
+
     @handles(MessageDiscarded)
     def on_message_discarded(self, discarded: MessageDiscarded) -> None:
         """Say that a frame was not understood: it may have been of any book."""
@@ -227,7 +233,7 @@ class VenueFeed(Actor):
             self.settings.endpoint,
             SubscriptionTalk(),
             self.actor_ref.tell,
-            known=False,
+            known=self.state.connection is not None,
         )
         return [VenuePort(connection, virtual=self._loop.clock.virtual)]
 
