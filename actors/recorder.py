@@ -50,6 +50,18 @@ class Recorder(Actor):
             )
         )
 
+    def read_before(self) -> Mapping[str, tuple[int, int]] | None:
+        """Return up to where the record goes, by stream: a recorder's memory is its file."""
+        path = self.directory / EVENTS_FILE
+        if not path.exists():
+            return None
+        positions: dict[str, tuple[int, int]] = {}
+        with frames.FrameFile(path) as file:
+            for body in file.bodies(frames.EVENT):
+                stream, epoch, seq, *_ = msgspec.msgpack.decode(body)
+                positions[stream] = (epoch, seq + 1)
+        return positions
+
     def ports(self) -> Sequence[FramePort]:
         """Return the port that appends to the file."""
         heard = {c for classes in self.heard.values() for c in classes} | {StreamReset}

@@ -123,6 +123,12 @@ class Metronome(Actor):
         self.emit(Signal(self.name, self.state.instrument, side, 1_000))
 
 
+class OrderPathMetronome(Metronome):
+    """As important as a gateway."""
+
+    order_path = True
+
+
 class Note(Event):
     """Says a number, however large."""
 

@@ -146,12 +146,12 @@ def test_a_failed_actor_off_the_order_path_makes_the_run_fail(tmp_path: Path) ->
 def test_a_failed_actor_on_the_order_path_halts_trading(tmp_path: Path) -> None:
     broken = TOPOLOGY.replace(
         "class: tests.running:Metronome",
-        "class: tests.running:Metronome\n    durable: os\n    settings: {breaks_after: 3}",
+        "class: tests.running:OrderPathMetronome\n    settings: {breaks_after: 3}",
     )
     result, directory = run(write_topology(tmp_path, broken), "--for", "2s")
 
     assert result.exit_code == 3
-    assert "trading was halted: metronome (Metronome) raised RuntimeError" in result.stderr
+    assert "trading was halted: metronome (OrderPathMetronome) raised RuntimeError" in result.stderr
     assert json.loads((directory / "report.json").read_text())["halted"]
 
 
@@ -165,7 +165,7 @@ def test_a_run_that_cannot_be_recorded_does_not_trade_and_claims_nothing(tmp_pat
     assert report["ended"] - report["began"] == 6_000_000_000
     sent = {(edge["stream"], edge["reader"]): edge["sent"] for edge in report["edges"]}
     assert sent["metronome.signals", "execution"] == 24
-    assert sent["oms.requests", "gateway"] == 7  # those before the recorder failed
+    assert sent["oms.requests", "gateway"] == 8  # those before the recorder failed
     dropped = report["cut"]
     assert re.fullmatch(r"recorder dropped [\d,]+ events \(.*actor failed.*\)", dropped)
     money = report["checks"][2:]

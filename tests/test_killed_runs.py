@@ -134,6 +134,18 @@ def test_a_journal_of_which_little_is_kept_still_holds_all_that_recovery_needs(
     assert (directory / "events.kaiju").read_bytes() == life.whole["events.kaiju"]
 
 
+def test_a_recorder_that_is_not_durable_goes_on_from_its_file(tmp_path: Path) -> None:
+    life = Life(examine(PAPER), tmp_path, START, 2 * SECOND)
+    directory, chance = tmp_path / "killed", random.Random(9)  # noqa: S311
+    for _ in range(20):
+        died = MortalDisk(chance.randint(1, life.disk.count // 20), chance.choice(WHEN))
+        assert not lived(lambda: life.live(directory, died))  # noqa: B023
+    assert lived(lambda: life.live(directory, Disk()))
+
+    assert not (directory / "journal" / "recorder").exists()
+    assert (directory / "events.kaiju").read_bytes() == life.whole["events.kaiju"]
+
+
 @needs_recordings
 def test_a_run_of_recorded_data_goes_on_in_the_middle_of_its_files(tmp_path: Path) -> None:
     text = RECORDED.read_text().replace("../../shared", str(RECORDED.parents[2] / "shared"))

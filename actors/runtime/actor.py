@@ -226,6 +226,18 @@ class Actor(AddressedActor):
         """
         return None
 
+    def read_before(self) -> Mapping[str, tuple[int, int]] | None:
+        """Return what this actor had read, by what it keeps outside of any journal.
+
+        Only of interest where the actor is not durable: it then goes on from these positions as a
+        durable one does from its journal, and is not reset.
+
+        Returns:
+            (epoch, sequence number of the next event) by stream; what is not in it was not begun.
+            None where the actor keeps nothing.
+        """
+        return None
+
     def progress(self) -> tuple[int, int] | None:
         """Return (done, total) of a source whose length is known."""
         return None

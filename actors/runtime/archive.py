@@ -117,7 +117,9 @@ class Archive:
         if not any(actor.journal and actor.journal.number for actor in self.actors):
             return None
         begun = [a for a in self.actors if a.journal and a.journal.files.header is not None]
-        recovery = Recovery(begun, self._loop)
+        others = [a for a in self._node.actors.values() if a not in begun]
+        read_before = {a.name: read for a in others if (read := a.read_before()) is not None}
+        recovery = Recovery(begun, read_before, self._loop)
         recovery.recall()
         self._recall_control(recovery)
         return recovery

@@ -40,11 +40,18 @@ class Recovery:
 
     Args:
         actors: those with a journal that was begun before, in file order.
+        read_before: what others have read, as `Actor.read_before` says, by actor and stream.
         loop: of the node.
     """
 
-    def __init__(self, actors: Iterable[Actor], loop: Loop) -> None:
+    def __init__(
+        self,
+        actors: Iterable[Actor],
+        read_before: Mapping[str, Mapping[str, tuple[int, int]]],
+        loop: Loop,
+    ) -> None:
         self.actors = {actor.name: actor for actor in actors}
+        self._read_before = read_before
         self._loop = loop
         self._replays: dict[str, Replay] = {}
         self.strangers: list[Input] = []
@@ -104,14 +111,14 @@ class Recovery:
 
     def _place(self, reader: Input) -> None:
         source, name = reader.source, reader.actor.name
-        replay = self._replays.get(name)
-        if replay is None or source.name not in _header(_files(self.actors[name]))["inputs"]:
+        positions = self._positions_of(name, source.name)
+        if positions is None:
             reader.began = source.next_seq
             if reader.conflation is None:
                 reader.position = source.next_seq
             self.strangers.append(reader)
             return
-        epoch, position = replay.positions.get(source.name, (source.epoch, 1))
+        epoch, position = positions.get(source.name, (source.epoch, 1))
         if epoch != source.epoch or position > source.next_seq:
             raise RecoveryError(
                 f"{name} has read {source.name} up to {epoch}/{position - 1}, but the journal of"
@@ -123,10 +130,19 @@ class Recovery:
         if reader.conflation is None:
             reader.position = position
             return
+        replay = self._replays[name]
         for event_class, key, seq in replay.newest_read.get(source.name, ()):
             reader.conflation.note_read(event_class, key, seq)
         for event, seq in replay.events_read.get(source.name, ()):
             reader.conflation.note_read_event(event, seq)
+
+    def _positions_of(self, name: str, stream: str) -> Mapping[str, tuple[int, int]] | None:
+        """Return what an actor has read; None if it never read this stream or knows nothing."""
+        if name not in self._replays:
+            return self._read_before.get(name)
+        if stream not in _header(_files(self.actors[name]))["inputs"]:
+            return None
+        return self._replays[name].positions
 
     def _lacking(self, actor: Actor) -> Iterator[Emitted]:
         """Read back from an actor's journal what somebody may lack, into its tails."""
