@@ -22,6 +22,7 @@ import zmq
 from pydantic import AfterValidator, WithJsonSchema
 
 _ENDPOINT = re.compile(r"ipc://(?P<path>/.+)|tcp://(?P<host>\[[0-9a-f:]+\]|[\w.*-]+):(?P<port>\d+)")
+IPC = "ipc://"
 LONGEST_PATH = 107
 """Bytes of a Unix socket's path."""
 LARGEST_FRAME = 8 * 2**20
@@ -150,6 +151,8 @@ class ServerSocket(_Socket):
             self._lock = _locked(endpoint)
             self._socket.setsockopt(zmq.ROUTER_MANDATORY, 1)
             self._socket.bind(endpoint)
+            if self._lock is not None:
+                Path(endpoint.removeprefix(IPC)).chmod(0o600)
         except (zmq.ZMQError, OSError) as error:
             self.close()
             raise OSError(
@@ -196,10 +199,9 @@ class ClientSocket(_Socket):
 
 def _locked(endpoint: str) -> IO[bytes] | None:
     """Take an ipc path for this process: ZeroMQ would steal it from another one in silence."""
-    path = endpoint.removeprefix("ipc://")
-    if path == endpoint:
+    if not endpoint.startswith(IPC):
         return None
-    lock = Path(f"{path}.lock").open("wb")  # noqa: SIM115 - held for as long as the socket
+    lock = Path(f"{endpoint.removeprefix(IPC)}.lock").open("wb")  # noqa: SIM115 - held for as long as the socket
     try:
         fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except BlockingIOError as error:

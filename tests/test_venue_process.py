@@ -16,7 +16,7 @@ from typing import Any
 import pytest
 
 from actors.events.event import Event
-from actors.events.market import DepthSnapshot, RequestSnapshot
+from actors.events.market import DepthSnapshot, Quote, RequestSnapshot
 from actors.events.orders import (
     ExecType,
     ExecutionReport,
@@ -30,32 +30,42 @@ from actors.events.system import (
     ConnectionEstablished,
     ConnectionLost,
     ConnectionRestored,
+    MessageDiscarded,
 )
 from actors.runtime.actor import Actor
 from actors.runtime.clock import LiveClock
 from actors.runtime.node import Node
 from actors.testing import Probe
 from gateways.simulated.remote import VenueFeed, VenueGateway
+from gateways.simulated.switchboard import Switchboard
 from gateways.simulated.wire import (
     ClientAlive,
+    Codec,
+    Logon,
+    LogonAccepted,
     NotConnected,
+    NumberedReport,
     SessionEnded,
     SessionRequest,
     Subscribe,
     Subscribed,
+    ToVenue,
     VenueAlive,
+    encode,
 )
 from gateways.sockets import ServerSocket, Wake
-from tests.builders import BTCUSDT, ETHUSDT
+from tests.builders import BTCUSDT, ETHUSDT, buy, report_new
 from tests.venue_client import (
     KAIJU,
     ROOT,
+    VENUE,
     RawClient,
     VenueProcess,
     market_order,
     resting_order,
     until,
 )
+from topology.check import load
 
 
 @pytest.fixture
@@ -286,6 +296,83 @@ def test_a_gateway_waits_for_a_venue_that_comes_later(folder: Path) -> None:
         until(lambda: heard(node, "gateway.connection"), "a connection")
 
 
+class FakeVenue:
+    """The venue's end of a socket, of which a test says every frame itself."""
+
+    def __init__(self, folder: Path) -> None:
+        self.endpoint = f"ipc://{folder}/v"
+        self._wake = Wake()
+        self._socket = ServerSocket(self.endpoint, self._wake)
+        self._codec = Codec(ToVenue)
+
+    def say(self, peer: bytes, frame: bytes) -> None:
+        assert self._socket.send(peer, frame)
+
+    def hear_logon(self) -> tuple[bytes, Logon]:
+        """Return who logs on next, and how."""
+        while True:
+            self._socket.wait(1)
+            for peer, frame in self._socket.receive():
+                event = self._codec.decode(frame)
+                if isinstance(event, Logon):
+                    return peer, event
+
+    def close(self) -> None:
+        self._socket.close()
+        self._wake.close()
+
+
+def test_a_gateway_outlives_nonsense_and_logs_on_again_when_a_report_is_missing(
+    folder: Path,
+) -> None:
+    venue = FakeVenue(folder)
+    with running(("gateway", VenueGateway, {"endpoint": venue.endpoint})) as node:
+        peer, first = venue.hear_logon()
+        assert (first.again, first.after) == (False, -1)
+        venue.say(peer, encode(LogonAccepted(peer, "kaiju", 1, 7, 7)))
+        venue.say(peer, b"nonsense")
+        venue.say(peer, encode(NumberedReport("kaiju", 8, report_new(buy(1)))))
+        venue.say(peer, encode(NumberedReport("kaiju", 10, report_new(buy(1), "E-10"))))
+
+        other, again = venue.hear_logon()
+        assert (again.client, again.again, again.after) == (first.client, True, 8)
+        assert other != peer
+        assert [*map(type, heard(node, "gateway.discarded"))] == [MessageDiscarded]
+        assert heard(node, "gateway.reports") == [report_new(buy(1))]
+        assert heard(node, "gateway.connection")[1:] == [
+            ConnectionLost("gateway", "report 9 is missing, 10 came")
+        ]
+    venue.close()
+
+
+def test_a_subscriber_that_takes_nothing_is_dropped_and_the_others_get_everything(
+    folder: Path,
+) -> None:
+    told: list[Event] = []
+    switchboard = Switchboard(f"ipc://{folder}/v", told.append)
+    switchboard.open()
+    with RawClient(switchboard.endpoint) as stuck, RawClient(switchboard.endpoint) as other:
+        for client in (stuck, other):
+            client.say(Subscribe())
+            client.hear(Subscribed)
+        for n in range(60):
+            switchboard.send(Quote("BTCUSDT.SIM", 1_000 * n + m, 1, 1, 2, 1) for m in range(1_000))
+            for m in range(1_000):
+                assert other.hear(Quote).update_id == 1_000 * n + m
+        stuck.say(ClientAlive())
+        stuck.hear(NotConnected)
+    switchboard.close()
+    assert told == []
+
+
+def test_an_ipc_endpoint_is_for_its_own_user_alone(folder: Path) -> None:
+    wake = Wake()
+    socket = ServerSocket(f"ipc://{folder}/v", wake)
+    assert (folder / "v").stat().st_mode & 0o777 == 0o600
+    socket.close()
+    wake.close()
+
+
 def test_an_ipc_endpoint_is_not_stolen(folder: Path) -> None:
     wake = Wake()
     first = ServerSocket(f"ipc://{folder}/v", wake)
@@ -294,6 +381,22 @@ def test_an_ipc_endpoint_is_not_stolen(folder: Path) -> None:
     first.close()
     ServerSocket(f"ipc://{folder}/v", wake).close()
     wake.close()
+
+
+def without(topology: Path, *actors: str) -> dict[str, Any]:
+    """Return a topology's content, apart from its name and some of its actors."""
+    content = load(topology).model_dump(exclude={"name"})
+    return content | {"actors": {k: v for k, v in content["actors"].items() if k not in actors}}
+
+
+def test_the_live_topology_differs_from_the_other_only_at_the_venue() -> None:
+    paper, live = ROOT / "topology" / "paper.yaml", ROOT / "topology" / "paper_live.yaml"
+    at_the_venue = ("market", "feed", "book", "gateway")
+
+    assert without(live, *at_the_venue) == without(paper, *at_the_venue)
+    assert load(VENUE).instruments == load(paper).instruments
+    exchange, market = (load(f).actors[n] for f, n in ((VENUE, "exchange"), (paper, "market")))
+    assert exchange.settings == market.settings
 
 
 def test_a_run_in_virtual_time_cannot_reach_a_venue(tmp_path: Path) -> None:
