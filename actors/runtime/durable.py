@@ -54,9 +54,17 @@ encode = msgspec.msgpack.Encoder().encode
 StepBody = tuple[int, int, int, Position, Position | None, Root, int, int, msgspec.Raw, msgspec.Raw]
 """A step as it stands in a frame, with its events still encoded."""
 read_step = msgspec.msgpack.Decoder(StepBody).decode
-SKIPPED = encode(None)
+SKIPPED = msgspec.Raw(encode(None))
 NOT_YET = "not connected yet"
 """Why an input is stale before anything was heard of it."""
+
+
+def step_decoder(events: Any) -> Callable[[bytes], tuple[Any, ...]]:
+    """Return what reads a step whose input is one of `events`, a class or a union of classes."""
+    read: Any = events
+    return msgspec.msgpack.Decoder(
+        tuple[int, int, int, Position, Position | None, Root, int, int, read, msgspec.Raw]
+    ).decode
 
 
 class StepJournal:

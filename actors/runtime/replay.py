@@ -8,6 +8,7 @@ from operator import or_
 from typing import TYPE_CHECKING, Any
 
 import msgspec
+from msgspec import Raw
 
 from actors.events.event import Event, tag_of
 from actors.events.system import StopActor, TimerFired
@@ -18,7 +19,7 @@ from actors.runtime.durable import (
     classes_read,
     encode,
     memory_of,
-    read_step,
+    step_decoder,
 )
 from actors.runtime.envelope import Envelope, Position
 
@@ -73,14 +74,15 @@ class Replay:
         read = set(classes_read(actor) if classes is None else classes)
         self.step = self.node_step = self.now = 0
         self.next_seq = dict.fromkeys(actor.outputs, 1)
-        self.positions: dict[str, tuple[int, int]] = {}
+        self._last_read: dict[str, Position] = {}
+        """By stream; of a `latest` input, the first event that the last value stands for."""
         self.newest_read: dict[str, list[tuple[type[Event], Any, int]]] = {}
         """(class, key, sequence number) by stream of a `latest` input, as of the snapshot."""
         self.events_read: dict[str, list[tuple[Event, int]]] = {}
         """(event, sequence number) of the steps after it."""
         self._classes = {tag_of(event_class): event_class for event_class in read}
         self._loop = loop
-        self._decode = msgspec.msgpack.Decoder(reduce(or_, read)).decode
+        self._decode = step_decoder(reduce(or_, read))
         self._handlers: dict[type[Event], Callable[[Any], Any]] = {
             **actor.handler_table(read),
             **actor.inbox_table(),
@@ -93,7 +95,7 @@ class Replay:
         self.actor.recall(memory)
         self.step, self.node_step, self.now = memory.step, memory.node_step, memory.now
         self.next_seq = {output: memory.next_seq.get(output, 1) for output in self.actor.outputs}
-        self.positions = dict(memory.positions)
+        self._last_read = {s: (s, epoch, seq - 1) for s, (epoch, seq) in memory.positions.items()}
         self.newest_read = {
             stream: [(self._classes[tag], _as_key(key), seq) for tag, key, seq in newest]
             for stream, newest in memory.read.items()
@@ -116,12 +118,11 @@ class Replay:
         """
         loop, decode, handlers = self._loop, self._decode, self._handlers
         outbox, requested, timers = loop.outbox, loop.requested, loop.timers
-        name, positions, next_seq = self.actor.name, self.positions, self.next_seq
-        output_of = self._output_of
+        name, next_seq, output_of = self.actor.name, self.next_seq, self._output_of
+        last_read = self._last_read
+        number, node_step, now = self.step, self.node_step, self.now
         for body in bodies:
-            number, node_step, now, place, cause, root, time, first, raw, rest = read_step(body)
-            effects = bytes(rest)
-            event = decode(raw)
+            number, node_step, now, place, cause, root, time, first, event, effects = decode(body)
             loop.now = now
             loop.envelope = Envelope(place, cause, root, time, event)
             if event.__class__ is TimerFired:
@@ -129,14 +130,14 @@ class Replay:
             if effects != SKIPPED:
                 try:
                     handlers[event.__class__](event)
-                    found = encode((outbox, requested))
+                    found = Raw(encode((outbox, requested)))
                 except Exception as error:
                     loop.discard()
                     again = f"raised {type(error).__name__}: {error}"
-                    raise self._diverged(number, place, event, effects, again) from error
+                    raise self._diverged(number, node_step, effects, again) from error
                 if found != effects:
                     loop.discard()
-                    raise self._diverged(number, place, event, effects, found)
+                    raise self._diverged(number, node_step, effects, found)
                 if outbox:
                     for emitted in outbox:
                         next_seq[output_of[emitted.__class__]] += 1
@@ -144,23 +145,27 @@ class Replay:
                 if requested:
                     timers.apply(requested, place)
                     requested.clear()
-            stream, epoch, seq = place
+            last_read[place[0]] = place
             if first:
-                positions[stream] = (epoch, first + 1)
-                self.events_read.setdefault(stream, []).append((event, seq))
-            else:
-                positions[stream] = (epoch, seq + 1)
-            self.step, self.node_step, self.now = number, node_step, now
+                last_read[place[0]] = (place[0], place[1], first)
+                self.events_read.setdefault(place[0], []).append((event, place[2]))
+        self.step, self.node_step, self.now = number, node_step, now
+
+    @property
+    def positions(self) -> dict[str, tuple[int, int]]:
+        """(epoch, sequence number of the next event) by stream read."""
+        return {stream: (epoch, seq + 1) for stream, epoch, seq in self._last_read.values()}
 
     def memory(self) -> Memory:
         """Return what the actor knows after the last step done again."""
         memory = memory_of(self.actor, step=self.step, node_step=self.node_step, now=self.now)
-        memory.next_seq, memory.positions = dict(self.next_seq), dict(self.positions)
+        memory.next_seq, memory.positions = dict(self.next_seq), self.positions
         return memory
 
     def _diverged(
-        self, step: int, place: Position, event: Event, expected: bytes, found: bytes | str
+        self, step: int, node_step: int, expected: Raw, found: Raw | str
     ) -> DivergedError:
+        envelope = self._loop.envelope
         before = _shown(expected)
         after = [found] if isinstance(found, str) else _shown(found)
         parted = next(
@@ -170,8 +175,9 @@ class Replay:
         return DivergedError(
             actor=self.actor.name,
             step=step,
-            place=place,
-            event=type(event).__name__,
+            node_step=node_step,
+            place=envelope.id,
+            event=type(envelope.event).__name__,
             expected=(before[parted:] or ["nothing more"])[0],
             found=(after[parted:] or ["nothing more"])[0],
         )
@@ -214,7 +220,7 @@ def _stay(_event: Event) -> None:
     """An actor that was stopped from outside is there again after a restart."""
 
 
-def _shown(effects: bytes) -> list[str]:
+def _shown(effects: Raw) -> list[str]:
     """Return outputs and timers of a step as people read them, one text each."""
     decoded = msgspec.msgpack.decode(effects)
     if decoded is None:
