@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import os
+from collections.abc import Callable
 from pathlib import Path
 from random import Random
 
@@ -131,7 +132,7 @@ class ForgetfulDisk(Disk):
 
     def __init__(self) -> None:
         self._synced: dict[Path, int] = {}
-        self._names: list[tuple[Path, Path]] = []
+        self._unsynced: list[tuple[Path, Callable[[], object]]] = []
 
     def sync(self, file: int) -> None:
         super().sync(file)
@@ -140,16 +141,23 @@ class ForgetfulDisk(Disk):
     def rename(self, source: Path, target: Path) -> None:
         super().rename(source, target)
         self._synced[target] = self._synced.pop(source, 0)
-        self._names.append((source, target))
+        self._unsynced.append((target.parent, lambda: target.rename(source)))
+
+    def remove(self, path: Path) -> None:
+        if path.exists():
+            data = path.read_bytes()
+            self._unsynced.append((path.parent, lambda: path.write_bytes(data)))
+        super().remove(path)
 
     def sync_directory(self, path: Path) -> None:
         super().sync_directory(path)
-        self._names = [names for names in self._names if names[1].parent != path]
+        self._unsynced = [change for change in self._unsynced if change[0] != path]
 
     def lose_power(self, directory: Path, random: Random) -> None:
         """Leave of each file what was synced and any part of the rest, in whole sectors."""
-        for source, target in self._names[random.randint(0, len(self._names)) :]:
-            target.rename(source)
+        for _, undo in reversed(self._unsynced):
+            if random.random() < 0.5:
+                undo()
         for path in sorted(directory.glob("*.kaiju")):
             data = path.read_bytes()
             synced = self._synced.get(path, 0)

@@ -55,6 +55,8 @@ _crc32c: Callable[[bytes], int] = google_crc32c.value
 SOMETHING = re.compile(rb"[^\0]")
 FRAME_START = re.compile(rb"(?=.{3}[\0-\4].{8}[%s])" % KINDS, re.DOTALL)
 """Where a frame might begin: its length is allowed and its kind is known."""
+CHECKED_ANYWAY = 2**12
+"""Bytes of a body up to which it costs little to look for whole frames at every place."""
 READ_AHEAD = 2**17
 """Bytes that are read from a file at once."""
 
@@ -341,11 +343,20 @@ def _is_whole_frame(data: mmap.mmap, offset: int) -> bool:
     if start >= len(data):
         return False
     length, crc, previous_crc, kind = FRAME.unpack_from(data, offset)
-    if not 0 < length <= min(LARGEST_BODY, len(data) - start):
+    end = start + length
+    if not 0 < length <= LARGEST_BODY or end > len(data):
         return False
-    return bool(
-        crc == _crc32c(_pack_checked(length, previous_crc, kind) + data[start : start + length])
-    )
+    if length > CHECKED_ANYWAY and not _is_followed(data, end, crc):
+        return False
+    return bool(crc == _crc32c(_pack_checked(length, previous_crc, kind) + data[start:end]))
+
+
+def _is_followed(data: mmap.mmap, end: int, crc: int) -> bool:
+    """Tell whether what stands at `end` can be behind a frame with `crc`."""
+    following = data[end : end + FRAME.size]
+    if len(following) < FRAME.size or not any(following):
+        return True
+    return bool(FRAME.unpack(following)[2] == crc)
 
 
 def _find_whole_frame(data: mmap.mmap, start: int) -> int | None:

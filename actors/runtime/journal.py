@@ -26,6 +26,8 @@ from actors.runtime.segments import (
 
 LOCK = "lock"
 """Name of the file that the node writing a journal holds locked; its process id stands in it."""
+MOST_SEALED = 4
+"""Segments that may wait for a sync; closing one before could lose the error of its writes."""
 KEPT_SNAPSHOTS = 2
 """The newest snapshot may turn out to be damaged."""
 
@@ -60,7 +62,7 @@ class Journal(JournalFiles):
         self.segment_bytes = segment_bytes
         self._syncing = threading.Lock()
         self._sync_error: OSError | None = None
-        self._relied_on = False  # somebody calls `sync`
+        self._sealed: list[FrameWriter] = []  # full, but not synced yet
         self._append: Callable[[int, bytes], None] = _refuse_append
         self._writer: FrameWriter | None = None
         self._first_step = 1
@@ -99,8 +101,8 @@ class Journal(JournalFiles):
         first_step, previous = self.last_step + 1, self._end()
         if self._writer is not None:
             self._writer.trim()
-            if self._relied_on:
-                self.sync()
+        if len(self._sealed) >= MOST_SEALED:
+            self.sync()
         full = {**header, "first_step": first_step, "previous": previous}
         path = segment_path(self.directory, first_step)
         try:
@@ -127,8 +129,18 @@ class Journal(JournalFiles):
             OSError: they might not; every later call raises it too, because the system may have
                 dropped what it could not write.
         """
-        self._relied_on = True
-        self._sync()
+        with self._syncing:
+            if self._sync_error is not None:
+                raise self._sync_error
+            try:
+                while self._sealed:
+                    self._sealed[0].sync()
+                    self._sealed.pop(0).close()
+                if self._writer is not None:
+                    self._writer.sync()
+            except OSError as error:
+                self._sync_error = error
+                raise
 
     def save_snapshot(self, step: int, body: bytes) -> None:
         """Keep what the actor is after `step`, whole or not at all.
@@ -137,7 +149,7 @@ class Journal(JournalFiles):
             OSError: it could not be written.
             ValueError: `body` is empty or larger than a frame may be.
         """
-        self._sync()  # a snapshot must not survive a loss of power that its last step does not
+        self.sync()  # a snapshot must not survive a loss of power that its last step does not
         self._snapshots.save(step, body)
 
     def retain(
@@ -184,8 +196,9 @@ class Journal(JournalFiles):
         self._append = _refuse_append
         try:
             with self._syncing:
-                if self._writer is not None:
-                    self._writer.close()
+                for writer in (*self._sealed, self._writer):
+                    if writer is not None:
+                        writer.close()
         finally:
             if self._lock >= 0:
                 os.close(self._lock)
@@ -199,24 +212,22 @@ class Journal(JournalFiles):
             self._adopt(self._segments[-1].path)
             assert self._writer is not None
             self.torn = self._writer.torn
-            self._sync()  # what the process before wrote is about to be relied on
+            self._sync_all()
         for step in self._snapshots.steps():
             # Another step will have this number: the snapshot would be wrong then.
             if step > self.last_step:
                 reason = f"is of step {step}, but the journal ends with step {self.last_step}"
                 self._snapshots.put_aside(step, reason)
 
-    def _sync(self) -> None:
-        with self._syncing:
-            if self._sync_error is not None:
-                raise self._sync_error
-            if self._writer is None:
-                return
+    def _sync_all(self) -> None:
+        # What the process before wrote is about to be relied on, and may not be on disk yet.
+        for segment in self._segments[:-1]:
+            file = self._disk.open(segment.path)
             try:
-                self._writer.sync()
-            except OSError as error:
-                self._sync_error = error
-                raise
+                self._disk.sync(file)
+            finally:
+                self._disk.close(file)
+        self.sync()
 
     def _adopt(self, path: Path) -> None:
         """Go on in the segment at `path`."""
@@ -225,7 +236,9 @@ class Journal(JournalFiles):
             writer = FrameWriter(path, {}, self._disk)
         with self._syncing:
             before, self._writer = self._writer, writer
-            if before is not None:
+            if before is not None and before.frames:
+                self._sealed.append(before)
+            elif before is not None:
                 before.close()
         segment = Segment(path, writer.header["first_step"], writer.header)
         earlier = (other for other in self._segments if other.first_step < segment.first_step)
