@@ -12,7 +12,7 @@ from actors.runtime.journal import Journal, JournalLockedError
 from actors.runtime.repair import apply_cut, find_cut
 from actors.runtime.segments import JournalReader
 from tests.disks import CountingDisk, KilledError, KillingDisk
-from tests.test_journal import HEADER, SEGMENTS, STEPS, opened, read, segment, small_journal
+from tests.journals import HEADER, SEGMENTS, STEPS, opened, read, segment, small_journal
 
 
 def bytes_in(directory: Path) -> int:
