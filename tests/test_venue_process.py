@@ -277,7 +277,7 @@ def test_of_two_gateways_in_one_session_the_first_stays_out(venue: VenueProcess)
         until(lambda: heard(first, "gateway.connection"), "the first connection")
         with running(gateway(venue)) as second:
             until(lambda: heard(second, "gateway.connection"), "the second connection")
-            until(lambda: len(heard(first, "gateway.connection")) == 2, "the loss of the first")
+            until(lambda: len(heard(first, "gateway.connection")) == 3, "the loss of the first")
             with RawClient(venue.endpoint) as other:
                 # By the time of five of its signs of life, a gateway would have logged on again.
                 other.say(Subscribe())
@@ -286,6 +286,7 @@ def test_of_two_gateways_in_one_session_the_first_stays_out(venue: VenueProcess)
             assert heard(first, "gateway.connection") == [
                 ConnectionEstablished("gateway"),
                 ConnectionLost("gateway", "another process logged on"),
+                ConnectionLost("gateway", "another process has taken the session over"),
             ]
             assert heard(second, "gateway.connection") == [ConnectionEstablished("gateway")]
 

@@ -99,6 +99,7 @@ class Connection:
         self._tell = tell
         self._known = known
         self._up = False
+        self._last_reason = ""
         self._codec = Codec(FromVenue)
         self._wake = Wake()
         self._outbox: deque[Event] = deque()
@@ -140,7 +141,7 @@ class Connection:
                 try:
                     self._converse()
                 except ConnectionEndedError as end:
-                    self._lose(str(end))
+                    self._lose(str(end), final=end.final)
                     lasted = time.monotonic() - began > 2 * SILENCE
                     pause = FIRST_PAUSE if lasted else min(2 * pause, LONGEST_PAUSE)
                     self._pause(None if end.final else pause)
@@ -148,7 +149,7 @@ class Connection:
         except Exception as error:
             self._failure = error  # the next `send` says so, and trading halts
             log.exception("the connection %s to %s failed", self._name, self._endpoint)
-            self._lose(f"its thread failed: {error}")
+            self._lose(f"its thread failed: {error}", final=True)
 
     def _converse(self) -> None:
         socket = ClientSocket(self._endpoint, self._wake)
@@ -191,6 +192,7 @@ class Connection:
         if self._talk.ready and not self._up:
             back = ConnectionRestored if self._known else ConnectionEstablished
             self._up = self._known = True
+            self._last_reason = ""
             self._pass_on(back(self._name))
 
     def _drain(self, socket: ClientSocket) -> None:
@@ -207,12 +209,16 @@ class Connection:
         if not socket.send(encode(event)):
             raise ConnectionEndedError("the venue does not take what is sent")
 
-    def _lose(self, reason: str) -> None:
-        if self._up:
+    def _lose(self, reason: str, *, final: bool = False) -> None:
+        if self._up or final:
             self._up = False
             self._pass_on(ConnectionLost(self._name, reason))
-        else:
-            log.info("%s is not connected to %s: %s", self._name, self._endpoint, reason)
+        if reason != self._last_reason:  # one attempt after the other may fail for the same
+            self._last_reason = reason
+            stays = " for good" if final else ""
+            log.warning(
+                "%s is not connected to %s%s: %s", self._name, self._endpoint, stays, reason
+            )
         self._give_up()
 
     def _pause(self, seconds: float | None) -> None:

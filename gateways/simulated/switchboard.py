@@ -70,7 +70,7 @@ class Switchboard:
     def __init__(self, endpoint: str, tell: Callable[[Event], None]) -> None:
         self.endpoint = endpoint
         self.discarded: Counter[str] = Counter()
-        """Frames that could not be understood, by reason."""
+        """Frames that could not be understood, or that only a session may send, by reason."""
         self._tell = tell
         self._codec = Codec(ToVenue)
         self._wake = Wake()
@@ -134,14 +134,17 @@ class Switchboard:
             try:
                 event = self._codec.decode(frame)
             except FrameError as error:
-                self.discarded[error.reason] += 1
-                self._untold.setdefault(error.reason, str(error))
+                self._discard(error.reason, str(error))
             else:
                 self._hear(socket, peer, event, now)
         self._drain(socket)
         if now >= self._next_beat:
             self._next_beat = now + HEARTBEAT
             self._beat(socket, now)
+
+    def _discard(self, reason: str, detail: str) -> None:
+        self.discarded[reason] += 1
+        self._untold.setdefault(reason, detail)
 
     def _hear(self, socket: ServerSocket, peer: bytes, event: ToVenue, now: float) -> None:
         known = self._peers.get(peer)
@@ -155,6 +158,8 @@ class Switchboard:
                 self._send(socket, peer, encode(Subscribed()))
                 return
         if known is None:
+            if not isinstance(event, ClientAlive):
+                self._discard("unconnected", f"a {type(event).__name__} of an unknown connection")
             socket.send(peer, encode(NotConnected()))
             return
         known.heard = now
