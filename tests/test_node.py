@@ -14,8 +14,9 @@ from actors.events.system import ActorFailed, HaltTrading, StopRequested, TimerF
 from actors.runtime.actor import Actor, handles
 from actors.runtime.clock import LiveClock, VirtualClock
 from actors.runtime.envelope import Envelope
-from actors.runtime.node import STOP_GRACE, Node
+from actors.runtime.node import Node
 from actors.runtime.ports import Port
+from actors.runtime.stopping import STOP_GRACE
 from actors.testing import SECOND, SystemTest
 from tests.relays import Burst, Feed, OrderPathRelay, Relay, Sink, Tick, Ticker
 

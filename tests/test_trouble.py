@@ -28,7 +28,7 @@ from actors.events.system import (
     StreamLive,
     StreamReset,
 )
-from actors.runtime import node as node_module
+from actors.runtime import stopping
 from actors.runtime.actor import Actor, handles
 from actors.runtime.clock import LiveClock
 from actors.runtime.envelope import Envelope
@@ -133,7 +133,7 @@ class Echo(Actor):
 def test_actors_that_answer_each_other_for_ever_do_not_hold_up_a_stop(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(node_module, "STOP_PATIENCE", 50_000_000)
+    monkeypatch.setattr(stopping, "STOP_PATIENCE", 50_000_000)
     node = Node()
     node.add("feed", Feed, {"count": 1})
     node.add("ping", Echo)

@@ -13,8 +13,6 @@ from actors.events.event import Event
 from actors.events.reference import Currency, Instrument
 from actors.events.system import (
     ActorFailed,
-    ActorRecovered,
-    ActorStarted,
     HaltTrading,
     ResumeTrading,
     StopActor,
@@ -24,6 +22,7 @@ from actors.events.system import (
 )
 from actors.runtime.actor import Actor, Settings
 from actors.runtime.archive import EVERYTHING, Archive, Retention
+from actors.runtime.beginning import Beginning
 from actors.runtime.census import actor_record, edge_record
 from actors.runtime.clock import FOREVER, NO_LIMIT, Clock, VirtualClock
 from actors.runtime.data import NodeData
@@ -40,6 +39,7 @@ from actors.runtime.statistics import (
     NodeStatistics,
     StreamRecord,
 )
+from actors.runtime.stopping import OrderlyStop
 from actors.runtime.stream import Delivery, Input, Stream
 from actors.runtime.supervision import Supervisor
 
@@ -47,10 +47,6 @@ Durable = Literal["none", "os", "fsync"]
 
 CONTROL = (HaltTrading, ResumeTrading, StopRequested, ActorFailed)
 """Classes of the control stream, which every actor that handles them reads first."""
-STOP_GRACE = 5_000_000_000
-"""Nanoseconds for which the clock goes on at a stop while an actor is busy."""
-STOP_PATIENCE = 10_000_000_000
-"""Real nanoseconds after which a stop no longer waits for mailboxes that never empty."""
 TURN_INTERVAL = 100_000_000
 SEGMENT_BYTES = 64 * 2**20
 
@@ -127,6 +123,14 @@ class Node:
         self.supervisor.watch(self.loop)
         self._ingress = Ingress(self.loop, self._poller, self.supervisor)
         self._control = Stream(f"{name}.control", urgent=True)
+        self._stop = OrderlyStop(
+            self.actors,
+            self.loop,
+            self.clock,
+            supervisor=self.supervisor,
+            ingress=self._ingress,
+            wait=self._wait,
+        )
         self._seed = seed
         self._disk, self._segment_bytes = disk or Disk(), segment_bytes
         self._retention = retention
@@ -141,12 +145,7 @@ class Node:
         self._has_sources = False
         self.stop_reason = ""
         """Why the run ended or is to end; empty while it goes on."""
-        self._stopping = ""
-        self._drained = False
-        """Whether the run came to its end in order, between two steps."""
         self._next_turn = 0
-        self._stop_deadline = 0
-        self._patience_ends = 0
 
     def add(
         self,
@@ -277,9 +276,8 @@ class Node:
                 self.loop.until = self.loop.now + duration
             if until is not None:
                 self.loop.until = min(self.loop.until, until)
-            while not self._finished():
+            while not self._stop.is_over():
                 self._turn()
-            self._drained = True
         finally:
             self._close()
 
@@ -332,10 +330,16 @@ class Node:
         if self._archive is not None:
             self._archive.begin()
         self._open_sources(resumed=recovery is not None)
-        if recovery is None:
-            self._begin()
+        beginning = Beginning(
+            self.actors, self.loop, self.supervisor, time_passed=not self.clock.virtual
+        )
+        if recovery is None or self._archive is None:
+            beginning.begin()
         else:
-            self._go_on(recovery)
+            beginning.go_on(recovery)
+            self.supervisor.halted = self._archive.halted()
+            self._go_on_stopping(self._archive)
+        self._start_threads()
 
     def _open_archive(self) -> Recovery | None:
         if self.data is None:
@@ -369,64 +373,15 @@ class Node:
         for stream in (actor.inbox.stream, *actor.streams.values()):
             stream.renumber(epoch, 1)
 
-    def _begin(self) -> None:
-        """Tell actors that they begin, and that what they read is current."""
-        for actor in self.actors.values():
-            self._post_start(actor)
-        # Behind all starts: an input is current once its publisher has begun.
-        for actor in self.actors.values():
-            for name in actor.stale:
-                self.loop.post(actor.inbox, StreamLive(name))
-
-    def _post_start(self, actor: Actor) -> None:
-        if type(actor).on_start is not Actor.on_start or ActorStarted in actor.handlers:
-            self.loop.post(actor.inbox, ActorStarted(actor.name))
-
-    def _go_on(self, recovery: Recovery) -> None:
-        """Go on where the run before ended, everything in the order in which it would have come.
-
-        What is left of the start comes first, then what was emitted and not handled. Readers
-        without a position, and those of actors that begin anew, are brought up to date.
-        """
-        late = recovery.strangers + [
-            reader
-            for actor in self.actors.values()
-            for reader in actor.inputs
-            if self.supervisor.owners[reader.source.name].name not in recovery.actors
-            and (actor.name in recovery.actors)
-        ]
-        for actor in self.actors.values():
-            if actor.name not in recovery.actors or not actor.started:
-                self._post_start(actor)
-            elif not self.clock.virtual and ActorRecovered in actor.handlers:
-                self.loop.post(actor.inbox, ActorRecovered(actor.name))
-        to_be_reset = {(reader.actor.name, reader.source.name) for reader in late}
-        for actor in self.actors.values():
-            for name in actor.stale:
-                if (actor.name, name) not in to_be_reset:
-                    self.loop.post(actor.inbox, StreamLive(name))
-        recovery.deliver()
-        for reader in late:
-            self.supervisor.reset(reader, "node restarted")
-            self.loop.post(self.actors[reader.actor.name].inbox, StreamLive(reader.source.name))
-        self._go_on_stopping()
-
-    def _go_on_stopping(self) -> None:
-        archive = self._archive
-        assert archive is not None
-        self.supervisor.halted = archive.halted()
+    def _go_on_stopping(self, archive: Archive) -> None:
+        """In virtual time, end what was being stopped when the run before was killed."""
         if not self.clock.virtual:
             return
-        self._stopping = self.stop_reason = archive.data.last_ended
-        stop = archive.stop_in_progress()
+        stop, self.stop_reason = archive.stop_in_progress(), archive.data.last_ended
         if stop is not None and isinstance(stop.event, StopRequested):
-            self._stopping = self.stop_reason = stop.event.reason
-        if self._stopping:
-            self.loop.close_sources()
-            self.loop.until = self.loop.now
-            began = self.loop.now if stop is None else stop.time
-            self._stop_deadline = began + STOP_GRACE
-            self._patience_ends = time.monotonic_ns() + STOP_PATIENCE
+            self.stop_reason = stop.event.reason
+        if self.stop_reason:
+            self._stop.begin(self.stop_reason, self.loop.now if stop is None else stop.time)
 
     def _hear_control(self, actor: Actor) -> None:
         if any(event_class in actor.handlers for event_class in CONTROL):
@@ -453,9 +408,12 @@ class Node:
             runner.resume(fresh=resumed and not actor.durable)
             if self._archive is not None and self._archive.syncs:
                 runner.limit = reader.position
-            if not self.clock.virtual:
-                runner.start_thread(f"{actor.name}.{port.output}", self._wake_if_paused)
             self.ports.append(runner)
+
+    def _start_threads(self) -> None:
+        if not self.clock.virtual:
+            for port in self.ports:
+                port.start_thread(port.reader.source.name, self._wake_if_paused)
 
     def _wake_if_paused(self) -> None:
         if self.loop.sources_paused:
@@ -483,9 +441,9 @@ class Node:
         if self.on_turn is not None and time.monotonic_ns() >= self._next_turn:
             self._next_turn = time.monotonic_ns() + TURN_INTERVAL
             self.on_turn(self)
-        if self.stop_reason and not self._stopping:
+        if self.stop_reason and not self._stop.reason:
             self._begin_stop()
-        elif steps < self._slice and not self._stopping:
+        elif steps < self._slice and not self._stop.reason:
             self._rest()
 
     def _rest(self) -> None:
@@ -515,51 +473,8 @@ class Node:
 
     def _begin_stop(self) -> None:
         self._look_at_the_clock()
-        self._stopping = self.stop_reason
-        self.loop.close_sources()
-        self.loop.until = self.loop.now
-        self._stop_deadline = self.loop.now + STOP_GRACE
-        self._patience_ends = time.monotonic_ns() + STOP_PATIENCE
-        self.control(StopRequested(self._stopping))
-
-    def _finished(self) -> bool:
-        if not self._stopping:
-            return False
-        if time.monotonic_ns() > self._patience_ends:
-            self._give_up()
-            return True
-        busy = any(self._is_busy(actor) for actor in self.actors.values())
-        if not busy:
-            self._ingress.close()
-        if self.loop.queue or self.loop.latest or self._ingress.waiting:
-            return False
-        if not busy:
-            return True
-        moment = min(self.loop.next_moment(), self._stop_deadline)
-        if moment == self._stop_deadline and self.clock.due_in(moment) == 0:
-            return True
-        self.loop.until = moment
-        self._wait(moment)
-        return False
-
-    def _is_busy(self, actor: Actor) -> bool:
-        if actor.actor_stopped.is_set():
-            return False
-        try:
-            return actor.busy()
-        except Exception as error:  # noqa: BLE001 - a stop must not depend on it
-            self.supervisor.trouble(f"{actor.name}.busy()", error)
-            self.supervisor.close(actor, "actor failed")
-            return False
-
-    def _give_up(self) -> None:
-        """Count what is left by reason: actors may answer each other for ever."""
-        left = [r for actor in self.actors.values() for r in actor.readers if r.queued]
-        if left:
-            names = ", ".join(sorted({reader.actor.name for reader in left}))
-            self.supervisor.failures.append(f"events were still flowing at the stop, to {names}")
-        for reader in left:
-            reader.skip_to(reader.stream.next_seq, "node stopped")
+        self._stop.begin(self.stop_reason, self.loop.now)
+        self.control(StopRequested(self.stop_reason))
 
     def _close(self) -> None:
         self._ingress.close()
@@ -574,7 +489,7 @@ class Node:
                 Registry.unregister(actor.actor_ref)
         self.supervisor.over = True
         if self._archive is not None:
-            self._archive.close(self._stopping if self._drained else "")
+            self._archive.close(self._stop.reason if self._stop.complete else "")
         for port in self.ports:
             port.close()
         self._ingress.run_calls()
