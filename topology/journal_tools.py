@@ -143,4 +143,4 @@ def _reach(journal: JournalReader) -> tuple[str, str, str]:
 
 
 def _time(body: bytes) -> str:
-    return moment(msgspec.msgpack.decode(body)[2])
+    return moment(msgspec.msgpack.decode(body)[2]).partition(".")[0]
