@@ -96,7 +96,7 @@ class Alone:
             DivergedError: a step had other outputs or timers, or raised.
             CannotRepeatError: the actor cannot be made as it was then.
             DamagedFileError: the journal is damaged.
-            msgspec.ValidationError: a step or a memory is not one of this actor.
+            msgspec.ValidationError: its own state is not one of its class.
         """
         for segment, last in self._segments:
             if self.replay.step < min(last, to):

@@ -1,4 +1,4 @@
-"""The command line: run, replay, check, graph, schema, export, venue, journal."""
+"""The command line: run, replay, check, graph, schema, export, venue, journal, verify, state."""
 
 from __future__ import annotations
 
@@ -27,6 +27,7 @@ from topology.run import FAILED, MISUSED, OK, Options, RefusedError, run
 from topology.run_file import RunFileError
 from topology.schema import schema
 from topology.venue import VenueOptions, serve
+from topology.verify_cli import state_command, verify_command
 from topology.what_if import WhatIf, replay
 
 EXIT_CODES = """
@@ -50,12 +51,16 @@ main = typer.Typer(
     "- `kaiju venue FILE --data DIR` runs a simulated venue as a process of its own\n"
     "- `kaiju graph FILE` draws who listens to whom\n"
     "- `kaiju export RUN --parquet DIR` hands its events to pandas or polars\n"
-    "- `kaiju journal ls RUN` shows what its durable actors wrote\n\n"
+    "- `kaiju journal ls RUN` shows what its durable actors wrote\n"
+    "- `kaiju verify RUN` lets them do it again, and says HASH EQUAL or what differs\n"
+    "- `kaiju state RUN ACTOR --at STEP` prints what an actor knew\n\n"
     "Begin with `kaiju run topology/paper.yaml --for 60s`: a synthetic market, two strategies and "
     "no network.\n\n" + EXIT_CODES,
 )
 
 main.add_typer(journal, name="journal")
+main.command("verify")(verify_command)
+main.command("state")(state_command)
 
 TopologyFile = Annotated[
     Path, typer.Argument(metavar="FILE", help="A topology, such as topology/paper.yaml.")

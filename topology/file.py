@@ -7,6 +7,7 @@ such as ``no`` stay text, because nobody who writes them means anything else her
 from __future__ import annotations
 
 from collections.abc import Iterable
+from io import StringIO
 from pathlib import Path
 from typing import Any
 
@@ -22,6 +23,8 @@ Place = tuple[str | int, ...]
 TAG = "tag:yaml.org,2002:"
 TYPED = {f"{TAG}{name}" for name in ("int", "float", "bool", "null")}
 KEPT_AS_TEXT = {f"{TAG}{name}" for name in ("str", "timestamp", "merge", "value", "binary")}
+LONGEST_LINE = 1 << 16
+"""Characters of a line that is written; a longer one is folded."""
 CONTAINERS = {f"{TAG}map", f"{TAG}seq"}
 
 
@@ -197,6 +200,14 @@ def load_document(path: Path, text: str | None = None) -> Document:
     document = Document(path, text)
     document.read()
     return document
+
+
+def as_yaml(value: Any) -> str:
+    """Return plain data as YAML with a line for each item."""
+    yaml, text = YAML(), StringIO()
+    yaml.width = LONGEST_LINE
+    yaml.dump(value, text)
+    return text.getvalue()
 
 
 def parse_value(text: str) -> Document:

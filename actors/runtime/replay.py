@@ -82,7 +82,8 @@ class Replay:
         """(event, sequence number) of the steps after it."""
         self._classes = {tag_of(event_class): event_class for event_class in read}
         self._loop = loop
-        self._decode = step_decoder(reduce(or_, read))
+        self.read_step = step_decoder(reduce(or_, read))
+        """Returns what stands in a step, its input as an event."""
         self._handlers: dict[type[Event], Callable[[Any], Any]] = {
             **actor.handler_table(read),
             **actor.inbox_table(),
@@ -109,20 +110,24 @@ class Replay:
         self.actor.stale = dict.fromkeys(inputs, NOT_YET)
         self._loop.timer_ids[self.actor.name] = 0
 
-    def run(self, bodies: Iterable[bytes]) -> None:
+    def run(self, bodies: Iterable[bytes]) -> None:  # noqa: C901 - in one piece: calls cost time
         """Do steps again.
 
         Raises:
-            DivergedError: a step had other outputs or timers, or raised.
-            msgspec.ValidationError: a body is not a step of this actor.
+            DivergedError: a step had other outputs or timers, or raised, or its input is no event
+                that this actor handles now.
         """
-        loop, decode, handlers = self._loop, self._decode, self._handlers
+        loop, decode, handlers = self._loop, self.read_step, self._handlers
         outbox, requested, timers = loop.outbox, loop.requested, loop.timers
         name, next_seq, output_of = self.actor.name, self.next_seq, self._output_of
         last_read = self._last_read
         number, node_step, now = self.step, self.node_step, self.now
         for body in bodies:
-            number, node_step, now, place, cause, root, time, first, event, effects = decode(body)
+            try:
+                step = decode(body)
+            except msgspec.ValidationError as error:
+                raise self._unreadable(body, error) from error
+            number, node_step, now, place, cause, root, time, first, event, effects = step
             loop.now = now
             loop.envelope = Envelope(place, cause, root, time, event)
             if event.__class__ is TimerFired:
@@ -162,6 +167,18 @@ class Replay:
         memory.next_seq, memory.positions = dict(self.next_seq), self.positions
         return memory
 
+    def _unreadable(self, body: bytes, error: msgspec.ValidationError) -> DivergedError:
+        number, node_step, _, place, _, _, _, _, event, _ = msgspec.msgpack.decode(body)
+        return DivergedError(
+            actor=self.actor.name,
+            step=number,
+            node_step=node_step,
+            place=place,
+            event=event[0],
+            expected=_shown_event(event),
+            found=f"this program cannot read it: {error}",
+        )
+
     def _diverged(
         self, step: int, node_step: int, expected: Raw, found: Raw | str
     ) -> DivergedError:
@@ -200,7 +217,7 @@ def replay_all(
     Raises:
         DivergedError: it does not do what the journal says it did.
         DamagedFileError: the journal is damaged.
-        msgspec.ValidationError: a step or a snapshot is not one of this actor.
+        msgspec.ValidationError: a snapshot is not one of this actor.
     """
     if newest_snapshot is None:
         replay.begin_empty(inputs)
@@ -226,6 +243,10 @@ def _shown(effects: Raw) -> list[str]:
     if decoded is None:
         return ["the input was skipped, because the handler raised twice"]
     outputs, timers = decoded
-    said = [f"{event[0]}({', '.join(map(repr, event[1:]))})" for event in outputs]
+    said = [_shown_event(event) for event in outputs]
     said += [f"timer {name!r} #{number} due {due}" for _, number, name, due in timers]
     return [text if len(text) <= LONGEST else text[:LONGEST] + "..." for text in said]
+
+
+def _shown_event(event: list[Any]) -> str:
+    return f"{event[0]}({', '.join(map(repr, event[1:]))})"
