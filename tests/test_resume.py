@@ -88,8 +88,8 @@ def test_a_run_begins_with_a_file_or_goes_on_without_one(tmp_path: Path) -> None
 
 
 def test_a_directory_of_data_is_begun_once_and_then_gone_on_with(tmp_path: Path) -> None:
-    runner, data = CliRunner(), tmp_path / "data"
-    command = ["run", str(PAPER), "--for", "5s", "--data", str(data)]
+    runner, data = CliRunner(), tmp_path / "paper"
+    command = ["run", str(PAPER), "--for", "5s", "--data", str(tmp_path)]
 
     assert runner.invoke(main, command).exit_code == 0
     before = (data / "events.kaiju").read_bytes()

@@ -98,7 +98,7 @@ def run_command(
         Path | None,
         typer.Option(
             metavar="DIR",
-            help="Run in this directory, and go on from what an earlier run left there.",
+            help="Run in DIR/<topology's name>, and go on from what an earlier run left there.",
         ),
     ] = None,
     duration: Annotated[

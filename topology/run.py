@@ -57,7 +57,8 @@ class Options:
         file: the topology; None where a run goes on.
         resume: directory of a run that goes on from where it was; all else that says how it is
             done comes from there.
-        data: directory of a run that begins there, or goes on from there with `file` as it is now.
+        data: directory in which the run has one of its topology's name; where an earlier run left
+            something there, it goes on from that, with `file` as it is now.
         text: what the topology says; None to read the file.
         overrides: settings that replace those of the file, as ``actor.setting=value``.
         runs: directory under which the run gets its own.
@@ -133,7 +134,7 @@ def run(options: Options) -> Outcome:
     name = checked.topology.name
     planned = compose(checked, clock=VirtualClock())
     with _metrics_server(planned, options) as server:
-        directory = options.resume or options.data
+        directory = options.resume or (options.data and options.data / name)
         if directory is None:
             directory = _make_directory(options.runs, f"{name}-{started:%Y%m%d-%H%M%S}")
         if earlier is None:
@@ -176,9 +177,10 @@ def _checked(options: Options) -> tuple[Checked, RunFile | None]:
     if options.resume is None:
         assert options.file is not None
         checked = examine(options.file, text=options.text, overrides=options.overrides)
-        if options.data is None or not (options.data / RUN_FILE).exists():
+        directory = options.data and options.data / checked.topology.name
+        if directory is None or not (directory / RUN_FILE).exists():
             return checked, None
-        return checked, RunFile.load(options.data)
+        return checked, RunFile.load(directory)
     run_file = RunFile.load(options.resume)
     checked = examine(Path(run_file.topology), text=run_file.text, overrides=run_file.overrides)
     if not _keeps(checked):
