@@ -210,8 +210,8 @@ class Archive:
         journal = actor.journal
         assert journal is not None
         journal.snapshot_due = False
-        if not journal.number:
-            return
+        if not journal.number or actor.inbox.closed:
+            return  # who was stopped or failed has no timers any more; a restart brings them back
         try:
             memory = memory_of(
                 actor, step=journal.number, node_step=journal.node_step, now=journal.now
