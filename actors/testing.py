@@ -106,10 +106,10 @@ class ActorTest:
     def _emitted_by_now(self) -> list[Event]:
         emitted: list[Event] = []
         while self._loop.run(AT_ONCE):
-            for step in self._loop.flight:
-                if step.number > self._seen:
-                    emitted += step.outputs
-                    self._seen = step.number
+            for number, _, _, outputs, _, _ in self._loop.flight:
+                if number > self._seen:
+                    emitted += outputs
+                    self._seen = number
         return emitted
 
 

@@ -172,9 +172,10 @@ def test_the_cause_of_a_timer_is_the_input_of_the_step_that_set_it() -> None:
     node.add("ticker", Ticker)
     node.run(10)
 
-    fired = next(s for s in node.loop.flight if isinstance(s.envelope.event, TimerFired))
-    assert fired.envelope.event == TimerFired("tick", 1, 10)
-    assert fired.envelope.cause == ("ticker.inbox", 1, 1)
+    taken = [envelope for _, _, envelope, _, _, _ in node.loop.flight]
+    fired = next(envelope for envelope in taken if isinstance(envelope.event, TimerFired))
+    assert fired.event == TimerFired("tick", 1, 10)
+    assert fired.cause == ("ticker.inbox", 1, 1)
 
 
 def test_a_timer_fires_when_it_is_due_and_not_when_canceled() -> None:

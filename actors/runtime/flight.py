@@ -5,10 +5,20 @@ from __future__ import annotations
 import logging
 from collections.abc import Iterable, Sequence
 from pathlib import Path
+from typing import Any
 
-from actors.runtime.step import Step
+from actors.events.event import Event
+from actors.runtime.envelope import Envelope
+from actors.runtime.stream import Input
+from actors.runtime.timers import SetTimer
 
 log = logging.getLogger("kaiju")
+
+Step = tuple[int, Input, Envelope, tuple[Event, ...], tuple[SetTimer, ...], Any]
+"""(node step, reader, input, outputs in order of emission, timers, the handler's return value).
+
+A plain tuple, because one is made for each event: an object with names costs 6 % of a hop.
+"""
 
 
 def write_flight(
@@ -32,9 +42,10 @@ def write_flight(
 
 def describe_step(step: Step) -> list[str]:
     """Return one line for the input of a step and one for each of its outputs."""
-    stream, epoch, seq = step.envelope.id
-    head = f"{step.number} {step.envelope.time} {step.reader.actor.name} <- {stream}/{epoch}/{seq}"
-    lines = [f"{head} {step.envelope.event!r:.400}"]
-    lines += [f"    -> {event!r:.400}" for event in step.outputs]
-    lines += [f"    timer {name!r} #{timer_id} due {due}" for _, timer_id, name, due in step.timers]
+    number, reader, envelope, outputs, timers, _ = step
+    stream, epoch, seq = envelope.id
+    head = f"{number} {envelope.time} {reader.actor.name} <- {stream}/{epoch}/{seq}"
+    lines = [f"{head} {envelope.event!r:.400}"]
+    lines += [f"    -> {event!r:.400}" for event in outputs]
+    lines += [f"    timer {name!r} #{timer_id} due {due}" for _, timer_id, name, due in timers]
     return lines

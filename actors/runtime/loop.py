@@ -13,8 +13,8 @@ from actors.events.system import TimerFired
 from actors.runtime.accepts import LeftToOthersError
 from actors.runtime.clock import FOREVER, NO_LIMIT, Clock
 from actors.runtime.envelope import Envelope, Position
+from actors.runtime.flight import Step
 from actors.runtime.ref import ActorDeadError
-from actors.runtime.step import Step
 from actors.runtime.stream import Input, Stream
 from actors.runtime.timers import SetTimer, Timers
 
@@ -231,15 +231,17 @@ class Loop:
             try:
                 reply = handler(event)
                 outputs = timers = NOTHING
+                journal = reader.journal
                 if requested:
                     timers = tuple(requested)
                 if outbox:
                     outputs, routes, now = tuple(outbox), reader.routes, self.now
                     cause, root = envelope.id, envelope.root
-                    for event in outputs:  # a class of no output must drop the whole step
-                        routes[event.__class__]
-                if reader.journal is not None:
-                    reader.journal.write(steps, self.now, reader, envelope, outputs, timers)
+                    if journal is not None or len(outputs) > 1:
+                        for event in outputs:  # a class of no output must drop the whole step
+                            routes[event.__class__]
+                if journal is not None:
+                    journal.write(steps, self.now, reader, envelope, outputs, timers)
                 if outputs:
                     for event in outputs:  # the one release point
                         stream = routes[event.__class__]
@@ -262,7 +264,7 @@ class Loop:
                     self.timers.apply(timers, envelope.id)
                     requested.clear()
                 reader.handled += 1
-                record(Step(steps, reader, envelope, outputs, timers, reply))
+                record((steps, reader, envelope, outputs, timers, reply))
             except LeftToOthersError:
                 self._unhandled(reader, envelope)
                 steps -= 1
