@@ -97,3 +97,17 @@ def test_a_directory_of_data_is_begun_once_and_then_gone_on_with(tmp_path: Path)
 
     assert (data / "events.kaiju").read_bytes() == before
     assert len(json.loads((data / "run.json").read_text())["starts"]) == 2
+
+
+def test_a_live_run_that_was_stopped_in_order_trades_on_when_it_is_started_again(
+    tmp_path: Path,
+) -> None:
+    command = ("run", PAPER, "--live", "--for", "4s", "--data", tmp_path)
+    submitted = []
+    for _ in range(2):
+        done = kaiju(*command)
+        assert done.returncode == 0, done.stdout + done.stderr
+        report = json.loads((tmp_path / "paper" / "report.json").read_text())
+        submitted.append(sum(counts["submitted"] for counts in report["orders"].values()))
+
+    assert 0 < submitted[0] < submitted[1]

@@ -11,6 +11,7 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import NamedTuple
 
+from msgspec.structs import replace
 from rich.console import Console
 
 from actors.recorder import Recorder
@@ -145,6 +146,9 @@ def run(options: Options) -> Outcome:
                 started.isoformat(timespec="seconds"), checked.document.text
             )
             clock = _clock_of(run_file, planned)
+            if run_file.clock == "live":  # time passed meanwhile: what was asked for counts anew
+                until = clock.read() + options.duration if options.duration else 0
+                run_file = replace(run_file, until=until)
         run_file.save(directory)
         node = _compose(Start(checked, run_file, clock, directory))
         watch = Watch(node, name, options.duration)

@@ -49,7 +49,7 @@ class Beginning:
         without a position, and those of actors that begin anew, are brought up to date.
         """
         for actor in self._actors.values():
-            if actor.name not in recovery.actors or not actor.started:
+            if actor.name not in recovery.actors or (_hears_start(actor) and not actor.started):
                 self._post_start(actor)
             elif self._time_passed and ActorRecovered in actor.handlers:
                 self._loop.post(actor.inbox, ActorRecovered(actor.name))
@@ -75,8 +75,12 @@ class Beginning:
         ]
 
     def _post_start(self, actor: Actor) -> None:
-        if type(actor).on_start is not Actor.on_start or ActorStarted in actor.handlers:
+        if _hears_start(actor):
             self._loop.post(actor.inbox, ActorStarted(actor.name))
 
     def _post_live(self, actor: str, stream: str) -> None:
         self._loop.post(self._actors[actor].inbox, StreamLive(stream))
+
+
+def _hears_start(actor: Actor) -> bool:
+    return type(actor).on_start is not Actor.on_start or ActorStarted in actor.handlers
