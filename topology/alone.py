@@ -11,6 +11,8 @@ from collections.abc import Iterator
 from itertools import islice, pairwise
 from typing import Any
 
+from pydantic import ValidationError
+
 from actors.runtime.actor import Actor
 from actors.runtime.durable import Memory
 from actors.runtime.makings import make
@@ -148,6 +150,9 @@ class Alone:
             make(actor, header)
         except KeyError as error:
             raise CannotRepeatError(f"{segment.path}: its header lacks {error}") from error
+        except ValidationError as error:
+            wrong = (f"{'.'.join(map(str, e['loc']))}: {e['msg']}" for e in error.errors())
+            raise CannotRepeatError(f"{segment.path}: settings: {'; '.join(wrong)}") from error
         except (ImportError, ValueError) as error:
             raise CannotRepeatError(f"{segment.path}: {error}") from error
         self._segment, self._replay = segment, Replay(actor, node.loop)
