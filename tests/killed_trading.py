@@ -35,7 +35,7 @@ class Trading:
 
     def __init__(self, folder: Path, seed: int) -> None:
         self.venue = VenueProcess(folder)
-        self.data = folder / "run"
+        self.data = folder / "run" / "paper_live"
         self.log = folder / "run.log"
         self._file = folder / "live.yaml"
         self._file.write_text(LIVE.read_text().replace("tcp://127.0.0.1:7100", self.venue.endpoint))
@@ -45,7 +45,7 @@ class Trading:
     def start_run(self) -> None:
         with self.log.open("ab") as log:
             self._run = subprocess.Popen(
-                [*KAIJU, "run", self._file, "--live", "--data", self.data],
+                [*KAIJU, "run", self._file, "--live", "--data", self.data.parent],
                 cwd=ROOT,
                 stdout=log,
                 stderr=log,
