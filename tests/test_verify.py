@@ -40,6 +40,7 @@ from tests.killing import MortalDisk, live, lived
 from tests.running import TOPOLOGY
 from tests.test_changed_topology import all_durable
 from tests.test_system import KAIJU, ROOT
+from tests.verifying import EXCUSED, find_runs, verify_elsewhere
 from topology.check import examine
 from topology.cli import main
 from topology.contents import Differing, first_difference, named
@@ -116,6 +117,7 @@ def test_an_actor_that_decides_by_its_inputs_alone_is_equal(tmp_path: Path, hone
     assert (code, said.splitlines()[-1]) == (0, f"HASH EQUAL: 1 actor, {SAID_BY_NOW} steps")
 
 
+@pytest.mark.usefixtures("not_verified")
 @pytest.mark.parametrize(
     ("culprit", "step", "sides"),
     [
@@ -147,6 +149,7 @@ def test_what_is_no_input_is_found_and_named_with_its_step_and_both_sides(
         assert found == (f"tests.Said({sides[0]})", f"tests.Said({sides[1]})")
 
 
+@pytest.mark.usefixtures("not_verified")
 def test_what_only_the_state_shows_is_found_at_the_next_snapshot(tmp_path: Path) -> None:
     spoken(tmp_path)
 
@@ -166,6 +169,7 @@ def test_what_only_the_state_shows_is_found_at_the_next_snapshot(tmp_path: Path)
     assert [verdict.snapshots for verdict in verification.verdicts] == [0, 1]
 
 
+@pytest.mark.usefixtures("not_verified")
 @pytest.mark.parametrize(
     ("change", "place"),
     [
@@ -185,6 +189,7 @@ def test_everything_that_follows_from_the_steps_is_compared(
     assert f"speaker: after step {step}, {place} is not what" in verify(tmp_path).summary
 
 
+@pytest.mark.usefixtures("not_verified")
 def test_the_difference_that_came_first_on_the_node_is_the_one_told(tmp_path: Path) -> None:
     tmp_path.mkdir(exist_ok=True)
     node = Node(data=tmp_path)
@@ -263,6 +268,7 @@ def test_a_skipped_input_is_told_as_such(tmp_path: Path) -> None:
     )
 
 
+@pytest.mark.usefixtures("not_verified")
 def test_a_damaged_journal_is_not_verified(tmp_path: Path) -> None:
     spoken(tmp_path)
     path = sorted(journal_of(tmp_path).glob("steps-*"))[1]
@@ -277,6 +283,7 @@ def test_a_damaged_journal_is_not_verified(tmp_path: Path) -> None:
     assert said[-1].startswith(f"NOT VERIFIED: {path}: byte ")
 
 
+@pytest.mark.usefixtures("not_verified")
 def test_a_damaged_snapshot_is_told(tmp_path: Path) -> None:
     spoken(tmp_path)
     [path] = journal_of(tmp_path).glob("snapshot-*")
@@ -434,3 +441,23 @@ def test_what_is_named_has_names_for_fields_events_and_members() -> None:
         "a/1": [{"StopActor": {"actor": "maker"}}, "01"],
         "2": {"count": 0, "ticks": {"x": 1}},
     }
+
+
+def test_the_runs_of_the_tests_are_found_but_those_that_were_planted(tmp_path: Path) -> None:
+    good = [spoken(tmp_path / name) for name in ("one", "two")]
+    planted = spoken(tmp_path / "planted")
+    (planted / EXCUSED).touch()
+
+    found = find_runs(tmp_path)
+
+    assert (sorted(found.chosen), found.left_out, found.excused) == (good, 0, 1)
+
+
+@pytest.mark.usefixtures("not_verified")
+def test_the_session_is_told_which_of_its_runs_differ(tmp_path: Path) -> None:
+    good, bad = spoken(tmp_path / "good"), spoken(tmp_path / "bad", RemembersInItself)
+
+    assert verify_elsewhere([good]) == (True, f"1 runs, {SAID_BY_NOW} steps\n\n")
+    equal, said = verify_elsewhere([good, bad])
+    assert not equal
+    assert f"{bad}\nDIFFERENT: speaker: step 3" in said
