@@ -248,7 +248,7 @@ def test_a_journal_that_lost_its_beginning_is_verified_from_its_oldest_snapshot(
 
 @pytest.mark.parametrize(
     ("actor_class", "breaks_at", "steps"),
-    [(Speaker, 20, 22), (OrderPathSpeaker, 20, 20), (Leaves, 0, 22)],
+    [(Speaker, 20, 21), (OrderPathSpeaker, 20, 20), (Leaves, 0, 22)],
     ids=["an input skipped", "an actor that failed", "an actor that was stopped"],
 )
 def test_what_went_wrong_is_done_again_as_well(
