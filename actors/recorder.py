@@ -15,6 +15,7 @@ from actors.runtime import frames
 from actors.runtime.actor import Actor, handles
 from actors.runtime.disk import Disk
 from actors.runtime.envelope import Envelope
+from actors.runtime.ports import TryLaterError
 from actors.runtime.schema import schema_table
 
 EVENTS_FILE = "events.kaiju"
@@ -111,8 +112,8 @@ class FramePort:
         """Append all of `envelopes` in one write.
 
         Raises:
-            OSError: they were not written, such as on a full disk; the file is whole and ends
-                before them.
+            TryLaterError: they were not written, such as on a full disk; the file is whole and
+                ends before them.
         """
         bodies = [
             envelope.event.body for envelope in envelopes if isinstance(envelope.event, RecordFrame)
@@ -121,7 +122,7 @@ class FramePort:
         try:
             writer.append_all(frames.EVENT, bodies)
         except OSError as error:
-            raise OSError(
+            raise TryLaterError(
                 error.errno,
                 f"{error.strerror}: {len(bodies)} events could not be recorded, the file is"
                 f" whole up to frame {writer.frames}",

@@ -13,7 +13,7 @@ import msgspec
 
 from actors.events.event import Event
 from actors.events.system import HaltTrading, ResumeTrading, StopRequested
-from actors.runtime.commits import MOST_HELD, Commits
+from actors.runtime.commits import Commits
 from actors.runtime.data import NodeData
 from actors.runtime.disk import Disk
 from actors.runtime.durable import (
@@ -28,8 +28,10 @@ from actors.runtime.envelope import Envelope
 from actors.runtime.journal import Journal
 from actors.runtime.ports import PortReader
 from actors.runtime.recovery import Recovery
+from actors.runtime.ref import ActorDeadError
 from actors.runtime.schema import schema_table
 from actors.runtime.stream import Stream
+from actors.runtime.supervision import NO_ROOM
 
 if TYPE_CHECKING:
     from actors.runtime.actor import Actor
@@ -39,7 +41,8 @@ log = logging.getLogger("kaiju")
 
 CONTROL: Final = "_control"
 """Directory of the node's own journal: what was announced to all. No actor has such a name."""
-NO_ROOM = "the disk refuses the journal"
+JOURNAL: Final = "the journal"
+"""Who waits when the disk does not take a step."""
 
 
 class Retention(NamedTuple):
@@ -64,6 +67,7 @@ class Archive:
         disk: does the writing.
         segment_bytes: of journal after which a snapshot is taken.
         retention: how much of a journal is kept.
+        most_held: bytes of steps that may wait for a disk which refuses them.
     """
 
     def __init__(
@@ -78,12 +82,14 @@ class Archive:
         seed: int,
         segment_bytes: int,
         retention: Retention,
+        most_held: int,
     ) -> None:
         self.data = data
         self._node, self._loop = node, node.loop
         self._control, self._control_classes = control, tuple(control_classes)
         self._seed = seed
         self._retention = retention
+        self._most_held = most_held
         self.commits = Commits(self._trouble, self._room)
         self.syncs = any(durable.values())
         """Whether ports and answers wait until what they speak of is synced."""
@@ -150,8 +156,8 @@ class Archive:
         commits = self.commits
         if commits.held:
             commits.retry()
-            if commits.held_bytes > MOST_HELD:
-                self._node.request_stop(f"{NO_ROOM}, and {MOST_HELD >> 20} MB of steps wait")
+            if commits.held_bytes > self._most_held:
+                self._node.request_stop(f"{NO_ROOM}, and {commits.held_bytes:,} bytes wait for it")
             return
         for actor in self.actors:
             if actor.journal is not None and actor.journal.snapshot_due:
@@ -161,8 +167,8 @@ class Archive:
             self._sync()
 
     def answer(self, waiting: Any, value: Any) -> None:
-        """Answer an `ask`, once its step is safe."""
-        if self.syncs:
+        """Answer an `ask`, once its step is as safe as the node promises."""
+        if self.syncs or self.commits.held:
             self._answers.append((waiting, value))
         else:
             waiting.answer(value)
@@ -170,17 +176,34 @@ class Archive:
     def close(self, ended: str) -> None:
         """Sync everything and close; with last snapshots where the run ended in order.
 
+        What the disk never took is lost: it is as if the run had been killed when that began.
+
         Args:
             ended: why it did; empty where it was broken off, maybe in the middle of a step.
         """
-        if ended and not self.commits.held:
+        commits = self.commits
+        if commits.held:
+            commits.retry()
+        if commits.held:
+            self._give_up(f"{NO_ROOM}: {len(commits.held)} steps were never written")
+        elif ended:
             for actor in self.actors:
                 self._save_snapshot(actor)
-        if self.syncs:
+        if self.syncs and not commits.held:
             self._sync()
-        self.commits.close()
-        if ended:
-            self.data.end(ended, self._control.next_seq)
+        commits.close()
+        if ended and not commits.held:
+            try:
+                self.data.end(ended, self._control.next_seq)
+            except OSError as error:
+                self._node.supervisor.trouble("noting that the run ended in order", error)
+
+    def _give_up(self, problem: str) -> None:
+        log.error("%s", problem)
+        self._node.supervisor.failures.append(problem)
+        for waiting, _ in self._answers:
+            waiting.fail(ActorDeadError(problem))
+        self._answers.clear()
 
     def _open(self, name: str, disk: Disk, segment_bytes: int) -> Journal:
         files = Journal(self.data.journal_of(name), disk=disk, segment_bytes=segment_bytes)
@@ -246,33 +269,36 @@ class Archive:
             self._node.supervisor.trouble(f"deleting old segments of {actor.name}", error)
 
     def _sync(self) -> None:
+        """Let out what was written until now, once it is synced."""
         self._synced_steps = self._loop.steps
-        answers, self._answers = self._answers, []
         limits = [(port, port.reader.stream.next_seq) for port in self.ports]
+        answers, self._answers = self._answers, []
 
         def leave() -> None:
             for port, limit in limits:
-                if not port.held:
-                    port.limit = limit
-                    port.wake()
+                port.synced = limit
+                port.wake()
             for waiting, value in answers:
                 waiting.answer(value)
 
         self.commits.when_synced(leave)
 
     def _trouble(self, error: OSError) -> None:
+        if self.syncs:
+            self._sync()
         for port in self.ports:
             port.hold()
-        self._node.supervisor.halt(f"{NO_ROOM}: {error}")
+        self._node.supervisor.wait_for_disk(JOURNAL, error)
 
     def _room(self) -> None:
+        if self.syncs:
+            self._sync()
         for port in self.ports:
             port.release()
-            if self.syncs:
-                port.limit = port.reader.position
-        self._synced_steps = -1
-        if self._node.supervisor.halted.startswith(NO_ROOM):
-            self._node.supervisor.resume("the disk takes the journal again")
+        for waiting, value in self._answers:
+            waiting.answer(value)
+        self._answers.clear()
+        self._node.supervisor.wait_for_disk(JOURNAL, None)
 
     def _recall_control(self, recovery: Recovery) -> None:
         control, queue = self._control, self._loop.queue
@@ -297,11 +323,12 @@ class Archive:
                 return envelope if envelope.id[2] >= self.data.file.control else None
         return None
 
-    def halted(self) -> str:
+    def halts(self) -> list[str]:
         """Return why trading was halted when the run before ended; empty if it was not."""
-        for envelope in reversed(self._control.tail):
+        reasons: list[str] = []
+        for envelope in self._control.tail:
             if isinstance(envelope.event, HaltTrading):
-                return envelope.event.reason
-            if isinstance(envelope.event, ResumeTrading):
-                return ""
-        return ""
+                reasons.append(envelope.event.reason)
+            elif isinstance(envelope.event, ResumeTrading):
+                reasons.clear()
+        return list(dict.fromkeys(reasons))

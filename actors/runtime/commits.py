@@ -57,9 +57,13 @@ class Commits:
         on_sync_failure: Callable[[OSError], None] = end_process,
     ) -> None:
         self.journals: list[Journal] = []
+        self.written = 0
+        """Steps that the disk took."""
         self.held: deque[tuple[Journal, bytes]] = deque()
         self.held_bytes = 0
         self.sync_time = Histogram()
+        self.synced = 0
+        """Steps that would survive a loss of power."""
         self._on_trouble, self._on_room = on_trouble, on_room
         self._on_sync_failure = on_sync_failure
         self._wake = threading.Event()
@@ -78,6 +82,8 @@ class Commits:
         except OSError as error:
             self._hold(journal, body)
             self._on_trouble(error)
+        else:
+            self.written += 1
 
     def retry(self) -> None:
         """Write what is held, as far as there is room."""
@@ -87,9 +93,15 @@ class Commits:
                 journal.append(body)
             except OSError:
                 return
+            self.written += 1
             self.held.popleft()
             self.held_bytes -= len(body)
         self._on_room()
+
+    def check(self, journal: Journal) -> None:
+        """Deal with a sync that failed when the journal did something else."""
+        if journal.sync_error is not None:
+            self._on_sync_failure(journal.sync_error)
 
     def held_of(self, journal: Journal) -> list[bytes]:
         """Return the steps of one journal that are held."""
@@ -111,16 +123,7 @@ class Commits:
         self._work_or_wake()
 
     def close(self) -> None:
-        """Sync, save and run what is left, then close the journals.
-
-        What the disk never took is lost and said.
-        """
-        if self.held:
-            self.retry()
-        if self.held:
-            log.error(
-                "%d steps were never written: the disk refused them to the end", len(self.held)
-            )
+        """Sync, save and run what is left, then close the journals; what is held is lost."""
         if self._thread is not None:
             self._closing = True
             self._wake.set()
@@ -152,12 +155,13 @@ class Commits:
             try:
                 journal.save_snapshot(step, body)
             except OSError as error:
+                self.check(journal)
                 # Nothing is lost: the steps that it stands for are still there.
                 log.error("no snapshot of step %d: %s", step, error)  # noqa: TRY400
         jobs = [self._jobs.popleft() for _ in range(len(self._jobs))]
         if not jobs:
             return
-        began = time.perf_counter_ns()
+        began, written = time.perf_counter_ns(), self.written
         try:
             for journal in self.journals:
                 journal.sync()
@@ -165,6 +169,7 @@ class Commits:
             self._on_sync_failure(error)
             return
         self.sync_time.observe(time.perf_counter_ns() - began)
+        self.synced = written
         for job in jobs:
             job()
 

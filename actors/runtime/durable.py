@@ -55,6 +55,8 @@ StepBody = tuple[int, int, int, Position, Position | None, Root, int, int, msgsp
 """A step as it stands in a frame, with its events still encoded."""
 read_step = msgspec.msgpack.Decoder(StepBody).decode
 SKIPPED = msgspec.Raw(encode(None))
+STEPS_BETWEEN_TRIES = 1_000
+"""After a disk had no room for a new segment, while it still takes steps into the old one."""
 NOT_YET = "not connected yet"
 """Why an input is stale before anything was heard of it."""
 
@@ -70,7 +72,16 @@ def step_decoder(events: Any) -> Callable[[bytes], tuple[Any, ...]]:
 class StepJournal:
     """Writes the steps of one actor."""
 
-    __slots__ = ("_commits", "_header", "files", "node_step", "now", "number", "snapshot_due")
+    __slots__ = (
+        "_begins_after",
+        "_commits",
+        "_header",
+        "files",
+        "node_step",
+        "now",
+        "number",
+        "snapshot_due",
+    )
 
     def __init__(
         self, files: Journal, commits: Commits, header: Callable[[], Mapping[str, Any]]
@@ -84,6 +95,7 @@ class StepJournal:
         """Whether a segment was filled since the last snapshot."""
         self._commits = commits
         self._header = header
+        self._begins_after = 0
 
     def write(  # noqa: PLR0917 - called for each step: names cost time
         self,
@@ -116,14 +128,18 @@ class StepJournal:
         body = encode((number, node_step, now, *about, first, envelope.event, effects))
         if self.files.full and not self._commits.held:
             self._begin_segment()
-        self.number, self.node_step, self.now = number, node_step, now
         self._commits.append(self.files, body)
+        self.number, self.node_step, self.now = number, node_step, now
 
     def _begin_segment(self) -> None:
         """Begin the next segment here: where a segment ends depends on its steps alone."""
+        if self.number < self._begins_after:
+            return
         try:
             self.files.begin(self._header())
         except OSError as error:
+            self._commits.check(self.files)
+            self._begins_after = self.number + STEPS_BETWEEN_TRIES
             log.warning("%s: no new segment yet: %s", self.files.directory, error)
         else:
             self.snapshot_due = True

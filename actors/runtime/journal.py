@@ -61,7 +61,8 @@ class Journal(JournalFiles):
         super().__init__(directory, self._disk)
         self.segment_bytes = segment_bytes
         self._syncing = threading.Lock()
-        self._sync_error: OSError | None = None
+        self.sync_error: OSError | None = None
+        """Why what was written might not survive a loss of power; None while it would."""
         self._sealed: list[FrameWriter] = []  # full, but not synced yet
         self._append: Callable[[int, bytes], None] = _refuse_append
         self._writer: FrameWriter | None = None
@@ -130,8 +131,8 @@ class Journal(JournalFiles):
                 dropped what it could not write.
         """
         with self._syncing:
-            if self._sync_error is not None:
-                raise self._sync_error
+            if self.sync_error is not None:
+                raise self.sync_error
             try:
                 while self._sealed:
                     self._sealed[0].sync()
@@ -139,7 +140,7 @@ class Journal(JournalFiles):
                 if self._writer is not None:
                     self._writer.sync()
             except OSError as error:
-                self._sync_error = error
+                self.sync_error = error
                 raise
 
     def save_snapshot(self, step: int, body: bytes) -> None:

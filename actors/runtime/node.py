@@ -25,6 +25,7 @@ from actors.runtime.archive import EVERYTHING, Archive, Retention
 from actors.runtime.beginning import Beginning
 from actors.runtime.census import actor_record, edge_record
 from actors.runtime.clock import FOREVER, NO_LIMIT, Clock, VirtualClock
+from actors.runtime.commits import MOST_HELD
 from actors.runtime.data import NodeData
 from actors.runtime.disk import Disk
 from actors.runtime.durable import NOT_YET
@@ -40,7 +41,7 @@ from actors.runtime.statistics import (
     StreamRecord,
 )
 from actors.runtime.stopping import OrderlyStop
-from actors.runtime.stream import Delivery, Input, Stream
+from actors.runtime.stream import ENVELOPE_BYTES, Delivery, Input, Stream
 from actors.runtime.supervision import Supervisor
 
 Durable = Literal["none", "os", "fsync"]
@@ -74,6 +75,7 @@ class Node:
         disk: how that is written.
         segment_bytes: of an actor's journal after which a snapshot is taken.
         retention: how much of a journal is kept beyond what recovery needs.
+        most_held: bytes that may wait in memory for a disk that refuses them; then the run ends.
     """
 
     def __init__(
@@ -95,6 +97,7 @@ class Node:
         disk: Disk | None = None,
         segment_bytes: int = SEGMENT_BYTES,
         retention: Retention = EVERYTHING,
+        most_held: int = MOST_HELD,
     ) -> None:
         self.name = name
         self.clock = clock or VirtualClock()
@@ -133,7 +136,7 @@ class Node:
         )
         self._seed = seed
         self._disk, self._segment_bytes = disk or Disk(), segment_bytes
-        self._retention = retention
+        self._retention, self._most_held = retention, most_held
         self.data = None if data is None else NodeData(data, name, session, self._disk)
         self._session = session if self.data is None else self.data.file.session
         self._durable: dict[str, bool] = {}
@@ -337,7 +340,7 @@ class Node:
             beginning.begin()
         else:
             beginning.go_on(recovery)
-            self.supervisor.halted = self._archive.halted()
+            self.supervisor.remember(self._archive.halts())
             self._go_on_stopping(self._archive)
         self._start_threads()
 
@@ -354,6 +357,7 @@ class Node:
             seed=self._seed,
             segment_bytes=self._segment_bytes,
             retention=self._retention,
+            most_held=self._most_held,
         )
         self.loop.on_reply = self._archive.answer
         self.supervisor.next_epoch = self.data.next_epoch
@@ -404,10 +408,16 @@ class Node:
         for port in actor.ports():
             reader = Input(actor, actor.streams[port.output], {}, {})
             actor.streams[port.output].listen(reader)
-            runner = PortReader(reader, port, self._port_failed, actor.outputs[port.output])
+            runner = PortReader(
+                reader,
+                port,
+                self._port_failed,
+                actor.outputs[port.output],
+                most_waiting=self._most_held // ENVELOPE_BYTES,
+            )
             runner.resume(fresh=resumed and not actor.durable)
             if self._archive is not None and self._archive.syncs:
-                runner.limit = reader.position
+                runner.synced = reader.stream.next_seq  # what a journal held, was synced at once
             self.ports.append(runner)
 
     def _start_threads(self) -> None:
@@ -437,7 +447,10 @@ class Node:
             self.supervisor.settle()
         for port in self.ports:
             port.wake()
-        loop.sources_paused = any(port.pending > self._bound for port in self.ports)
+            self.supervisor.wait_for_disk(port.reader.source.name, port.refused)
+        loop.sources_paused = any(
+            port.pending > self._bound and not port.waits_for_disk for port in self.ports
+        )
         if self.on_turn is not None and time.monotonic_ns() >= self._next_turn:
             self._next_turn = time.monotonic_ns() + TURN_INTERVAL
             self.on_turn(self)

@@ -12,6 +12,10 @@ from actors.runtime.envelope import Envelope
 from actors.runtime.stream import Input
 
 
+class TryLaterError(OSError):
+    """Nothing of what a port was to perform happened, and later it may: its disk was full."""
+
+
 class Port(Protocol):
     """Performs what its actor emitted on one output, in order, off the handlers."""
 
@@ -27,6 +31,7 @@ class Port(Protocol):
         """Carry out these events, oldest first.
 
         Raises:
+            TryLaterError: trading halts, and the same events come again until it goes well.
             Exception: it did not happen; trading halts and the run ends with this error.
         """
 
@@ -39,6 +44,13 @@ class PortReader:
 
     In virtual time the loop calls `flush` once a turn; on a live node a
     thread of its own does, so that a slow disk delays nobody.
+
+    Args:
+        reader: position in the stream.
+        port: performs what is read.
+        on_failure: called when the port fails for good, with the error.
+        classes: what the stream may hold.
+        most_waiting: events that may wait for a port that is to be tried later.
     """
 
     def __init__(
@@ -47,16 +59,20 @@ class PortReader:
         port: Port,
         on_failure: Callable[[BaseException], None],
         classes: Iterable[type[Event]] = (),
+        most_waiting: int = FOREVER,
     ) -> None:
         self.reader = reader
         self._port = port
         self._on_failure = on_failure
         self._cancels = any(event_class.cancels for event_class in classes)
+        self._most_waiting = most_waiting
         self._failed = False
-        self.limit = FOREVER
-        """Events from this sequence number on may not leave yet."""
-        self.held = False
-        """Whether the disk refuses what comes."""
+        self.synced = FOREVER
+        """Events from this sequence number on would not survive a loss of power yet."""
+        self.written = FOREVER
+        """Events from this sequence number on are of steps that the disk refused."""
+        self.refused: TryLaterError | None = None
+        """Why the port could not perform what is due; None while it could."""
         self._wake = threading.Event()
         self._closing = False
         self._thread: threading.Thread | None = None
@@ -65,6 +81,11 @@ class PortReader:
     def pending(self) -> int:
         """Events emitted and not yet performed."""
         return 0 if self._failed else self.reader.queued
+
+    @property
+    def waits_for_disk(self) -> bool:
+        """Whether no slower source would help the port to catch up."""
+        return self.refused is not None or self.written != FOREVER
 
     def resume(self, *, fresh: bool = False) -> None:
         """Ask what the counterparty already has, and go on exactly behind it.
@@ -98,49 +119,61 @@ class PortReader:
 
         Cancels leave all the same, where the stream has any; what else it has is dropped then.
         """
-        self.limit = self.reader.stream.next_seq
-        self.held = True
+        self.written = self.reader.stream.next_seq
 
     def release(self) -> None:
-        """Perform everything again."""
-        self.limit = FOREVER
-        self.held = False
+        """Perform everything again, as soon as it is synced where it must be."""
+        self.written = FOREVER
 
     def flush(self) -> None:
         """Perform what the stream holds now, as far as it may leave."""
         reader = self.reader
-        if self.held and self._cancels and reader.position >= self.limit:
-            self.limit = reader.stream.next_seq
-            batch = self._unread()
-            kept = [envelope for envelope in batch if envelope.event.cancels]
-            reader.drop("not journaled", len(batch) - len(kept))
-            self._perform(kept, len(batch))
-        elif batch := self._unread():
-            self._perform(batch, len(batch))
+        if self.refused is not None and not self._failed:
+            self._perform(self._unread(reader.position + 1))
+            if self.refused is not None:
+                return
+        self._perform(self._unread(FOREVER))
+        emitted = reader.stream.next_seq
+        if self._cancels and reader.position >= self.written:
+            # What is dropped is as if it had been lost on its way: its sender asks about it.
+            self._perform(self._read(emitted), only_cancels=True)
 
-    def _perform(self, batch: list[Envelope], taken: int) -> None:
+    def _perform(self, batch: list[Envelope], *, only_cancels: bool = False) -> None:
         reader = self.reader
+        kept = [e for e in batch if e.event.cancels] if only_cancels else batch
         if self._failed:
-            reader.skip_to(reader.position + taken, "port failed")
+            reader.skip_to(reader.position + len(batch), "port failed")
             return
         try:
-            if batch:
-                self._port.perform(batch)
+            if kept:
+                self._port.perform(kept)
+        except TryLaterError as error:
+            self.refused = error
+            if self._closing or reader.queued > self._most_waiting:
+                self._fail(error)
         except (Exception, SystemExit) as error:  # noqa: BLE001 - never die in silence
-            reader.skip_to(reader.position + taken, "port failed")
+            reader.skip_to(reader.position + len(batch), "port failed")
             self._fail(error)
         else:
-            reader.handled += len(batch)
-            reader.position += taken
+            self.refused = None
+            if len(kept) < len(batch):
+                reader.drop("not journaled", len(batch) - len(kept))
+            reader.handled += len(kept)
+            reader.position += len(batch)
 
     def _fail(self, error: BaseException) -> None:
         self._failed = True
         self._on_failure(error)
 
-    def _unread(self) -> list[Envelope]:
+    def _unread(self, limit: int) -> list[Envelope]:
+        stream = self.reader.stream
+        # In this order: what is emitted after the disk refused is not what was emitted before.
+        return self._read(min(stream.next_seq, self.written, self.synced, limit))
+
+    def _read(self, limit: int) -> list[Envelope]:
         stream, position = self.reader.stream, self.reader.position
         batch: list[Envelope] = []
-        while position < min(stream.next_seq, self.limit):
+        while position < limit:
             try:
                 envelope = stream.read(position)
             except IndexError:
@@ -166,12 +199,15 @@ class PortReader:
             self._wake.set()
 
     def close(self) -> None:
-        """Perform the rest and close the port."""
+        """Perform the rest and close the port; what may not leave now never will."""
+        self._closing = True
         if self._thread is not None:
-            self._closing = True
             self._wake.set()
             self._thread.join()
         self.flush()
+        self.reader.skip_to(
+            self.reader.stream.next_seq, "port failed" if self._failed else "not journaled"
+        )
         try:
             self._port.close()
         except Exception as error:  # noqa: BLE001 - as above

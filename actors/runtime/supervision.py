@@ -12,7 +12,7 @@ from __future__ import annotations
 import logging
 import traceback
 from collections import Counter, deque
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -35,10 +35,13 @@ from actors.runtime.stream import Input, Stream
 
 if TYPE_CHECKING:
     from actors.runtime.actor import Actor
+    from actors.runtime.durable import StepJournal
     from actors.runtime.loop import Loop
 
 log = logging.getLogger("kaiju")
 
+NO_ROOM = "the disk is full or fails"
+"""Begins the reason of every halt that ends by itself."""
 DEAD_LETTERS_KEPT = 100
 DURABLE_LAG_FACTOR = 4
 RESTARTS_ALLOWED = 5
@@ -58,7 +61,9 @@ class Supervisor:
     def __init__(
         self, publish: Callable[[Event], None], flight_directory: Path | None = None
     ) -> None:
-        self.halted = ""
+        self._halts: list[str] = []
+        self._waiting: dict[str, str] = {}
+        """Reason of the halt by who waits for a disk."""
         self.over = False
         """Whether the loop has ended, so that nobody could hear control any more."""
         self.failures: list[str] = []
@@ -88,23 +93,52 @@ class Supervisor:
         assert self._loop is not None
         return self._loop
 
+    @property
+    def halted(self) -> str:
+        """Why trading was halted first; empty while it is not."""
+        return self._halts[0] if self._halts else ""
+
     def halt(self, reason: str) -> None:
         """Stop new orders from now on; cancels still pass."""
-        if not self.halted:
-            self.halted = reason
+        if reason not in self._halts:
+            self._halts.append(reason)
             log.error("trading halted: %s", reason)
         if not self.over:
             self._publish(HaltTrading(reason))
 
     def resume(self, reason: str) -> None:
-        """Lift a halt, unless an actor of the order path is down."""
+        """Lift all halts, unless an actor of the order path is down or the disk is full."""
         down = [a.name for a in self.actors.values() if a.order_path and a.actor_stopped.is_set()]
         if down:
             log.error("trading stays halted: %s failed and must be started again", ", ".join(down))
-            return
-        self.halted = ""
+        elif self._waiting:
+            log.error("trading stays halted: %s", "; ".join(self._waiting.values()))
+        else:
+            self._halts.clear()
+            self._resumed(reason)
+
+    def wait_for_disk(self, who: str, refusal: OSError | None) -> None:
+        """Halt trading while a disk does not take what `who` has; None says that it does again."""
+        waits = who in self._waiting
+        if refusal is not None and not waits:
+            self._waiting[who] = f"{NO_ROOM}: {refusal}"
+            self.halt(self._waiting[who])
+        elif refusal is None and waits:
+            self._halts.remove(self._waiting.pop(who))
+            if not self._halts:
+                self._resumed(f"the disk takes what {who} has again")
+
+    def remember(self, halts: Iterable[str]) -> None:
+        """Stay halted as the run before was, but not by a disk that was full then."""
+        found = list(halts)
+        self._halts = [reason for reason in found if not reason.startswith(NO_ROOM)]
+        if found and not self._halts:
+            self._resumed("the run began again; the disk was full")
+
+    def _resumed(self, reason: str) -> None:
         log.warning("trading resumed: %s", reason)
-        self._publish(ResumeTrading(reason))
+        if not self.over:
+            self._publish(ResumeTrading(reason))
 
     def dead_letter(self, reader: Input, envelope: Envelope, reason: str) -> None:
         """Keep and count an event that nobody will finish."""
@@ -131,19 +165,14 @@ class Supervisor:
             self.halt(self.failures[-1])
 
     def failed(self, reader: Input, envelope: Envelope, error: BaseException) -> None:
-        """Deal with a handler that raised: drop its step, then halt or restart."""
+        """Deal with a handler that raised: drop its step, then try again, skip, halt or restart."""
         actor, loop = self.actors[reader.actor.name], self.loop
         loop.discard()
         actor.statistics.failed += 1
         what = describe(actor, envelope, error)
-        if actor.journal is not None and self._rebuild(actor, what):
-            tried = self._retried.pop(actor.name, None)
-            if tried is None or tried[:2] != (reader, reader.position):
-                self._retried[actor.name] = (reader, reader.position, what)
-                reader.position -= 1
-                loop.queue.appendleft(reader)
-                log.warning("%s; it was rebuilt from its journal and tries again", what)
-                return
+        rebuilt = actor.journal is not None and self._rebuild(actor, what)
+        if rebuilt and self._try_again(reader, what):
+            return
         reader.drop("handler raised")
         self.failures.append(what)
         log.error("%s", what, exc_info=error)
@@ -152,19 +181,21 @@ class Supervisor:
         waiting = loop.replies.pop((reader, reader.position - 1), None)
         if waiting is not None:
             waiting.fail(error)
+        lost = actor.journal is not None and not rebuilt
         hopeless = (
-            actor.order_path
+            lost
+            or actor.order_path
             or isinstance(envelope.event, ActorStarted)
             or self._restarts_too_often(actor)
         )
         self._publish(ActorFailed(actor.name, what, restarted=not hopeless))
         if actor.order_path:
             self.halt(what)
-        if actor.journal is not None and not hopeless:
-            actor.journal.skip(loop.steps, loop.now, reader, envelope)
-        elif hopeless:
-            keep_control = actor.order_path and reader is not actor.control_input
-            self.close(actor, "actor failed", keep_control=keep_control)
+        if hopeless:
+            hears = actor.order_path and not lost and reader is not actor.control_input
+            self.close(actor, "actor failed", keep_control=hears)
+        elif actor.journal is not None:
+            self._skip(actor.journal, reader, envelope)
         else:
             self._restart(actor)
 
@@ -178,11 +209,30 @@ class Supervisor:
                 log.error("%s", text)
                 self._publish(ActorFailed(name, text, restarted=True))
 
+    def _try_again(self, reader: Input, what: str) -> bool:
+        """Put the input back before all others, unless this was the second time."""
+        name = reader.actor.name
+        tried = self._retried.pop(name, None)
+        if tried is not None and tried[:2] == (reader, reader.position):
+            return False
+        self._retried[name] = (reader, reader.position, what)
+        reader.position -= 1
+        self.loop.queue.appendleft(reader)
+        log.warning("%s; it was rebuilt from its journal and tries again", what)
+        return True
+
+    def _skip(self, journal: StepJournal, reader: Input, envelope: Envelope) -> None:
+        try:
+            journal.skip(self.loop.steps, self.loop.now, reader, envelope)
+        except (OverflowError, TypeError, ValueError) as error:
+            # Nothing came of the input, so nothing is missing where it cannot even be noted.
+            self.trouble(f"noting that {reader.actor.name} skipped an input", error)
+
     def _rebuild(self, actor: Actor, what: str) -> bool:
         """Bring a durable actor back to before the step that failed; return whether that went."""
         loop, journal = self.loop, actor.journal
         assert journal is not None
-        now, envelope = loop.now, loop.envelope
+        now, envelope, timers = loop.now, loop.envelope, actor.pending_timers()
         try:
             replayed(actor, loop, self.held_steps(journal.files))
         except Exception as error:  # noqa: BLE001 - then the actor is lost, whatever it was
@@ -190,6 +240,10 @@ class Supervisor:
             return False
         finally:
             loop.now, loop.envelope = now, envelope
+            # A timer that came due waits in the inbox: the journal does not know that yet.
+            loop.timers.forget(actor.name)
+            loop.timers.restore(actor.name, timers)
+        actor.stale = {s: why for s, why in actor.stale.items() if s in actor.heard}
         return True
 
     def close(self, actor: Actor, reason: str, *, keep_control: bool = False) -> None:
@@ -200,6 +254,7 @@ class Supervisor:
         for reader in (actor.inbox, *actor.inputs) if keep_control else actor.readers:
             reader.handlers = {}
             reader.closed = reason
+        self._retried.pop(actor.name, None)
         self.loop.timers.forget(actor.name)
         self.loop.close_sources(actor.name)
         if actor.actor_stopped.is_set():
@@ -253,12 +308,19 @@ class Supervisor:
         return False
 
     def _restart(self, actor: Actor) -> None:
+        epoch = actor.inbox.stream.epoch + 1
+        if self.next_epoch is not None:
+            try:
+                epoch = self.next_epoch()
+            except OSError as error:
+                self.trouble(f"{actor.name} cannot start again: noting its epoch", error)
+                self.close(actor, "actor failed")
+                return
         self.loop.timers.forget(actor.name)
         actor.forget()
         self.loop.post(actor.inbox, ActorStarted(actor.name))
         for reader in actor.inputs:
             self.reset(reader, "reader restarted")
-        epoch = actor.inbox.stream.epoch + 1 if self.next_epoch is None else self.next_epoch()
         actor.inbox.stream.epoch = epoch
         for stream in actor.streams.values():
             stream.epoch = epoch
