@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import random
 import shutil
-from collections.abc import Iterator
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -67,10 +66,9 @@ class Life:
 
 
 @pytest.fixture(scope="module")
-def small(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Life]:
+def small(tmp_path_factory: pytest.TempPathFactory) -> Life:
     folder = tmp_path_factory.mktemp("small")
-    yield Life(all_durable(TOPOLOGY, folder, "small.yaml"), folder, START, SECOND // 2)
-    shutil.rmtree(folder)
+    return Life(all_durable(TOPOLOGY, folder, "small.yaml"), folder, START, SECOND // 2)
 
 
 def test_the_small_run_has_everything_that_could_go_wrong(small: Life) -> None:
