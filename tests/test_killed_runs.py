@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import random
 import shutil
-from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -42,13 +41,17 @@ class Life:
     def __init__(
         self, checked: Checked, folder: Path, start: int, nanoseconds: int, **options: Any
     ) -> None:
-        options |= {"start": start, "until": start + nanoseconds}
-        self.live = partial(live, checked, segment_bytes=SMALL_SEGMENTS, **options)
+        self._checked = checked
+        self._options = options | {"start": start, "until": start + nanoseconds}
         self.folder = folder
         self.disk = MortalDisk()
         """Of the run that was never killed: how many operations there were."""
         self.live(folder / "whole", self.disk)
         self.whole = files_of(folder / "whole")
+
+    def live(self, directory: Path, disk: Disk) -> None:
+        """Run the topology in `directory`, from where it is, to its end."""
+        live(self._checked, directory, disk, segment_bytes=SMALL_SEGMENTS, **self._options)
 
     def killed_once(self, dies_at: int, when: str) -> list[str]:
         """Kill a run at one operation, go on, and return the files that differ."""
