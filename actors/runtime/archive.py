@@ -97,12 +97,13 @@ class Archive:
         self._answers: list[tuple[Any, Any]] = []
         self.actors: list[Actor] = [node.actors[name] for name in durable]
         try:
+            self._control_journal = self._open(CONTROL, disk, segment_bytes)
+            data.begin()  # behind the first lock: another run's directory must stay as it is
             for actor in self.actors:
                 files = self._open(actor.name, disk, segment_bytes)
                 actor.journal = StepJournal(files, self.commits, partial(self._header, actor))
                 for reader in actor.readers:
                     reader.journal = actor.journal
-            self._control_journal = self._open(CONTROL, disk, segment_bytes)
         except BaseException:
             self.commits.close()
             raise
@@ -307,10 +308,12 @@ class Archive:
             _, _, _, place, cause, root, time, _, event, _ = read_step(body)
             control.tail.append(Envelope(place, cause, root, time, read(event)))
             control.next_seq += 1
+        # Who begins anew has not heard why trading is halted; what else was said is of the past.
+        first_halt = min((e.id[2] for e in self._in_force()), default=control.next_seq)
         for reader in control.readers:
             actor = recovery.actors.get(reader.actor.name)
             known = None if actor is None else recovery.position_of(actor, control.name)
-            reader.position = reader.began = control.next_seq if known is None else known
+            reader.position = reader.began = first_halt if known is None else known
         for envelope in control.tail:
             for reader in reversed(control.readers):
                 if reader.position <= envelope.id[2]:
@@ -325,10 +328,15 @@ class Archive:
 
     def halts(self) -> list[str]:
         """Return why trading was halted when the run before ended; empty if it was not."""
-        reasons: list[str] = []
+        reasons = [e.event.reason for e in self._in_force() if isinstance(e.event, HaltTrading)]
+        return list(dict.fromkeys(reasons))
+
+    def _in_force(self) -> list[Envelope]:
+        """Return the halts that nobody lifted."""
+        found: list[Envelope] = []
         for envelope in self._control.tail:
             if isinstance(envelope.event, HaltTrading):
-                reasons.append(envelope.event.reason)
+                found.append(envelope)
             elif isinstance(envelope.event, ResumeTrading):
-                reasons.clear()
-        return list(dict.fromkeys(reasons))
+                found.clear()
+        return found

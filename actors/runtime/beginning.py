@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from actors.events.system import ActorRecovered, ActorStarted, StreamLive
+from actors.events.system import ActorRecovered, ActorStarted, StreamLive, StreamStale
 from actors.runtime.actor import Actor
 
 if TYPE_CHECKING:
@@ -55,6 +55,8 @@ class Beginning:
                 self._loop.post(actor.inbox, ActorRecovered(actor.name))
         late = [*recovery.strangers, *self._readers_of_new(recovery)]
         resets = {(reader.actor.name, reader.source.name) for reader in late}
+        for reader in late:
+            self._post_stale(reader)
         for actor in self._actors.values():
             actor.stale = {s: why for s, why in actor.stale.items() if s in actor.heard}
             for stream in actor.stale:
@@ -77,6 +79,12 @@ class Beginning:
     def _post_start(self, actor: Actor) -> None:
         if _hears_start(actor):
             self._loop.post(actor.inbox, ActorStarted(actor.name))
+
+    def _post_stale(self, reader: Input) -> None:
+        """Say that what a reader has of a stream is old, unless it knows."""
+        actor, stream = self._actors[reader.actor.name], reader.source.name
+        if stream not in actor.stale:
+            self._loop.post(actor.inbox, StreamStale(stream, "node restarted"))
 
     def _post_live(self, actor: str, stream: str) -> None:
         self._loop.post(self._actors[actor].inbox, StreamLive(stream))

@@ -53,9 +53,22 @@ class NodeData:
         self.resumed = self._path.exists()
         """Whether the node was run from this directory before."""
         self.file = self._read(node) if self.resumed else NodeFile(node=node, session=session)
-        self.last_ended = self.file.ended
+        self.last_ended = ""
         """Why the run before ended in order; empty if it was killed or there was none."""
-        self.file.ended = ""
+
+    def begin(self) -> None:
+        """Note that a run begins; the caller has a lock that keeps out all others.
+
+        Raises:
+            DataError: another run was here since this object was made.
+            OSError: it cannot be written.
+        """
+        if self._path.exists():
+            found = self._read(self.file.node)
+            if found.session != self.file.session:
+                raise DataError(f"{self.directory}: another run began here just now; try again")
+            self.file = found
+        self.last_ended, self.file.ended = self.file.ended, ""
         self._save()
 
     def journal_of(self, actor: str) -> Path:
