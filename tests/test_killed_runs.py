@@ -13,7 +13,6 @@ from typing import Any
 
 import pytest
 
-from actors.runtime.disk import Disk
 from actors.testing import SECOND
 from tests.killing import MortalDisk, files_of, live, lived
 from tests.running import TOPOLOGY
@@ -58,7 +57,7 @@ class Life:
         directory = self.folder / "killed"
         shutil.rmtree(directory, ignore_errors=True)
         assert not lived(lambda: self.live(directory, MortalDisk(dies_at, when)))
-        assert lived(lambda: self.live(directory, Disk()))
+        assert lived(lambda: self.live(directory, MortalDisk()))
         return self.differing(directory)
 
     def differing(self, directory: Path) -> list[str]:
@@ -100,7 +99,7 @@ def test_a_run_killed_around_any_rename_ends_as_if_it_had_not(
     for at in range(1, small.disk.counts[operation] + 1):
         shutil.rmtree(directory, ignore_errors=True)
         assert not lived(lambda: small.live(directory, MortalDisk(at, when, operation)))  # noqa: B023
-        assert lived(lambda: small.live(directory, Disk()))
+        assert lived(lambda: small.live(directory, MortalDisk()))
         assert small.differing(directory) == [], f"killed {when} {operation} {at}"
 
 
@@ -114,7 +113,7 @@ def test_a_run_killed_500_times_in_succession_ends_as_if_it_had_not(tmp_path: Pa
         died = MortalDisk(chance.randint(1, 2 * steps), chance.choice(WHEN), "write")
         assert not lived(lambda: paper.live(directory, died))  # noqa: B023
         kills += 1
-    assert lived(lambda: paper.live(directory, Disk()))
+    assert lived(lambda: paper.live(directory, MortalDisk()))
 
     assert paper.differing(directory) == []
 
@@ -128,7 +127,7 @@ def test_a_journal_of_which_little_is_kept_still_holds_all_that_recovery_needs(
     for _ in range(5):
         dies_at = chance.randint(1, life.disk.count // 6)
         assert not lived(lambda: life.live(directory, MortalDisk(dies_at)))  # noqa: B023
-    assert lived(lambda: life.live(directory, Disk()))
+    assert lived(lambda: life.live(directory, MortalDisk()))
 
     gone = [p for p in (tmp_path / "whole/journal").iterdir() if not any(p.glob("steps-*01.kaiju"))]
     assert gone, "nothing was deleted"
@@ -141,7 +140,7 @@ def test_a_recorder_that_is_not_durable_goes_on_from_its_file(tmp_path: Path) ->
     for _ in range(20):
         died = MortalDisk(chance.randint(1, life.disk.count // 20), chance.choice(WHEN))
         assert not lived(lambda: life.live(directory, died))  # noqa: B023
-    assert lived(lambda: life.live(directory, Disk()))
+    assert lived(lambda: life.live(directory, MortalDisk()))
 
     assert not (directory / "journal" / "recorder").exists()
     assert (directory / "events.kaiju").read_bytes() == life.whole["events.kaiju"]
