@@ -54,6 +54,8 @@ encode = msgspec.msgpack.Encoder().encode
 StepBody = tuple[int, int, int, Position, Position | None, Root, int, int, msgspec.Raw, msgspec.Raw]
 """A step as it stands in a frame, with its events still encoded."""
 read_step = msgspec.msgpack.Decoder(StepBody).decode
+Effects = tuple[tuple[Event, ...], tuple[SetTimer, ...]]
+"""(outputs in order of emission, timers) of a step."""
 SKIPPED = msgspec.Raw(encode(None))
 STEPS_BETWEEN_TRIES = 1_000
 """After a disk had no room for a new segment, while it still takes steps into the old one."""
@@ -97,14 +99,8 @@ class StepJournal:
         self._header = header
         self._begins_after = 0
 
-    def write(  # noqa: PLR0917 - called for each step: names cost time
-        self,
-        node_step: int,
-        now: int,
-        reader: Input,
-        envelope: Envelope,
-        outputs: tuple[Event, ...],
-        timers: tuple[SetTimer, ...],
+    def write(
+        self, node_step: int, now: int, reader: Input, envelope: Envelope, effects: Effects | None
     ) -> None:
         """Write one finished step; its input was just taken from `reader`.
 
@@ -112,24 +108,20 @@ class StepJournal:
             OverflowError: an event holds a number beyond 64 bits; nothing was written.
             TypeError: an event holds what MessagePack cannot; nothing was written.
         """
-        self._write(node_step, now, reader, envelope, (outputs, timers))
-
-    def skip(self, node_step: int, now: int, reader: Input, envelope: Envelope) -> None:
-        """Write that an input was taken and nothing came of it: its handler raised twice."""
-        self._write(node_step, now, reader, envelope, None)
-
-    def _write(
-        self, node_step: int, now: int, reader: Input, envelope: Envelope, effects: Any
-    ) -> None:
         latest = reader.conflation
         first = 0 if latest is None else latest.first_of(reader.position - 1)
         number = self.number + 1
-        about = (envelope.id, envelope.cause, envelope.root, envelope.time)
-        body = encode((number, node_step, now, *about, first, envelope.event, effects))
+        place, cause, root, time = envelope.id, envelope.cause, envelope.root, envelope.time
+        step = (number, node_step, now, place, cause, root, time, first, envelope.event, effects)
+        body = encode(step)
         if self.files.full and not self._commits.held:
             self._begin_segment()
         self._commits.append(self.files, body)
         self.number, self.node_step, self.now = number, node_step, now
+
+    def skip(self, node_step: int, now: int, reader: Input, envelope: Envelope) -> None:
+        """Write that an input was taken and nothing came of it: its handler raised twice."""
+        self.write(node_step, now, reader, envelope, None)
 
     def _begin_segment(self) -> None:
         """Begin the next segment here: where a segment ends depends on its steps alone."""

@@ -141,8 +141,11 @@ class FrameWriter:
             self._disk.truncate(self._file, extent.end)
             self._disk.sync(self._file)
 
-    def append(self, kind: int, body: bytes) -> None:
+    def append(self, kind: int, body: bytes) -> int:
         """Write one frame; its bytes are with the system on return.
+
+        Returns:
+            Bytes of the file now.
 
         Raises:
             OSError: they could not all be written, such as on a full disk; nothing of the frame
@@ -154,6 +157,7 @@ class FrameWriter:
             raise _wrong_length(length)
         crc = _crc32c(_pack_checked(length, previous, kind) + body)
         self._write(_pack_frame(length, crc, previous, kind) + body, 1, crc)
+        return self.end
 
     def append_all(self, kind: int, bodies: Iterable[bytes]) -> None:
         """Write one frame a body, all in one piece.

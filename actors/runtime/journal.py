@@ -10,7 +10,7 @@ from collections.abc import Callable, Mapping
 from contextlib import suppress
 from itertools import islice
 from pathlib import Path
-from typing import Any
+from typing import Any, NoReturn
 
 from actors.runtime.disk import UNFINISHED, Disk
 from actors.runtime.frames import STEP, FrameWriter, encode_header
@@ -64,7 +64,9 @@ class Journal(JournalFiles):
         self.sync_error: OSError | None = None
         """Why what was written might not survive a loss of power; None while it would."""
         self._sealed: list[FrameWriter] = []  # full, but not synced yet
-        self._append: Callable[[int, bytes], None] = _refuse_append
+        self._append: Callable[[int, bytes], int] = _refuse_append
+        self.full = False
+        """Whether the newest segment has reached its size."""
         self._writer: FrameWriter | None = None
         self._first_step = 1
         self._disk.make_directory(directory)
@@ -84,11 +86,6 @@ class Journal(JournalFiles):
     def last_step(self) -> int:
         """Number of the last whole step; 0 for none."""
         return self._first_step + self._writer.frames - 1 if self._writer else 0
-
-    @property
-    def full(self) -> bool:
-        """Whether the newest segment has reached its size."""
-        return self._writer is not None and self._writer.end >= self.segment_bytes
 
     def begin(self, header: Mapping[str, Any]) -> None:
         """Start a new segment with the next step; one without any step is replaced.
@@ -121,7 +118,7 @@ class Journal(JournalFiles):
                 later call may go on.
             ValueError: `body` is empty or larger than a frame may be.
         """
-        self._append(STEP, body)
+        self.full = self._append(STEP, body) >= self.segment_bytes
 
     def sync(self) -> None:
         """Return when all steps appended before would survive a loss of power.
@@ -246,6 +243,7 @@ class Journal(JournalFiles):
         self._segments = (*earlier, segment)
         self._first_step = segment.first_step
         self._append = writer.append
+        self.full = writer.end >= self.segment_bytes
 
     def _end(self) -> Previous | None:
         """Return how the last segment with steps ends; None before the first step."""
@@ -284,5 +282,5 @@ def lock_directory(directory: Path) -> int:
     return file
 
 
-def _refuse_append(_kind: int, _body: bytes) -> None:
+def _refuse_append(_kind: int, _body: bytes) -> NoReturn:
     raise OSError(errno.EBADF, "no segment of the journal is open; `begin` starts one")

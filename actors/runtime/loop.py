@@ -241,7 +241,7 @@ class Loop:
                         for event in outputs:  # a class of no output must drop the whole step
                             routes[event.__class__]
                 if journal is not None:
-                    journal.write(steps, self.now, reader, envelope, outputs, timers)
+                    journal.write(steps, self.now, reader, envelope, (outputs, timers))
                 if outputs:
                     for event in outputs:  # the one release point
                         stream = routes[event.__class__]
