@@ -8,7 +8,7 @@ from typing import Any, ClassVar
 
 import msgspec
 
-from actors.events.event import Event
+from actors.events.event import LARGEST, Event
 from actors.events.reference import Currency, Instrument
 from actors.events.system import RecordFrame, StreamReset
 from actors.runtime import frames
@@ -16,6 +16,7 @@ from actors.runtime.actor import Actor, handles
 from actors.runtime.disk import Disk
 from actors.runtime.envelope import Envelope
 from actors.runtime.ports import TryLaterError
+from actors.runtime.repair import shorten
 from actors.runtime.schema import schema_table
 
 EVENTS_FILE = "events.kaiju"
@@ -62,6 +63,22 @@ class Recorder(Actor):
                 stream, epoch, seq, *_ = msgspec.msgpack.decode(body)
                 positions[stream] = (epoch, seq + 1)
         return positions
+
+    def lost_power(self, next_seq: Mapping[str, int]) -> None:
+        """Put aside the end of the record from the first event on that no journal has any more."""
+        path = self.directory / EVENTS_FILE
+        if not path.exists():
+            return
+        kept, known = 0, next_seq.get(f"{self.name}.frames", LARGEST) - 1
+        with frames.FrameFile(path) as file:
+            for body in file.bodies(frames.EVENT):
+                stream, _, seq, *_ = msgspec.msgpack.decode(body)
+                if kept == known or seq >= next_seq.get(stream, seq + 1):
+                    break
+                kept += 1
+            end = file.end_of(frames.EVENT, kept)
+        if end < path.stat().st_size:
+            shorten(path, end, self.disk or Disk())
 
     def ports(self) -> Sequence[FramePort]:
         """Return the port that appends to the file."""

@@ -14,7 +14,7 @@ import msgspec
 from actors.events.event import Event
 from actors.events.system import HaltTrading, ResumeTrading, StopRequested
 from actors.runtime.commits import Commits
-from actors.runtime.data import NodeData
+from actors.runtime.data import CONTROL, NodeData
 from actors.runtime.disk import Disk
 from actors.runtime.durable import (
     StepJournal,
@@ -27,6 +27,7 @@ from actors.runtime.durable import (
 from actors.runtime.envelope import Envelope
 from actors.runtime.journal import Journal
 from actors.runtime.ports import PortReader
+from actors.runtime.power_loss import cut_to_fit
 from actors.runtime.recovery import Recovery
 from actors.runtime.ref import ActorDeadError
 from actors.runtime.schema import schema_table
@@ -39,8 +40,6 @@ if TYPE_CHECKING:
 
 log = logging.getLogger("kaiju")
 
-CONTROL: Final = "_control"
-"""Directory of the node's own journal: what was announced to all. No actor has such a name."""
 JOURNAL: Final = "the journal"
 """Who waits when the disk does not take a step."""
 
@@ -99,6 +98,8 @@ class Archive:
         try:
             self._control_journal = self._open(CONTROL, disk, segment_bytes)
             data.begin()  # behind the first lock: another run's directory must stay as it is
+            if data.power_lost:
+                self._fit_together(disk)
             for actor in self.actors:
                 files = self._open(actor.name, disk, segment_bytes)
                 actor.journal = StepJournal(files, self.commits, partial(self._header, actor))
@@ -107,6 +108,18 @@ class Archive:
         except BaseException:
             self.commits.close()
             raise
+
+    def _fit_together(self, disk: Disk) -> None:
+        names = [CONTROL, *(actor.name for actor in self.actors)]
+        fitted = cut_to_fit({name: self.data.journal_of(name) for name in names}, disk)
+        for name, steps in fitted.put_aside.items():
+            log.warning(
+                "%s: the machine lost power: %d steps that others no longer have were put aside",
+                self.data.journal_of(name),
+                steps,
+            )
+        for actor in self._node.actors.values():
+            actor.lost_power(fitted.next_seq)
 
     @property
     def ports(self) -> list[PortReader]:
@@ -226,7 +239,7 @@ class Archive:
             "node": self._node.name,
             "actor": CONTROL,
             "epoch": self._control.epoch,
-            "next_seq": {"control": self._control.next_seq},
+            "next_seq": {"announced": self._control.next_seq},
             "schema": schema_table(self._control_classes),
         }
 

@@ -10,6 +10,10 @@ from actors.runtime.disk import Disk
 
 NODE_FILE = "node.json"
 JOURNALS = "journal"
+CONTROL = "_control"
+"""Directory of the node's own journal, and first part of its stream's name: what was announced to
+all. No actor has such a name."""
+BOOT_ID = Path("/proc/sys/kernel/random/boot_id")
 
 
 class DataError(Exception):
@@ -29,6 +33,8 @@ class NodeFile(msgspec.Struct, kw_only=True):
     """Why the last run ended in order; empty while one goes on or after it was killed."""
     control: int = 1
     """Number of the first announcement to all since the last run that ended in order."""
+    boot: str = ""
+    """When the machine had started, as it names that; empty where it does not."""
 
 
 class NodeData:
@@ -55,6 +61,8 @@ class NodeData:
         self.file = self._read(node) if self.resumed else NodeFile(node=node, session=session)
         self.last_ended = ""
         """Why the run before ended in order; empty if it was killed or there was none."""
+        self.power_lost = False
+        """Whether the machine started anew since a run that did not end in order."""
 
     def begin(self) -> None:
         """Note that a run begins; the caller has a lock that keeps out all others.
@@ -69,6 +77,9 @@ class NodeData:
                 raise DataError(f"{self.directory}: another run began here just now; try again")
             self.file = found
         self.last_ended, self.file.ended = self.file.ended, ""
+        boot = _boot_id()
+        self.power_lost = self.file.boot not in ("", boot) and not self.last_ended
+        self.file.boot = boot
         self._save()
 
     def journal_of(self, actor: str) -> Path:
@@ -101,3 +112,10 @@ class NodeData:
     def _save(self) -> None:
         text = msgspec.json.format(msgspec.json.encode(self.file))
         self._disk.write_whole(self._path, text)
+
+
+def _boot_id() -> str:
+    try:
+        return BOOT_ID.read_text().strip()
+    except OSError:
+        return ""

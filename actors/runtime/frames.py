@@ -21,7 +21,7 @@ import re
 import struct
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import suppress
-from itertools import chain, count
+from itertools import chain, count, islice
 from pathlib import Path
 from typing import Any, NamedTuple, Self
 
@@ -132,6 +132,7 @@ class FrameWriter:
         """Of the last frame; of the header where there is none."""
         self.torn = extent.torn
         """Bytes that an interrupted append had left; they are in the file ``torn-...``."""
+        self._synced = -1
         self._overlong = False
         if extent.torn:
             _keep_aside(path, extent, self._disk)
@@ -189,7 +190,10 @@ class FrameWriter:
             OSError: it might not, and trying again would not tell: the system may have dropped
                 what it could not write.
         """
-        self._disk.sync(self._file)
+        end = self.end
+        if end != self._synced:
+            self._disk.sync(self._file)
+            self._synced = end
 
     def close(self) -> None:
         """Close the file; a second call does nothing."""
@@ -270,6 +274,15 @@ class FrameFile:
                 yield body
         self._refuse_damage(end, previous)
         self._extent = Extent(frames, end, previous, size - end)
+
+    def end_of(self, kind: int, frames: int) -> int:
+        """Return the byte behind the first `frames` frames of a file that has one kind of them.
+
+        Raises:
+            DamagedFileError: they are damaged.
+        """
+        bodies = islice(self.bodies(kind), frames)
+        return self._start + sum(FRAME.size + len(body) for body in bodies)
 
     def extent(self) -> Extent:
         """Return how far the file is whole; it is read once for that.

@@ -26,6 +26,7 @@ from actors.runtime.beginning import Beginning
 from actors.runtime.census import actor_record, edge_record
 from actors.runtime.clock import FOREVER, NO_LIMIT, Clock, VirtualClock
 from actors.runtime.commits import MOST_HELD
+from actors.runtime.data import CONTROL as CONTROL_NAME
 from actors.runtime.data import NodeData
 from actors.runtime.disk import Disk
 from actors.runtime.durable import NOT_YET
@@ -125,7 +126,7 @@ class Node:
         )
         self.supervisor.watch(self.loop)
         self._ingress = Ingress(self.loop, self._poller, self.supervisor)
-        self._control = Stream(f"{name}.control", urgent=True)
+        self._control = Stream(f"{CONTROL_NAME}.announced", urgent=True)
         self._stop = OrderlyStop(
             self.actors,
             self.loop,

@@ -5,6 +5,7 @@ Nothing is deleted: what is cut off stays in the journal's directory, in files `
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import NamedTuple
 
@@ -57,6 +58,26 @@ def find_cut(directory: Path) -> Cut | None:
     return None
 
 
+def cut_behind(directory: Path, last_step: int, reason: str) -> Cut:
+    """Return how a whole journal is cut so that it ends with `last_step`.
+
+    Raises:
+        DamagedFileError: the journal is damaged before that.
+    """
+    paths = segment_paths(directory)
+    tail: tuple[Path, int] | None = None
+    later: list[Path] = []
+    for path in paths:
+        first_step = read_segment(path).first_step
+        if first_step > last_step:
+            later.append(path)
+            continue
+        with FrameFile(path) as file:
+            kept = last_step - first_step + 1
+            tail = (path, file.end_of(STEP, kept))
+    return _cut(directory, reason, last_step, tail, later)
+
+
 def apply_cut(directory: Path, cut: Cut, disk: Disk | None = None) -> list[Path]:
     """Cut a journal and return the files in which everything cut off is kept.
 
@@ -75,7 +96,7 @@ def apply_cut(directory: Path, cut: Cut, disk: Disk | None = None) -> list[Path]
         snapshots = Snapshots(directory, disk)
         kept += [snapshots.put_aside(step, cut.reason) for step in cut.snapshots]
         if cut.tail is not None:
-            kept.append(_shorten(*cut.tail, disk))
+            kept.append(shorten(*cut.tail, disk))
     finally:
         disk.close(lock)
     return kept
@@ -106,13 +127,14 @@ def _cut(
     reason: str,
     last_step: int,
     tail: tuple[Path, int] | None,
-    segments: tuple[Path, ...],
+    segments: Sequence[Path],
 ) -> Cut:
     beyond = (step for step in Snapshots(directory).steps() if step > last_step)
-    return Cut(reason, last_step, tail, segments, tuple(beyond))
+    return Cut(reason, last_step, tail, tuple(segments), tuple(beyond))
 
 
-def _shorten(path: Path, size: int, disk: Disk) -> Path:
+def shorten(path: Path, size: int, disk: Disk) -> Path:
+    """Cut a file off behind `size` bytes, and return the file that keeps the rest."""
     with path.open("rb") as file:
         file.seek(size)
         rest = file.read()
