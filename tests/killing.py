@@ -1,4 +1,4 @@
-"""A disk that kills its process at a chosen operation, and whole topologies that run on it."""
+"""Whatever kills its process at a chosen act, such as a disk, and topologies that run on it."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ import sys
 import traceback
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any, NoReturn
+from typing import Any, NoReturn, TypeVar
 
 from actors.recorder import Recorder
 from actors.runtime.clock import VirtualClock
@@ -16,61 +16,78 @@ from actors.runtime.disk import Disk
 from topology.check import Checked
 from topology.compose import compose
 
+T = TypeVar("T")
 
-class MortalDisk(Disk):
-    """Counts its operations and kills the process before, in the middle of or after a chosen one.
+
+class Mortal:
+    """Counts what is done and kills the process before, in the middle of or after a chosen act.
 
     Args:
-        dies_at: number of the operation, from 1; 0 never dies.
+        dies_at: number of the act, from 1; 0 never dies.
         when: "before", "after", or "within" (a write leaves half of its bytes).
-        operation: only operations of this name are counted; empty counts all.
+        operation: only acts of this name are counted; empty counts all.
+        about: only acts with these bytes in what they write or send are counted.
     """
 
-    def __init__(self, dies_at: int = 0, when: str = "before", operation: str = "") -> None:
-        self.dies_at, self.when, self.operation = dies_at, when, operation
+    def __init__(
+        self, dies_at: int = 0, when: str = "before", operation: str = "", about: bytes = b""
+    ) -> None:
+        self.dies_at, self.when, self.operation, self.about = dies_at, when, operation, about
         self.count = 0
         self.counts: dict[str, int] = {}
 
+    def do(
+        self,
+        name: str,
+        act: Callable[[], T],
+        half: Callable[[], None] | None = None,
+        data: bytes = b"",
+    ) -> T:
+        """Act and return what came of it, or die."""
+        self.counts[name] = self.counts.get(name, 0) + 1
+        dies = False
+        if self.operation in ("", name) and self.about in data:
+            self.count += 1
+            dies = self.count == self.dies_at
+        if dies and self.when == "before":
+            self.die()
+        if dies and self.when == "within" and half is not None:
+            half()
+            self.die()
+        done = act()
+        if dies:
+            self.die()
+        return done
+
+    def die(self) -> NoReturn:
+        os.kill(os.getpid(), signal.SIGKILL)
+        raise AssertionError("still alive")
+
+
+class MortalDisk(Mortal, Disk):
+    """A disk on which the process dies; what the system has, survives that, so nothing is synced."""
+
     def create(self, path: Path) -> int:
-        return self._do("create", lambda: super(MortalDisk, self).create(path))
+        return self.do("create", lambda: super(MortalDisk, self).create(path))
 
     def write(self, file: int, data: bytes) -> None:
         half = lambda: super(MortalDisk, self).write(file, data[: len(data) // 2])  # noqa: E731
-        self._do("write", lambda: super(MortalDisk, self).write(file, data), half)
+        self.do("write", lambda: super(MortalDisk, self).write(file, data), half, data)
 
     def truncate(self, file: int, size: int) -> None:
-        self._do("truncate", lambda: super(MortalDisk, self).truncate(file, size))
+        self.do("truncate", lambda: super(MortalDisk, self).truncate(file, size))
 
-    def sync(self, file: int) -> None:  # noqa: ARG002 - what the system has, survives a kill
-        self._do("sync", lambda: None)
+    def sync(self, file: int) -> None:  # noqa: ARG002
+        self.do("sync", lambda: None)
 
     def rename(self, source: Path, target: Path) -> None:
-        self._do("rename", lambda: super(MortalDisk, self).rename(source, target))
+        self.do("rename", lambda: super(MortalDisk, self).rename(source, target))
 
     def remove(self, path: Path) -> None:
-        self._do("remove", lambda: super(MortalDisk, self).remove(path))
+        self.do("remove", lambda: super(MortalDisk, self).remove(path))
 
-    def sync_directory(self, path: Path) -> None:  # noqa: ARG002 - as above
-        self._do("sync_directory", lambda: None)
-
-    def _do(self, name: str, act: Callable[[], Any], half: Callable[[], Any] | None = None) -> Any:
-        self.counts[name] = self.counts.get(name, 0) + 1
-        if self.operation in ("", name):
-            self.count += 1
-        dies = self.count == self.dies_at and self.operation in ("", name)
-        if dies and self.when == "before":
-            self._die()
-        if dies and self.when == "within" and half is not None:
-            half()
-            self._die()
-        done = act()
-        if dies:
-            self._die()
-        return done
-
-    def _die(self) -> NoReturn:
-        os.kill(os.getpid(), signal.SIGKILL)
-        raise AssertionError("still alive")
+    def sync_directory(self, path: Path) -> None:  # noqa: ARG002
+        self.do("sync_directory", lambda: None)
 
 
 def live(

@@ -48,7 +48,7 @@ class Life:
         self.live(folder / "whole", self.disk)
         self.whole = files_of(folder / "whole")
 
-    def live(self, directory: Path, disk: Disk) -> None:
+    def live(self, directory: Path, disk: MortalDisk) -> None:
         """Run the topology in `directory`, from where it is, to its end."""
         live(self._checked, directory, disk, segment_bytes=SMALL_SEGMENTS, **self._options)
 
