@@ -50,7 +50,7 @@ HEADER = struct.Struct("<8sHII")
 FRAME = struct.Struct("<IIIB")
 _pack_frame = FRAME.pack
 _pack_checked = struct.Struct("<IIB").pack
-_crc32c: Callable[[bytes], int] = google_crc32c.value
+crc32c: Callable[[bytes], int] = google_crc32c.value
 
 SOMETHING = re.compile(rb"[^\0]")
 FRAME_START = re.compile(rb"(?=.{3}[\0-\4].{8}[%s])" % KINDS, re.DOTALL)
@@ -99,7 +99,7 @@ def encode_frame(kind: int, body: bytes, previous_crc: int) -> tuple[bytes, int]
     length = len(body)
     if not 0 < length <= LARGEST_BODY:
         raise _wrong_length(length)
-    crc = _crc32c(_pack_checked(length, previous_crc, kind) + body)
+    crc = crc32c(_pack_checked(length, previous_crc, kind) + body)
     return _pack_frame(length, crc, previous_crc, kind) + body, crc
 
 
@@ -156,7 +156,7 @@ class FrameWriter:
         length, previous = len(body), self.crc
         if not 0 < length <= LARGEST_BODY:
             raise _wrong_length(length)
-        crc = _crc32c(_pack_checked(length, previous, kind) + body)
+        crc = crc32c(_pack_checked(length, previous, kind) + body)
         self._write(_pack_frame(length, crc, previous, kind) + body, 1, crc)
         return self.end
 
@@ -261,7 +261,7 @@ class FrameFile:
             if not 0 < length <= LARGEST_BODY or behind > size:
                 break
             body = read(length)
-            if crc != _crc32c(pack(length, stored_previous, found_kind) + body):
+            if crc != crc32c(pack(length, stored_previous, found_kind) + body):
                 break
             if stored_previous != previous:
                 raise self._misplaced(end, stored_previous, previous)
@@ -348,7 +348,7 @@ def unused(path: Path) -> Path:
 
 
 def _header_crc(body: bytes) -> int:
-    return _crc32c(HEADER.pack(MAGIC, VERSION, len(body), 0) + body)
+    return crc32c(HEADER.pack(MAGIC, VERSION, len(body), 0) + body)
 
 
 def _wrong_length(length: int) -> ValueError:
@@ -365,7 +365,7 @@ def _is_whole_frame(data: mmap.mmap, offset: int) -> bool:
         return False
     if length > CHECKED_ANYWAY and not _is_followed(data, end, crc):
         return False
-    return bool(crc == _crc32c(_pack_checked(length, previous_crc, kind) + data[start:end]))
+    return bool(crc == crc32c(_pack_checked(length, previous_crc, kind) + data[start:end]))
 
 
 def _is_followed(data: mmap.mmap, end: int, crc: int) -> bool:
@@ -388,7 +388,7 @@ def _is_beginning(rest: bytes, previous_crc: int) -> bool:
     length, crc, stored_previous_crc, kind = FRAME.unpack_from(rest)
     body = rest[FRAME.size :]
     # All bytes may be there and only the length be wrong: then the CRC fits the true length.
-    complete = crc == _crc32c(_pack_checked(len(body), stored_previous_crc, kind) + body)
+    complete = crc == crc32c(_pack_checked(len(body), stored_previous_crc, kind) + body)
     return length > len(body) and stored_previous_crc == previous_crc and not complete
 
 

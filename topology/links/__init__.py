@@ -1,0 +1,1 @@
+"""Links between nodes: streams over ZeroMQ, resumed from a position whatever happened between."""

@@ -1,0 +1,165 @@
+"""A frame of a stream on the wire: some events that follow each other, or none: how far it is.
+
+All integers are little-endian::
+
+    topic     the stream's name and a zero byte
+    head      version u8 | 0 u8 | epoch u32 | first u64 | count u16 | sent u64 | crc u32
+    events    MessagePack array of `count` events ``[cause, root, time, event]``
+
+`first` is the sequence number of the first event; of an empty frame, a heartbeat, that of the next
+event to come. `sent` is UTC nanoseconds. The CRC is the CRC-32C of all bytes but its own. `cause`
+is ``[stream, epoch, seq]`` or nil, `root` ``[stream, epoch, seq, arrival]``, `time` UTC nanoseconds
+and `event` ``[tag, field, ...]``; `docs/wire.md` says it all for other languages.
+"""
+
+from __future__ import annotations
+
+import struct
+from collections.abc import Iterable, Sequence
+from functools import reduce
+from operator import or_
+from typing import Any, NamedTuple
+
+import msgspec
+
+from actors.events.event import Event
+from actors.runtime.envelope import Envelope, Position, Root
+from actors.runtime.frames import crc32c
+
+VERSION = 1
+MOST_EVENTS = 256
+"""Events of one frame."""
+ENOUGH_BYTES = 64 * 1024
+"""A frame takes no further event once it has so many."""
+LARGEST_FRAME = 16 * 2**20
+"""Bytes; a larger one is not read."""
+
+HEAD = struct.Struct("<BBIQHQ")
+CRC = struct.Struct("<I")
+DELIMITER = b"\0"
+
+encode = msgspec.msgpack.Encoder().encode
+
+
+class MalformedError(ValueError):
+    """A frame is not one of ours; the text says what was found and what was allowed."""
+
+
+class Frame(NamedTuple):
+    """One frame as it came, its events still encoded."""
+
+    stream: str
+    epoch: int
+    first: int
+    size: int
+    sent: int
+    events: bytes
+
+    @property
+    def end(self) -> int:
+        """Sequence number behind its last event."""
+        return self.first + self.size
+
+
+class Unknown(Event):
+    """Stands for an event of a class that this node does not handle: it only has its place."""
+
+    tag: str
+
+
+def topic_of(stream: str) -> bytes:
+    """Return what a subscriber of exactly this stream subscribes to."""
+    return stream.encode() + DELIMITER
+
+
+def encode_frame(
+    stream: str, epoch: int, first: int, sent: int, events: Sequence[Envelope]
+) -> bytes:
+    """Return a frame of `events`, which begin at `first`; without any it is a heartbeat."""
+    head = topic_of(stream) + HEAD.pack(VERSION, 0, epoch, first, len(events), sent)
+    body = encode([(e.cause, e.root, e.time, e.event) for e in events])
+    return head + CRC.pack(crc32c(head + body)) + body
+
+
+def read_frame(data: bytes) -> Frame:
+    """Return what a frame says.
+
+    Raises:
+        MalformedError: it is cut, damaged, of another version or longer than any of ours.
+    """
+    if len(data) > LARGEST_FRAME:
+        raise MalformedError(f"{len(data)} bytes, allowed are {LARGEST_FRAME}")
+    start = data.find(DELIMITER, 0, 256) + 1
+    behind = start + HEAD.size + CRC.size
+    if not start or len(data) <= behind:
+        raise MalformedError(f"{len(data)} bytes without a whole head")
+    version, _, epoch, first, count, sent = HEAD.unpack_from(data, start)
+    if version != VERSION:
+        raise MalformedError(f"version {version}, allowed is {VERSION}")
+    [crc] = CRC.unpack_from(data, behind - CRC.size)
+    if crc != crc32c(data[: behind - CRC.size] + data[behind:]):
+        raise MalformedError("the CRC does not fit")
+    try:
+        stream = data[: start - 1].decode("ascii")
+    except UnicodeDecodeError:
+        raise MalformedError(f"a topic of {data[: start - 1]!r}, allowed is ASCII") from None
+    return Frame(stream, epoch, first, count, sent, data[behind:])
+
+
+class EventReader:
+    """Decodes the events of one stream's frames.
+
+    Args:
+        classes: that this node handles; all others become `Unknown`.
+    """
+
+    def __init__(self, classes: Iterable[type[Event]]) -> None:
+        known: Any = reduce(or_, set(classes), Unknown)
+        self._all = msgspec.msgpack.Decoder(list[tuple[Position | None, Root, int, known]]).decode
+        self._each = msgspec.msgpack.Decoder(
+            list[tuple[Position | None, Root, int, msgspec.Raw]]
+        ).decode
+        self._one = msgspec.msgpack.Decoder(known).decode
+
+    def event(self, raw: msgspec.Raw) -> Event:
+        """Return one event that was encoded by itself."""
+        return self._known(raw)
+
+    def read(self, frame: Frame) -> list[Envelope]:
+        """Return the frame's events with their places.
+
+        Raises:
+            MalformedError: they are not as many as the frame says, or no events at all.
+        """
+        try:
+            found = self._all(frame.events)
+        except (msgspec.DecodeError, RecursionError):
+            found = self._one_by_one(frame)
+        if len(found) != frame.size:
+            raise MalformedError(f"{len(found)} events where the frame says {frame.size}")
+        return [
+            Envelope((frame.stream, frame.epoch, frame.first + n), cause, root, time, event)
+            for n, (cause, root, time, event) in enumerate(found)
+        ]
+
+    def _one_by_one(self, frame: Frame) -> list[tuple[Position | None, Root, int, Event]]:
+        try:
+            raws = self._each(frame.events)
+        except (msgspec.DecodeError, RecursionError) as error:
+            raise MalformedError(f"not a list of events: {error}") from error
+        return [(cause, root, time, self._known(raw)) for cause, root, time, raw in raws]
+
+    def _known(self, raw: msgspec.Raw) -> Event:
+        try:
+            event: Event = self._one(raw)
+        except (msgspec.DecodeError, RecursionError):
+            return Unknown(_tag_of(raw))
+        return event
+
+
+def _tag_of(raw: msgspec.Raw) -> str:
+    try:
+        decoded = msgspec.msgpack.decode(raw)
+    except (msgspec.DecodeError, RecursionError):
+        return ""
+    return str(decoded[0]) if isinstance(decoded, list) and decoded else ""
