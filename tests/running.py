@@ -84,8 +84,11 @@ class Metronome(Actor):
     """Buy and sell in turns, twice as often buy, four times a second."""
 
     class Settings(Actor.Settings):
-        """When to break."""
+        """How much to trade, what to leave out, and when to break."""
 
+        qty: int = 1_000
+        leaves_out: int = 0
+        """Number of a signal that is not given; 0 for none."""
         breaks_after: int = 0
         """Signals after which the handler raises; 0 for never."""
 
@@ -119,8 +122,10 @@ class Metronome(Actor):
         self.state.signals += 1
         if self.state.signals == self.settings.breaks_after:
             raise RuntimeError("the spring is broken")
+        if self.state.signals == self.settings.leaves_out:
+            return
         side = Side.SELL if self.state.signals % 3 == 0 else Side.BUY
-        self.emit(Signal(self.name, self.state.instrument, side, 1_000))
+        self.emit(Signal(self.name, self.state.instrument, side, self.settings.qty))
 
 
 class OrderPathMetronome(Metronome):

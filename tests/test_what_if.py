@@ -366,13 +366,6 @@ def test_wrong_settings_are_all_named_before_anything_is_made(run: Path) -> None
     )
 
 
-def test_a_live_run_cannot_be_run_again(topology: Path) -> None:
-    code, errors = refused(first_run(topology, "--for", "10ms", "--live"))
-
-    assert code == 2
-    assert "was live: what came from outside is not in its record" in errors
-
-
 def test_a_run_without_a_record_has_nothing_to_compare(tmp_path: Path) -> None:
     directory = first_run(write_topology(tmp_path, TOPOLOGY.partition("  recorder:")[0]))
     assert refused(directory) == (

@@ -222,6 +222,10 @@ def replay_command(
     and fills are matched by strategy, instrument, time, side, quantity and price, so an order more
     or less does not make all later ones differ. Without `--set`, nothing differs.
 
+    A run that was live, or that reached out of its process, is done again open loop: twice from
+    what its journals say came from outside, without and with the settings. Nothing leaves, the
+    venue's answers are the recorded ones, and decisions alone are compared.
+
     In ACTOR.SETTING, a setting inside another one is reached by further dots, an item of a list by
     its number from 0. VALUE is YAML; decimal numbers need no quotes.
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from datetime import UTC, datetime
 from itertools import islice
 from typing import Any, TypeVar
@@ -12,6 +12,7 @@ from rich.table import Table
 from rich.text import Text
 
 from actors.events.reference import from_units
+from topology.decisions import Decision, DecisionDifferences, Wish
 from topology.differences import Compared, Differences, Parting, PnlChange, Unlike
 from topology.record import Recorded
 from topology.scales import Scales
@@ -43,6 +44,26 @@ def print_differences(found: Differences, console: Console, *, everything: bool 
     show.pnl(found.pnl, scales)
 
 
+def print_decisions(
+    found: DecisionDifferences, console: Console, *, everything: bool = False
+) -> None:
+    """Print what was decided otherwise in two runs: counts of all of it, the first of each kind.
+
+    Args:
+        found: the differences.
+        console: where to print.
+        everything: print all of each kind.
+    """
+    show = _Show(console, None if everything else MOST_SHOWN)
+    show.counts(found.counts)
+    if not found:
+        console.print(Text(f"nothing differs: {found.compared:,} decisions are the same", "green"))
+        return
+    scales = found.scales
+    for kind, decisions in found.kinds.items():
+        show.unlike(kind, decisions, lambda decision: _decision(decision, scales))
+
+
 class _Show:
     def __init__(self, console: Console, most: int | None) -> None:
         self._console = console
@@ -62,6 +83,11 @@ class _Show:
         title = f"{what} with another outcome"
         self._table(title, len(found.changed), (*WISH, "before", "after"), rows)
 
+    def counts(self, counts: Mapping[str, Mapping[str, int]]) -> None:
+        columns = ("", *next(iter(counts.values())))
+        rows = [(name, *(f"{n:,}" for n in each.values())) for name, each in counts.items()]
+        self._print(columns, columns[1:], rows)
+
     def pnl(self, changes: Sequence[PnlChange], scales: Scales) -> None:
         if not changes:
             self._console.print(Text("PnL: the same in both", "bold"))
@@ -76,15 +102,19 @@ class _Show:
         self._console.print(Text(f"{title}: {count:,}", "bold"))
         if not count:
             return
-        table = Table(pad_edge=False, box=None)
-        for column in columns:
-            right = column in ("qty", "price", *Amounts._fields)
-            table.add_column(column, justify="right" if right else "left")
-        for row in islice(rows, self._most):
-            table.add_row(*map(Text, row))
-        self._console.print(table)
+        self._print(columns, ("qty", "price", *Amounts._fields), islice(rows, self._most))
         if self._most is not None and count > self._most:
             self._console.print(f"... and {count - self._most:,} more; --all shows them")
+
+    def _print(
+        self, columns: Iterable[str], right: Collection[str], rows: Iterable[Sequence[str]]
+    ) -> None:
+        table = Table(pad_edge=False, box=None)
+        for column in columns:
+            table.add_column(column, justify="right" if column in right else "left")
+        for row in rows:
+            table.add_row(*map(Text, row))
+        self._console.print(table)
 
 
 def _print_parting(parting: Parting, found: Differences, console: Console) -> None:
@@ -147,6 +177,30 @@ def _wish(wanted: Order | Fill, scales: Scales) -> Sequence[str]:
         _decimal(wanted.qty, scales.quantities, instrument),
         _decimal(wanted.px, scales.prices, instrument) if wanted.px else "market",
     )
+
+
+def _decision(decision: Decision, scales: Scales) -> tuple[Sequence[str], str]:
+    instrument = decision.instrument
+    sides = [
+        (
+            wish.side.name,
+            _decimal(wish.qty, scales.quantities, instrument),
+            _price(wish, scales, instrument),
+        )
+        for wish in decision.wishes
+    ]
+    columns = [" / ".join(column) for column in zip(*sides, strict=True)] or ["", "", ""]
+    outcome = " ".join(filter(None, (decision.terms, decision.state)))
+    return (
+        (when(decision.time), decision.strategy, instrument, *columns),
+        ": ".join(filter(None, (outcome, decision.reason))),
+    )
+
+
+def _price(wish: Wish, scales: Scales, instrument: str) -> str:
+    if wish.px:
+        return _decimal(wish.px, scales.prices, instrument)
+    return "market" if wish.qty else "none"
 
 
 def _pnl(change: PnlChange, scales: Scales) -> Sequence[str]:

@@ -137,7 +137,7 @@ def run(options: Options) -> Outcome:
     with _metrics_server(planned, options) as server:
         directory = options.resume or (options.data and options.data / name)
         if directory is None:
-            directory = _make_directory(options.runs, f"{name}-{started:%Y%m%d-%H%M%S}")
+            directory = make_directory(options.runs, f"{name}-{started:%Y%m%d-%H%M%S}")
         if earlier is None:
             directory.mkdir(parents=True, exist_ok=True)
             run_file, clock = _begin(checked, options, started, first_input(planned))
@@ -335,7 +335,12 @@ def _write(report: Report, story: Story | None, directory: Path, copy: Path | No
         write_json(report, copy)
 
 
-def _make_directory(runs: Path, name: str) -> Path:
+def make_directory(runs: Path, name: str) -> Path:
+    """Make a directory that nothing has been in, and return it; a name that is taken is numbered.
+
+    Raises:
+        OSError: it cannot be made.
+    """
     runs.mkdir(parents=True, exist_ok=True)
     number = 1
     while True:
