@@ -16,7 +16,7 @@ import msgspec
 
 from actors.events.event import Event
 from actors.events.system import StopActor, TimerFired
-from actors.runtime.actor import Actor, Settings, handles
+from actors.runtime.actor import Actor, handles
 from actors.runtime.clock import VirtualClock
 from actors.runtime.disk import Disk
 from actors.runtime.node import Node
@@ -39,7 +39,7 @@ class Said(Event):
 class Speaker(Actor):
     """Says something every millisecond: how often it spoke."""
 
-    class Settings(Settings):
+    class Settings(Actor.Settings):
         """How it says it."""
 
         prefix: str = ""

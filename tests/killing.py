@@ -65,7 +65,7 @@ class Mortal:
 
 
 class MortalDisk(Mortal, Disk):
-    """A disk on which the process dies; what the system has, survives that, so nothing is synced."""
+    """A disk on which the process dies; what the system has survives, so nothing is synced."""
 
     def create(self, path: Path) -> int:
         return self.do("create", lambda: super(MortalDisk, self).create(path))

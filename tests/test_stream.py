@@ -21,7 +21,13 @@ def stream_of(count: int, budget: int = 0) -> Stream:
 
 def reader_of(stream: Stream, delivery: Delivery = "stream") -> Input:
     actor = Node().add("sink", Sink)
-    reader = Input(actor, stream, actor.handler_table((Tick, Price)), {}, deque() if delivery == "latest" else None)
+    reader = Input(
+        actor,
+        stream,
+        actor.handler_table((Tick, Price)),
+        {},
+        deque() if delivery == "latest" else None,
+    )
     stream.attach(reader)
     return reader
 
@@ -92,7 +98,12 @@ def test_latest_keeps_only_the_newest_value_of_each_key_in_the_order_of_first_ar
     assert reader.conflation is not None
     assert [e.event for e in reader.stream.tail] == [Price("a", 3), Price("b", 1)]
     assert not queue, "newest values have a lane of their own"
-    assert (len(reader.conflation.lane), reader.sent, reader.conflated, reader.queued) == (2, 4, 2, 2)
+    assert (len(reader.conflation.lane), reader.sent, reader.conflated, reader.queued) == (
+        2,
+        4,
+        2,
+        2,
+    )
     assert reader.stream.tail[0].id == ("book.top", 1, 4)
 
 

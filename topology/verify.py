@@ -17,7 +17,7 @@ from pathlib import Path
 
 import msgspec
 
-from actors.runtime.archive import CONTROL
+from actors.runtime.data import CONTROL
 from actors.runtime.durable import Memory
 from actors.runtime.frames import DamagedFileError
 from actors.runtime.replay import DivergedError, read_memory

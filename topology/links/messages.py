@@ -114,7 +114,7 @@ _of_reader = msgspec.msgpack.Decoder(ToPublisher).decode
 _of_publisher = msgspec.msgpack.Decoder(ToReader).decode
 
 
-def encode_message(message: ToPublisher | ToReader) -> bytes:
+def encode_message(message: Message) -> bytes:
     """Return a message as it goes over the wire."""
     return bytes([VERSION]) + _encode(message)
 
