@@ -103,7 +103,7 @@ class RemembersInItsModule(Speaker):
 
 
 class RemembersInItself(Speaker):
-    def __init__(self, name: str, settings: Settings) -> None:
+    def __init__(self, name: str, settings: Speaker.Settings) -> None:
         super().__init__(name, settings)
         self.said = 0
 
