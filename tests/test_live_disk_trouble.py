@@ -19,6 +19,7 @@ from actors.runtime.ref import ActorDeadError, Timeout
 from tests.running import write_topology
 from tests.test_system import PAPER
 from tests.troubled import (
+    PATIENCE,
     Ask,
     Durable,
     Outside,
@@ -28,8 +29,6 @@ from tests.troubled import (
 from tests.venue_client import KAIJU, ROOT, until
 from topology.verify import verify
 
-PATIENCE = 20.0
-"""Seconds after which a test gives up on something that must happen."""
 READ_ONLY = "Read-only file system"
 
 

@@ -15,6 +15,7 @@ from actors.runtime.commits import SYNC_FAILED
 from actors.runtime.ref import Timeout
 from actors.testing import START
 from tests.troubled import (
+    PATIENCE,
     Ask,
     Outside,
     WatchedDisk,
@@ -24,8 +25,6 @@ from tests.troubled import (
 )
 
 TICKS = 2_000
-PATIENCE = 20.0
-"""Seconds after which a test gives up on something that must happen."""
 
 
 class UnsafeDisk(WatchedDisk):

@@ -37,6 +37,8 @@ from tests.relays import Feed, Tick
 
 Durable = Literal["none", "os", "fsync"]
 INSTRUMENT = "BTCUSDT.SIM"
+PATIENCE = 20.0
+"""Seconds after which a test gives up on something that must happen."""
 
 
 class Ask(Event):
