@@ -252,12 +252,13 @@ class FrameFile:
         Raises:
             DamagedFileError: what follows the frames yielded so far is damaged.
         """
-        read, unpack, pack, size = self._file.read, FRAME.unpack, _pack_checked, self.size
+        read, unpack, pack = self._file.read, FRAME.unpack, _pack_checked
+        head, size = FRAME.size, self.size
         frames, end, previous = 0, self._start, self._crc
         self._file.seek(end)
-        while size - end > FRAME.size:
-            length, crc, stored_previous, found_kind = unpack(read(FRAME.size))
-            behind = end + FRAME.size + length
+        while size - end > head:
+            length, crc, stored_previous, found_kind = unpack(read(head))
+            behind = end + head + length
             if not 0 < length <= LARGEST_BODY or behind > size:
                 break
             body = read(length)
