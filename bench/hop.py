@@ -14,7 +14,7 @@ import msgspec
 
 from actors.events.event import Event
 from actors.runtime.actor import Actor, handles
-from actors.runtime.node import Node
+from actors.runtime.node import Durable, Node
 from bench.rounds import Contestant, Figures, Results, run_rounds, write_raw
 from bench.table import Row, figure, our_figure
 
@@ -77,13 +77,16 @@ class Relay(Actor):
             self.emit(ping)
 
 
-def ring(hops: int, actors: int, in_flight: int, **options: Any) -> Node:
+def ring(
+    hops: int, actors: int, in_flight: int, *, durable: Durable = "none", **options: Any
+) -> Node:
     """Return a node whose actors pass `in_flight` pings round until `hops` are done."""
     node = Node("ring", **options)
     limit = hops // actors
     for index in range(actors):
         first = 0 if index else in_flight
-        node.add(f"relay{index}", Relay, {"first": first, "limit": limit})
+        settings = {"first": first, "limit": limit}
+        node.add(f"relay{index}", Relay, settings, durable=durable)
     for index in range(actors):
         node.connect(f"relay{index}", f"relay{(index - 1) % actors}.pings")
     return node

@@ -7,7 +7,7 @@ execution, risk, order management, gateway, exchange, and back to positions and 
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
 from typing import Any, ClassVar
 
 import msgspec
@@ -132,11 +132,11 @@ ACTORS: Actors = {
 }
 
 
-def trading_node(actors: Actors, **node: Any) -> Node:
-    """Return a node with these actors, wired as the whole path."""
+def trading_node(actors: Actors, durable: Collection[str] = (), **node: Any) -> Node:
+    """Return a node with these actors, some of them `os`, wired as the whole path."""
     path = Node("path", instruments=[BTCUSDT], currencies=[USDT, BTC], **node)
     for name, (actor_class, settings) in actors.items():
-        path.add(name, actor_class, settings)
+        path.add(name, actor_class, settings, durable="os" if name in durable else "none")
     for reader, streams in WIRING.items():
         for stream in streams:
             path.connect(reader, stream)
