@@ -154,9 +154,9 @@ class Commits:
             journal, step, body = self._snapshots.popleft()
             try:
                 journal.save_snapshot(step, body)
-            except OSError as error:
+            except (OSError, ValueError) as error:
                 self.check(journal)
-                # Nothing is lost: the steps that it stands for are still there.
+                # Too large, or no room. Nothing is lost: the steps that it stands for are still there.
                 log.error("no snapshot of step %d: %s", step, error)  # noqa: TRY400
         jobs = [self._jobs.popleft() for _ in range(len(self._jobs))]
         if not jobs:
