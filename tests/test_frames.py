@@ -201,6 +201,29 @@ def test_the_extent_tells_how_far_a_file_is_whole(tmp_path: Path) -> None:
         assert file.extent() == Extent(len(BODIES) - 1, last, crc, len(data) - 3 - last)
 
 
+def test_what_is_appended_while_a_file_is_read_does_not_count(tmp_path: Path) -> None:
+    path = tmp_path / "events.kaiju"
+    data = write(path, BODIES)
+    opened = starts(path)[1] + 20
+    path.write_bytes(data[:opened])
+
+    with FrameFile(path) as file:
+        path.write_bytes(data)
+        assert list(file.bodies(frames.EVENT)) == BODIES[:1]
+        assert file.extent().torn == 20
+
+
+def test_a_torn_tail_that_is_cut_off_while_the_file_is_read_is_no_damage(tmp_path: Path) -> None:
+    path = tmp_path / "events.kaiju"
+    data = write(path, BODIES)
+    second = starts(path)[1]
+    path.write_bytes(data[: second + 20])
+
+    with FrameFile(path) as file:
+        path.write_bytes(data[:second])
+        assert list(file.bodies(frames.EVENT)) == BODIES[:1]
+
+
 @pytest.mark.parametrize("body", [b"", bytes(frames.LARGEST_BODY + 1)], ids=["empty", "too large"])
 def test_a_body_that_no_reader_would_take_is_not_written(tmp_path: Path, body: bytes) -> None:
     writer = FrameWriter(tmp_path / "events.kaiju", HEADER)

@@ -320,9 +320,11 @@ class FrameFile:
 
     def _refuse_damage(self, offset: int, previous_crc: int) -> None:
         """Return if what begins at `offset` is an interrupted append, and raise otherwise."""
-        if offset == self.size:
+        # Its node may be appending, or cutting off the torn tail of the process before.
+        size = min(self.size, os.fstat(self._file.fileno()).st_size)
+        if offset >= size:
             return
-        with mmap.mmap(self._file.fileno(), 0, access=mmap.ACCESS_READ) as data:
+        with mmap.mmap(self._file.fileno(), size, access=mmap.ACCESS_READ) as data:
             if SOMETHING.search(data, offset) is None:
                 return
             whole_later = _find_whole_frame(data, offset + 1)
