@@ -18,7 +18,6 @@ from actors.events.orders import NewOrderSingle, OrderCancelRequest
 from actors.events.system import HaltTrading, ResumeTrading
 from actors.recorder import EVENTS_FILE, Recorder
 from actors.runtime.clock import VirtualClock
-from actors.runtime.data import JOURNALS
 from actors.runtime.disk import Disk
 from actors.runtime.frames import EVENT, FrameFile
 from actors.runtime.supervision import Supervisor
@@ -31,18 +30,13 @@ from tests.troubled import (
     Tally,
     TroubledDisk,
     assert_beginning,
+    journaled,
     trading,
 )
 from topology.verify import verify
 
 TICKS = 2_000
 ERRORS = [errno.ENOSPC, errno.EIO, errno.EROFS]
-
-
-def journaled(directory: Path, event: Event) -> bool:
-    assert isinstance(event, NewOrderSingle)
-    files = (directory / JOURNALS / "desk").glob("steps-*.kaiju")
-    return any(event.client_order_id.encode() in file.read_bytes() for file in files)
 
 
 @pytest.mark.parametrize("durable", ["os", "fsync"])
@@ -56,7 +50,7 @@ def test_a_disk_that_refuses_for_a_while_halts_trading_and_loses_nothing(
 
     def check(event: Event) -> None:
         if isinstance(event, NewOrderSingle):
-            assert journaled(run, event)
+            assert journaled(run, event.client_order_id)
 
     outside = Outside(check)
     caplog.set_level(logging.WARNING, "kaiju")

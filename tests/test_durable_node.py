@@ -205,6 +205,20 @@ def read_step_outputs(body: bytes) -> list[Any]:
     return outputs
 
 
+def test_a_durable_reader_hears_everything_once_and_in_order_however_often_it_is_killed(
+    tmp_path: Path,
+) -> None:
+    for _ in range(5):
+        killed(tmp_path, "virtual", 60)
+    node = mixed(tmp_path, clock_of("virtual"))
+    node.run(RUN_FOR)
+    diary: Diary.State = node.actors["keeper"].state
+    ticks = [int(what.split()[-1]) for what in diary.heard if " tick " in what]
+
+    assert ticks == list(range(len(ticks)))
+    assert len(ticks) > 50
+
+
 def test_an_epoch_is_on_disk_before_anything_is_emitted_in_it(tmp_path: Path) -> None:
     seen = set()
     for dies_at in range(20, 400, 19):

@@ -10,8 +10,11 @@ from pathlib import Path
 
 import pytest
 
+from actors.events.event import Event
+from actors.events.orders import NewOrderSingle
 from actors.runtime.clock import LiveClock, VirtualClock
 from actors.runtime.commits import SYNC_FAILED
+from actors.runtime.disk import Disk
 from actors.runtime.ref import Timeout
 from actors.testing import START
 from tests.troubled import (
@@ -20,6 +23,7 @@ from tests.troubled import (
     Outside,
     WatchedDisk,
     exit_code_of,
+    journaled,
     path_of,
     trading,
 )
@@ -129,3 +133,18 @@ def test_in_virtual_time_a_sync_is_part_of_the_turn(tmp_path: Path) -> None:
     node.run()
 
     assert disk.assert_nothing_left_early(tmp_path / "run") == TICKS
+
+
+def test_nothing_leaves_before_its_step_is_written(tmp_path: Path) -> None:
+    def check(event: Event) -> None:
+        if isinstance(event, NewOrderSingle):
+            assert journaled(tmp_path / "run", event.client_order_id)
+
+    outside = Outside(check)
+    node = trading(
+        tmp_path / "run", VirtualClock(START), Disk(), outside, ticks=200, slice_steps=16
+    )
+    node.run()
+
+    assert node.supervisor.failures == []
+    assert len(outside.orders) == 200

@@ -299,6 +299,12 @@ def journals(directory: Path) -> dict[str, list[bytes]]:
     }
 
 
+def journaled(directory: Path, client_order_id: str) -> bool:
+    """Tell whether the desk's journal has an order, as its file is now."""
+    files = (directory / JOURNALS / "desk").glob("steps-*.kaiju")
+    return any(client_order_id.encode() in file.read_bytes() for file in files)
+
+
 def assert_beginning(of: Path, copy: Path) -> int:
     """Check that a copy holds a whole beginning of what a node did, and return its last step."""
     whole, found = journals(of), journals(copy)
