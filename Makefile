@@ -3,9 +3,10 @@ PYTHON ?= python3
 VENV ?= .venv
 BIN := $(VENV)/bin
 BENCH_VENV ?= .venv-bench
+KILLS ?= 1000
 SOURCES := actors gateways topology grafana tests bench
 
-.PHONY: run test format bench clean
+.PHONY: run test soak format bench clean
 
 run: $(VENV)/.ready  ## trade on the synthetic market for ten virtual minutes
 	$(BIN)/kaiju run topology/paper.yaml --for 10m
@@ -15,6 +16,9 @@ test: $(VENV)/.ready  ## format check, lint, types and every test
 	$(BIN)/ruff check $(SOURCES)
 	$(BIN)/mypy
 	$(BIN)/pytest
+
+soak: $(VENV)/.ready  ## kill a run and its venue KILLS times at random, or for as long as FOR says
+	$(BIN)/python -m tests.soak $(if $(FOR),--for $(FOR),--kills $(KILLS))
 
 format: $(VENV)/.ready  ## write the code as `make test` wants it
 	$(BIN)/ruff format $(SOURCES)
