@@ -32,7 +32,16 @@ WHY_NOT_HANDLED = (
 
 def build() -> Json:
     """Return the dashboard."""
-    rows = [_well(), _money(), _orders(), _market_data(), _speed(), _load(), _losses()]
+    rows = [
+        _well(),
+        _money(),
+        _orders(),
+        _market_data(),
+        _speed(),
+        _load(),
+        _durability(),
+        _losses(),
+    ]
     return dashboard("kaiju-trading", "kaiju: trading", rows)
 
 
@@ -60,7 +69,7 @@ def _well() -> Row:
         ),
         verdict(
             "Trading",
-            "HALTED: no new orders until an operator resumes; cancels pass.",
+            "HALTED: no new orders until an operator resumes, or a full disk has room; cancels pass.",
             Query("kaiju_trading_halted"),
             ON_OR_HALTED,
         ),
@@ -246,6 +255,55 @@ def _load() -> Row:
         Query('process_resident_memory_bytes{job="kaiju"}', "resident"),
     )
     return Row("Load", 9, [(8, events), (8, depth), (4, process), (4, memory)])
+
+
+def _durability() -> Row:
+    written = lines(
+        "Journals",
+        "Bps",
+        "Bytes of steps written a second, by actor.",
+        Query(f"sum by (actor) (rate(kaiju_journal_bytes_total{PER}))", "{{actor}}"),
+        stacked=True,
+    )
+    sync = lines(
+        "Sync time",
+        "s",
+        "How long all journals took to sync together: what an order waits for at least where an "
+        "actor is fsync. Buckets double in width.",
+        *(
+            Query(
+                f"histogram_quantile({q}, sum by (le) "
+                f"(rate(kaiju_journal_sync_seconds_bucket{PER})))",
+                f"p{100 * q:g}",
+            )
+            for q in (0.5, 0.99)
+        ),
+        log=True,
+    )
+    group = lines(
+        "Steps a sync",
+        "short",
+        "How many steps share one sync.",
+        Query(
+            f"rate(kaiju_journal_synced_steps_total{PER})"
+            f" / rate(kaiju_journal_sync_seconds_count{PER})",
+            "steps",
+        ),
+    )
+    held = figure(
+        "Held steps",
+        "short",
+        "Steps that wait in memory for a disk that is full or fails; trading is halted meanwhile.",
+        Query("kaiju_journal_held_steps"),
+        red_from=1,
+    )
+    recovered = figure(
+        "Recovery",
+        "s",
+        "How long it took at the start to do again what the journals hold.",
+        Query("kaiju_recovery_seconds"),
+    )
+    return Row("Durability", 8, [(8, written), (6, sync), (4, group), (3, held), (3, recovered)])
 
 
 def _losses() -> Row:

@@ -54,13 +54,15 @@ def panels(dashboard: dict[str, Any]) -> list[dict[str, Any]]:
 @pytest.fixture(scope="module")
 def metrics(tmp_path_factory: pytest.TempPathFactory) -> str:
     """Return what ``/metrics`` says after a minute of the topology that the containers run."""
+    directory = tmp_path_factory.mktemp("run")
     node = compose(
         examine(ROOT / "topology" / "paper.yaml"),
         clock=VirtualClock(1_704_067_200 * SECOND),
+        data=directory,
     )
     for actor in node.actors.values():
         if isinstance(actor, Recorder):
-            actor.directory = tmp_path_factory.mktemp("run")
+            actor.directory = directory
     watch = Watch(node, "paper")
     node.run(60 * SECOND)
     with MetricsServer(node) as server:

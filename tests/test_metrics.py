@@ -6,6 +6,7 @@ import urllib.error
 import urllib.request
 from collections.abc import Iterator
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import msgspec
@@ -14,9 +15,15 @@ from prometheus_client import CollectorRegistry, generate_latest
 from prometheus_client.parser import text_string_to_metric_families
 
 from actors.runtime.clock import VirtualClock
+from actors.runtime.data import JOURNALS
+from actors.runtime.disk import Disk
+from actors.runtime.frames import encode_header
+from actors.runtime.journal import Journal
 from actors.runtime.node import Node
 from actors.runtime.statistics import ActorRecord, Histogram
+from actors.testing import START
 from tests.running import write_topology
+from tests.troubled import trading
 from topology.check import examine
 from topology.compose import compose
 from topology.metrics import MetricsServer, NodeCollector, order_edges
@@ -134,6 +141,34 @@ def test_tick_to_order_is_the_time_until_an_order_reaches_the_gateway(
     assert order_edges(node) == {("gateway", "oms.requests")}
     count = value(samples, "kaiju_tick_to_order_seconds_count", actor="gateway")
     assert count == orders.since_arrival.count > 0
+
+
+def test_a_node_that_keeps_nothing_has_no_figures_of_journals(ran: tuple[Node, View]) -> None:
+    assert not [name for name, _ in samples_of(*ran) if "journal" in name or "recovery" in name]
+
+
+def test_journals_and_recovery_have_figures(tmp_path: Path) -> None:
+    clock = VirtualClock(START)
+    node = trading(tmp_path, clock, Disk(), durable="fsync", ticks=100, slice_steps=16)
+    watch = Watch(node, "kept", None)
+    node.run()
+    samples = samples_of(node, watch.look())
+    size = sum(path.stat().st_size for path in (tmp_path / JOURNALS / "desk").glob("steps-*"))
+    header = Journal.reading(tmp_path / JOURNALS / "desk").segments()[0].header
+
+    written = value(samples, "kaiju_journal_bytes_total", actor="desk")
+    assert written == size - len(encode_header(header)[0])
+    steps = value(samples, "kaiju_journal_steps_total")
+    assert steps > 300
+    assert value(samples, "kaiju_journal_synced_steps_total") == steps
+    assert 1 < value(samples, "kaiju_journal_sync_seconds_count") < steps / 4
+    assert value(samples, "kaiju_journal_held_steps") == 0
+    assert value(samples, "kaiju_recovery_steps") == 0
+    again = trading(tmp_path, clock, Disk(), durable="fsync", ticks=100)
+    watch = Watch(again, "kept", None)
+    again.run()
+    samples = samples_of(again, watch.look())
+    assert value(samples, "kaiju_recovery_seconds") > 0
 
 
 def test_a_histogram_keeps_its_count_and_its_bounds() -> None:

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from socketserver import ThreadingMixIn
 from typing import Any, Self
 from wsgiref.simple_server import WSGIRequestHandler, WSGIServer, make_server
@@ -61,6 +61,7 @@ class NodeCollector(Collector):
         yield from self._node(view)
         yield from self._edges(view)
         yield from self._actors(view)
+        yield from _durability(view)
         yield from _market(view)
         yield from _trading(view)
 
@@ -150,12 +151,49 @@ class NodeCollector(Collector):
             depth.add_metric([actor.name], actor.mailbox_depth)
             alive.add_metric([actor.name], actor.alive)
             failed.add_metric([actor.name], actor.failed)
-            _add_histogram(handle, actor.name, actor.handle)
-            _add_histogram(arrival, actor.name, actor.since_arrival)
+            _add_histogram(handle, [actor.name], actor.handle)
+            _add_histogram(arrival, [actor.name], actor.since_arrival)
         for edge in view.statistics.edges:
             if (edge.reader, edge.stream) in self._order_edges:
-                _add_histogram(order, edge.reader, edge.since_arrival)
+                _add_histogram(order, [edge.reader], edge.since_arrival)
         yield from (depth, alive, failed, handle, arrival, order)
+
+
+def _durability(view: View) -> Iterator[Metric]:
+    record = view.statistics.durability
+    if record is None:
+        return
+    appended = CounterMetricFamily(
+        "kaiju_journal_bytes", "Bytes of steps written, by actor.", labels=["actor"]
+    )
+    for actor, count in record.appended.items():
+        appended.add_metric([actor], count)
+    sync = HistogramMetricFamily(
+        "kaiju_journal_sync_seconds", "How long all journals took to sync together.", labels=[]
+    )
+    _add_histogram(sync, [], record.sync_time)
+    yield from (appended, sync)
+    yield CounterMetricFamily(
+        "kaiju_journal_steps", "Steps written to journals.", value=record.written
+    )
+    yield CounterMetricFamily(
+        "kaiju_journal_synced_steps",
+        "Steps that would survive a loss of power, where somebody waits for that.",
+        value=record.synced,
+    )
+    yield GaugeMetricFamily(
+        "kaiju_journal_held_steps",
+        "Steps that wait for a disk that refuses them.",
+        value=record.held,
+    )
+    yield GaugeMetricFamily(
+        "kaiju_recovery_steps", "Steps done again at the start.", value=record.recovered
+    )
+    yield GaugeMetricFamily(
+        "kaiju_recovery_seconds",
+        "How long it took to do them again.",
+        value=record.recovery_time / SECOND,
+    )
 
 
 def _market(view: View) -> Iterator[Metric]:
@@ -209,7 +247,9 @@ def _trading(view: View) -> Iterator[Metric]:
     yield from (orders, position, pnl)
 
 
-def _add_histogram(family: HistogramMetricFamily, actor: str, histogram: Histogram) -> None:
+def _add_histogram(
+    family: HistogramMetricFamily, labels: Sequence[str], histogram: Histogram
+) -> None:
     # The loop goes on counting while this runs; one copy keeps the buckets consistent.
     counts = list(histogram.counts)
     if not counts:
@@ -221,7 +261,7 @@ def _add_histogram(family: HistogramMetricFamily, actor: str, histogram: Histogr
         first = end
         buckets.append((str(bucket_bound(end - 1) / SECOND), seen))
     buckets.append(("+Inf", sum(counts)))
-    family.add_metric([actor], buckets, histogram.total / SECOND)
+    family.add_metric(labels, buckets, histogram.total / SECOND)
 
 
 class MetricsServer:

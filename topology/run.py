@@ -43,7 +43,8 @@ LOOK_NS = 500_000_000
 
 OK, FAILED, MISUSED, HALTED = 0, 1, 2, 3
 """Exit codes: all went well; the run failed or lost something; the topology or the command was
-wrong; trading was halted by a failure."""
+wrong; trading was halted by a failure. A process that could not sync its journals ends at once with
+`actors.runtime.commits.SYNC_FAILED`."""
 
 
 class RefusedError(Exception):

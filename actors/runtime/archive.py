@@ -17,6 +17,7 @@ from actors.runtime.commits import Commits
 from actors.runtime.data import CONTROL, NodeData
 from actors.runtime.disk import Disk
 from actors.runtime.durable import (
+    Memory,
     StepJournal,
     encode,
     made_otherwise,
@@ -28,10 +29,11 @@ from actors.runtime.envelope import Envelope
 from actors.runtime.journal import Journal
 from actors.runtime.ports import PortReader
 from actors.runtime.power_loss import cut_to_fit
-from actors.runtime.recovery import Recovery
+from actors.runtime.recovery import Recovery, RecoveryError
 from actors.runtime.ref import ActorDeadError
 from actors.runtime.schema import schema_table
-from actors.runtime.stream import Stream
+from actors.runtime.statistics import DurabilityRecord
+from actors.runtime.stream import Input, Stream
 from actors.runtime.supervision import NO_ROOM
 
 if TYPE_CHECKING:
@@ -93,11 +95,13 @@ class Archive:
         self.syncs = any(durable.values())
         """Whether ports and answers wait until what they speak of is synced."""
         self._synced_steps = 0
+        self._recovered = self._recovery_time = 0
         self._answers: list[tuple[Any, Any]] = []
         self.actors: list[Actor] = [node.actors[name] for name in durable]
         try:
             self._control_journal = self._open(CONTROL, disk, segment_bytes)
             data.begin()  # behind the first lock: another run's directory must stay as it is
+            self._put_aside_of_others(disk)
             if data.power_lost:
                 self._fit_together(disk)
             for actor in self.actors:
@@ -105,9 +109,45 @@ class Archive:
                 actor.journal = StepJournal(files, self.commits, partial(self._header, actor))
                 for reader in actor.readers:
                     reader.journal = actor.journal
+            if not data.power_lost:
+                self._refuse_what_is_gone()
+            data.opened()
         except BaseException:
             self.commits.close()
             raise
+
+    def _put_aside_of_others(self, disk: Disk) -> None:
+        """Put aside the journals of actors that are durable no more: others went on without them."""
+        kept = {CONTROL, *(actor.name for actor in self.actors)}
+        for name in [name for name in self.data.file.actors if name not in kept]:
+            path = self.data.journal_of(name)
+            number = 1
+            while (aside := path.with_name(f"{name}.{number}")).exists():
+                number += 1
+            if path.exists():
+                log.warning("%s: %s is not durable any more: kept as %s", path, name, aside.name)
+                disk.rename(path, aside)
+
+    def _refuse_what_is_gone(self) -> None:
+        """Refuse to begin anew in silence what was there before.
+
+        Raises:
+            RecoveryError: a journal, or what says whose there are, is gone.
+        """
+        journals = {actor.name: actor.journal.files for actor in self.actors if actor.journal}
+        journals[CONTROL] = self._control_journal
+        gone = [name for name in self.data.file.actors if name in journals and not journals[name].header]
+        if gone:
+            raise RecoveryError(
+                f"{self.data.journal_of(gone[0])}: the journal that was here is gone, so what"
+                f" {gone[0]} knew is lost. Put it back, or begin with an empty directory"
+            )
+        if not self.data.resumed and any(journal.header for journal in journals.values()):
+            raise RecoveryError(
+                f"{self.data.directory}: there are journals, but the node.json that belongs to them"
+                " is gone, and with it the session of all order ids. Put it back, or begin with an"
+                " empty directory"
+            )
 
     def _fit_together(self, disk: Disk) -> None:
         names = [CONTROL, *(actor.name for actor in self.actors)]
@@ -139,9 +179,11 @@ class Archive:
         begun = [a for a in self.actors if a.journal and a.journal.files.header is not None]
         others = [a for a in self._node.actors.values() if a not in begun]
         read_before = {a.name: read for a in others if (read := a.read_before()) is not None}
-        recovery = Recovery(begun, read_before, self._loop)
+        recovery, began = Recovery(begun, read_before, self._loop), time.perf_counter_ns()
         recovery.recall()
         self._recall_control(recovery)
+        self._recovered = recovery.steps
+        self._recovery_time = time.perf_counter_ns() - began
         return recovery
 
     def begin(self) -> None:
@@ -152,11 +194,30 @@ class Archive:
             if files.header is None:
                 files.begin(header)
             elif made_otherwise(files.header, header):
-                self._save_snapshot(actor)
-                files.begin(header)
+                self._begin_otherwise(actor, files, header)
         if self._control_journal.header is None:
             self._control_journal.begin(self._control_header())
+        self.data.begun([CONTROL, *(actor.name for actor in self.actors)])
         self._synced_steps = self._loop.steps
+
+    def _begin_otherwise(self, actor: Actor, files: Journal, header: Mapping[str, Any]) -> None:
+        """Begin a segment of other makings, behind a snapshot that is on disk.
+
+        Raises:
+            RecoveryError: the actor's state cannot be kept.
+            OSError: the disk does not take it.
+        """
+        assert actor.journal is not None
+        if actor.journal.number:
+            try:
+                body = encode(self._memory_of(actor, actor.journal))
+                files.save_snapshot(actor.journal.number, body)
+            except (OverflowError, TypeError, ValueError) as error:
+                raise RecoveryError(
+                    f"{actor.name} is made otherwise than before, and what it knows cannot be"
+                    f" written: {error}. Run it once more as it was made before"
+                ) from error
+        files.begin(header)
 
     def keep_control(self, envelope: Envelope) -> None:
         """Write what is announced to all, before anyone hears of it."""
@@ -186,6 +247,19 @@ class Archive:
             self._answers.append((waiting, value))
         else:
             waiting.answer(value)
+
+    def statistics(self) -> DurabilityRecord:
+        """Return how steps reach the disk, as it is now."""
+        commits = self.commits
+        return DurabilityRecord(
+            {a.name: a.journal.files.appended for a in self.actors if a.journal is not None},
+            commits.written,
+            commits.synced,
+            len(commits.held),
+            commits.sync_time,
+            self._recovered,
+            self._recovery_time,
+        )
 
     def close(self, ended: str) -> None:
         """Sync everything and close; with last snapshots where the run ended in order.
@@ -250,27 +324,32 @@ class Archive:
         if not journal.number or actor.inbox.closed:
             return  # who was stopped or failed has no timers any more; a restart brings them back
         try:
-            memory = memory_of(
-                actor, step=journal.number, node_step=journal.node_step, now=journal.now
-            )
+            memory = self._memory_of(actor, journal)
             body = encode(memory)
         except (OverflowError, TypeError, ValueError) as error:
             self._node.supervisor.trouble(f"the snapshot of {actor.name}", error)
-        else:
-            self.commits.save(journal.files, journal.number, body)
+            return
+
+        def saved() -> None:
+            self._on_disk[actor.name] = memory.positions
+
+        self.commits.save(journal.files, journal.number, body, saved)
+
+    def _memory_of(self, actor: Actor, journal: StepJournal) -> Memory:
+        return memory_of(actor, step=journal.number, node_step=journal.node_step, now=journal.now)
 
     def _retain(self, actor: Actor, files: Journal) -> None:
-        """Delete what is older than wanted and needed by nobody any more."""
+        """Delete what is older than wanted, and what nobody would need after a crash either."""
         needs = {
             output: min(
-                (reader.needs_from for reader in (*stream.readers, *stream.listeners)),
+                (self._position_on_disk(r) for r in (*stream.readers, *stream.listeners)),
                 default=stream.next_seq,
             )
             for output, stream in actor.streams.items()
         }
         needed = 1
         for segment in files.segments():
-            if all(segment.header["next_seq"][o] <= seq for o, seq in needs.items()):
+            if all(segment.header["next_seq"].get(o, 1) <= seq for o, seq in needs.items()):
                 needed = segment.first_step
         try:
             files.retain(
@@ -281,6 +360,16 @@ class Archive:
             )
         except OSError as error:
             self._node.supervisor.trouble(f"deleting old segments of {actor.name}", error)
+
+    def _position_on_disk(self, reader: Input) -> int:
+        """Return where a reader would go on after a crash; for the next time, have it written."""
+        publisher_now = reader.needs_from
+        if not any(reader.actor is actor for actor in self.actors):
+            return publisher_now
+        _, position = self._on_disk.get(reader.actor.name, {}).get(reader.source.name, (0, 1))
+        if position < publisher_now:
+            self._node.actors[reader.actor.name].journal.snapshot_due = True  # type: ignore[union-attr]
+        return position
 
     def _sync(self) -> None:
         """Let out what was written until now, once it is synced."""

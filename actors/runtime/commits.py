@@ -30,8 +30,8 @@ SYNC_FAILED = 4
 MOST_HELD = 256 * 2**20
 """Bytes of steps that are held for a disk which refuses them; then the run ends."""
 
-Snapshot = tuple[Journal, int, bytes]
-"""(journal, step, body)."""
+Snapshot = tuple[Journal, int, bytes, Callable[[], None]]
+"""(journal, step, body, called when it is on disk)."""
 
 
 def end_process(error: OSError) -> NoReturn:
@@ -112,9 +112,9 @@ class Commits:
         self._thread = threading.Thread(target=self._run, name="journal", daemon=True)
         self._thread.start()
 
-    def save(self, journal: Journal, step: int, body: bytes) -> None:
-        """Save a snapshot, here and now or on the thread."""
-        self._snapshots.append((journal, step, body))
+    def save(self, journal: Journal, step: int, body: bytes, saved: Callable[[], None]) -> None:
+        """Save a snapshot, here and now or on the thread, and call `saved` if that went."""
+        self._snapshots.append((journal, step, body, saved))
         self._work_or_wake()
 
     def when_synced(self, job: Callable[[], None]) -> None:
@@ -147,16 +147,22 @@ class Commits:
         while not self._closing:
             self._wake.wait()
             self._wake.clear()
-            self._work()
+            try:
+                self._work()
+            except Exception as error:  # nobody would sync any more, and nothing would leave
+                log.critical("the thread of the journals failed", exc_info=error)
+                self._on_sync_failure(OSError(f"the thread of the journals failed: {error}"))
+                raise
 
     def _work(self) -> None:
         while self._snapshots:
-            journal, step, body = self._snapshots.popleft()
+            journal, step, body, saved = self._snapshots.popleft()
             try:
                 journal.save_snapshot(step, body)
+                saved()
             except (OSError, ValueError) as error:
                 self.check(journal)
-                # Too large, or no room. Nothing is lost: the steps that it stands for are still there.
+                # Too large, or no room: nothing is lost, the steps behind it are still there.
                 log.error("no snapshot of step %d: %s", step, error)  # noqa: TRY400
         jobs = [self._jobs.popleft() for _ in range(len(self._jobs))]
         if not jobs:

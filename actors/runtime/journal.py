@@ -20,6 +20,7 @@ from actors.runtime.segments import (
     Previous,
     Segment,
     find_segments,
+    refuse_missing_end,
     naming_the_remedy,
     segment_path,
 )
@@ -69,6 +70,7 @@ class Journal(JournalFiles):
         """Whether the newest segment has reached its size."""
         self._writer: FrameWriter | None = None
         self._first_step = 1
+        self._appended_before = self._began_at = 0
         self._disk.make_directory(directory)
         self._lock = lock_directory(directory)
         try:
@@ -86,6 +88,12 @@ class Journal(JournalFiles):
     def last_step(self) -> int:
         """Number of the last whole step; 0 for none."""
         return self._first_step + self._writer.frames - 1 if self._writer else 0
+
+    @property
+    def appended(self) -> int:
+        """Bytes of the steps written since the journal was opened."""
+        end = self._began_at if self._writer is None else self._writer.end
+        return self._appended_before + end - self._began_at
 
     def begin(self, header: Mapping[str, Any]) -> None:
         """Start a new segment with the next step; one without any step is replaced.
@@ -211,11 +219,7 @@ class Journal(JournalFiles):
             assert self._writer is not None
             self.torn = self._writer.torn
             self._sync_all()
-        for step in self._snapshots.steps():
-            # Another step will have this number: the snapshot would be wrong then.
-            if step > self.last_step:
-                reason = f"is of step {step}, but the journal ends with step {self.last_step}"
-                self._snapshots.put_aside(step, reason)
+        refuse_missing_end(self)
 
     def _sync_all(self) -> None:
         # What the process before wrote is about to be relied on, and may not be on disk yet.
@@ -232,6 +236,7 @@ class Journal(JournalFiles):
         self._append = _refuse_append
         with naming_the_remedy():
             writer = FrameWriter(path, {}, self._disk)
+        self._appended_before, self._began_at = self.appended, writer.end
         with self._syncing:
             before, self._writer = self._writer, writer
             if before is not None and before.frames:

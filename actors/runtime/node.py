@@ -302,6 +302,7 @@ class Node:
             dict(self.supervisor.dead_letter_counts),
             sum(edge.queued for edge in edges),
             self.supervisor.halted,
+            None if self._archive is None else self._archive.statistics(),
         )
 
     def _stream(self, name: str, owner: Actor) -> Stream:

@@ -9,6 +9,7 @@ file. So the node goes on as if nothing had happened, in the same epoch, with th
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping
+from contextlib import ExitStack, contextmanager
 from functools import reduce
 from itertools import chain
 from operator import itemgetter, or_
@@ -49,7 +50,10 @@ class Recovery:
         actors: Iterable[Actor],
         read_before: Mapping[str, Mapping[str, tuple[int, int]]],
         loop: Loop,
+        *,
+        power_lost: bool,
     ) -> None:
+        self._power_lost = power_lost
         self.actors = {actor.name: actor for actor in actors}
         self._read_before = read_before
         self._loop = loop
@@ -84,9 +88,18 @@ class Recovery:
                 for listener in stream.listeners:
                     listener.position = listener.began = stream.next_seq
 
+    @property
+    def steps(self) -> int:
+        """Steps that were done again."""
+        return sum(replay.done for replay in self._replays.values())
+
     def position_of(self, actor: Actor, stream: str) -> int:
         """Return the sequence number from which on `actor` has not handled `stream`."""
         return self._replays[actor.name].positions.get(stream, (0, 1))[1]
+
+    def positions_of(self, actor: Actor) -> Mapping[str, tuple[int, int]]:
+        """Return (epoch, position) of all that `actor` reads, as its journal has them."""
+        return self._replays[actor.name].positions
 
     def deliver(self) -> None:
         """Fill the tails with what readers lack, and queue it in the order of its emission.
@@ -119,6 +132,9 @@ class Recovery:
             self.strangers.append(reader)
             return
         epoch, position = positions.get(source.name, (source.epoch, 1))
+        if self._power_lost and position > source.next_seq:
+            # Steps fit together by now: what is beyond was seen by a snapshot and not handled.
+            position = source.next_seq
         if epoch != source.epoch or position > source.next_seq:
             raise RecoveryError(
                 f"{name} has read {source.name} up to {epoch}/{position - 1}, but the journal of"
@@ -178,7 +194,7 @@ def replayed(actor: Actor, loop: Loop, held: Iterable[bytes] = ()) -> Replay:
     """
     files = _files(actor)
     header = _header(files)
-    with made_as(actor, header):
+    with _as_then(actor, header):
         replay = Replay(actor, loop)
         replay_all(
             replay,
@@ -187,6 +203,20 @@ def replayed(actor: Actor, loop: Loop, held: Iterable[bytes] = ()) -> Replay:
             lambda step: chain(files.steps(after=step), held),
         )
     return replay
+
+
+@contextmanager
+def _as_then(actor: Actor, header: Mapping[str, Any]) -> Iterator[None]:
+    with ExitStack() as stack:
+        try:
+            stack.enter_context(made_as(actor, header))
+        except (ValueError, ImportError) as error:
+            raise RecoveryError(
+                f"{actor.name}: its class does not take any more what its journal was made with:"
+                f" {error}. Stop the version that wrote it in order once, or begin with an empty"
+                " directory"
+            ) from error
+        yield
 
 
 def outputs_since(
@@ -204,7 +234,7 @@ def outputs_since(
     """
     start = None
     for segment in files.segments():
-        if all(segment.header["next_seq"][output] <= seq for output, seq in wanted.items()):
+        if all(segment.header["next_seq"].get(output, 1) <= seq for output, seq in wanted.items()):
             start = segment
     if start is None:
         raise RecoveryError(
@@ -221,7 +251,7 @@ def outputs_since(
         effects = read(raw)
         for index, event in enumerate(effects[0] if effects else ()):
             output = output_of[event.__class__]
-            seq = next_seq[output]
+            seq = next_seq.get(output, 1)  # an output that came with a later version begins at 1
             next_seq[output] = seq + 1
             if seq >= wanted.get(output, seq + 1):
                 name = f"{actor.name}.{output}"

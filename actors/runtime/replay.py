@@ -73,6 +73,8 @@ class Replay:
         self.actor = actor
         read = set(classes_read(actor) if classes is None else classes)
         self.step = self.node_step = self.now = 0
+        self.done = 0
+        """Steps done again."""
         self.next_seq = dict.fromkeys(actor.outputs, 1)
         self._last_read: dict[str, Position] = {}
         """By stream; of a `latest` input, the first event that the last value stands for."""
@@ -154,6 +156,7 @@ class Replay:
             if first:
                 last_read[place[0]] = (place[0], place[1], first)
                 self.events_read.setdefault(place[0], []).append((event, place[2]))
+        self.done += number - self.step
         self.step, self.node_step, self.now = number, node_step, now
 
     @property

@@ -128,6 +128,25 @@ class DeadLetter(msgspec.Struct, frozen=True):
     reason: str
 
 
+class DurabilityRecord(msgspec.Struct, frozen=True):
+    """How a node's steps reach its disk, at one moment."""
+
+    appended: dict[str, int]
+    """Bytes of steps written since the start, by durable actor."""
+    written: int
+    """Steps that the disk took since the start."""
+    synced: int
+    """Steps of them that would survive a loss of power; only counted where somebody waits."""
+    held: int
+    """Steps that wait for a disk that refuses them."""
+    sync_time: Histogram
+    """How long the journals took to sync, all of them at once."""
+    recovered: int
+    """Steps that were done again at the start."""
+    recovery_time: int
+    """Nanoseconds that took."""
+
+
 class NodeStatistics(msgspec.Struct, frozen=True):
     """A whole node at one moment."""
 
@@ -142,3 +161,5 @@ class NodeStatistics(msgspec.Struct, frozen=True):
     queued: int
     halted: str
     """Why trading was halted; empty while it was not."""
+    durability: DurabilityRecord | None = None
+    """None where nothing is kept."""
