@@ -69,7 +69,7 @@ def _well() -> Row:
         ),
         verdict(
             "Trading",
-            "HALTED: no new orders until an operator resumes, or a full disk has room; cancels pass.",
+            "HALTED: no new orders until an operator resumes, or a full disk has room.",
             Query("kaiju_trading_halted"),
             ON_OR_HALTED,
         ),
