@@ -191,14 +191,13 @@ class Trading:
         positions: Counter[str] = Counter()
         for _, instrument, qty, _ in fills.values():
             positions[instrument] += qty
-        accepted = {r.client_order_id for r in self._reports() if r.exec_type is ExecType.NEW}
         differences: dict[str, set[Any]] = {
             "more than once in the ledger": {order for order, count in found.items() if count > 1},
             "more than once emitted": {order for order, count in sent.items() if count > 1},
             "never emitted, but in the ledger": found.keys() - sent.keys(),
             "fills": fills.items() ^ self._own_fills().items(),
             "positions": positions.items() ^ self._positions().items(),
-            "open at the venue": accepted - self.ended_in_ledger(),
+            "open at the venue": self.open_in_ledger(),
         }
         return {what: found for what, found in differences.items() if found}
 
@@ -218,6 +217,11 @@ class Trading:
     def ended_in_ledger(self) -> set[str]:
         """Return client order ids of which the venue has said that they are done."""
         return {report.client_order_id for report in self._reports() if report.ord_status in ENDS}
+
+    def open_in_ledger(self) -> set[str]:
+        """Return client order ids that the venue accepted and that are not done."""
+        accepted = {r.client_order_id for r in self._reports() if r.exec_type is ExecType.NEW}
+        return accepted - self.ended_in_ledger()
 
     def _fills_in_ledger(self) -> dict[str, Fill]:
         return {

@@ -9,6 +9,7 @@ import threading
 from collections.abc import Iterator
 from contextlib import suppress
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 import pytest
 
@@ -16,6 +17,7 @@ from actors.runtime.clock import LiveClock
 from actors.runtime.disk import Disk
 from actors.runtime.node import Node
 from actors.runtime.ref import ActorDeadError, Timeout
+from tests.killed_trading import Trading
 from tests.running import write_topology
 from tests.test_system import PAPER
 from tests.troubled import (
@@ -244,3 +246,29 @@ def test_a_live_run_on_a_disk_that_stays_full_ends_halted_and_says_so(tmpfs: Pat
     assert "steps were never written" in said
     assert "Traceback" not in said
     assert verify(room.run / "paper").equal
+
+
+def test_at_a_venue_all_is_canceled_while_the_disk_is_full_and_agrees_in_the_end(
+    tmpfs: Path, tmp_path: Path
+) -> None:
+    room, said = TmpfsRoom(tmpfs), tmp_path / "run.log"
+    (tmp_path / "run").symlink_to(tmpfs)
+
+    def times(text: str) -> int:
+        return said.read_text().count(text)
+
+    with TemporaryDirectory() as folder, Trading(tmp_path, Path(folder) / "v") as trades:
+        trades.venue.start()
+        trades.run.start()
+        for trouble in (1, 2):
+            trades.await_orders(10)
+            room.fill()
+            until(lambda: times("trading halted: ") == trouble, "a halt")  # noqa: B023
+            until(lambda: not trades.open_in_ledger(), "an end of all orders")
+            room.make_room()
+            until(lambda: times("trading resumed: ") == trouble, "trading")  # noqa: B023
+        trades.await_orders(10)
+        trades.stop()
+
+        assert trades.disagreements() == {}
+        assert verify(trades.data).equal
