@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 
 from actors.runtime.frames import FRAME, DamagedFileError
 from actors.runtime.journal import Journal, JournalLockedError
+from actors.runtime.repair import apply_cut, find_cut
 from actors.runtime.segments import JournalDamagedError, JournalReader
 from tests.journals import (
     HEADER,
@@ -206,7 +207,7 @@ def test_a_snapshot_under_another_ones_name_is_passed_over(tmp_path: Path) -> No
     assert "its header says that it is of step 5" in reason
 
 
-def test_a_snapshot_beyond_the_last_step_is_put_aside_before_its_number_is_used_again(
+def test_a_journal_that_ends_before_its_newest_snapshot_is_refused_until_it_is_repaired(
     tmp_path: Path,
 ) -> None:
     directory = small_journal(tmp_path / "oms")
@@ -215,12 +216,17 @@ def test_a_snapshot_beyond_the_last_step_is_put_aside_before_its_number_is_used_
     path = segment(directory, -1)
     path.write_bytes(path.read_bytes()[:-1])
 
-    assert JournalReader(directory).newest_snapshot() == (5, SNAPSHOTS[5])
+    with pytest.raises(JournalDamagedError, match="ends with step 8, but there is a snapshot of"):
+        JournalReader(directory)
+    with pytest.raises(JournalDamagedError, match="steps that were on disk are missing"):
+        Journal(directory)
+    cut = find_cut(directory)
+    assert cut is not None
+    assert (cut.last_step, cut.snapshots) == (8, (9,))
+    apply_cut(directory, cut)
     with opened(directory) as journal:
         journal.append(b"another ninth step")
         assert journal.newest_snapshot() == (5, SNAPSHOTS[5])
-        [reason] = journal.damaged_snapshots.values()
-        assert "is of step 9, but the journal ends with step 8" in reason
     assert "broken-snapshot-0000000000000009.kaiju" in names(directory)
 
 

@@ -11,6 +11,7 @@ import pytest
 
 from actors.runtime.data import CONTROL
 from actors.runtime.disk import Disk
+from actors.runtime.frames import EVENT, STEP, FrameFile
 from actors.runtime.recovery import RecoveryError
 from actors.testing import SECOND
 from tests.killing import MortalDisk, live, lived
@@ -44,9 +45,15 @@ def files_with_ends(directory: Path) -> list[Path]:
     return [max(j.glob("steps-*")) for j in journals] + [directory / "events.kaiju"]
 
 
-def start_of_frames(path: Path) -> int:
-    """Return the bytes of a file's header, which was synced when the file was made."""
-    return 18 + int.from_bytes(path.read_bytes()[10:14], "little")
+def least_end_of(path: Path) -> int:
+    """Return what of a file was synced: its header, and all steps before the newest snapshot."""
+    if not path.name.startswith("steps-"):
+        with FrameFile(path) as file:
+            return file.end_of(EVENT, 0)
+    snapshots = [int(s.stem.rpartition("-")[2]) for s in path.parent.glob("snapshot-*")]
+    synced = max(snapshots, default=0) - int(path.stem.rpartition("-")[2]) + 1
+    with FrameFile(path) as file:
+        return file.end_of(STEP, max(0, synced))
 
 
 def lose(path: Path, size: int) -> None:
@@ -70,7 +77,7 @@ def test_whatever_end_each_file_lost_the_run_goes_on_and_can_be_verified(
         for path in files_with_ends(directory):
             if chance.random() < 0.7:
                 size = path.stat().st_size
-                least = max(start_of_frames(path), size - 6_000)
+                least = max(least_end_of(path), size - 6_000)
                 lose(path, chance.randint(least, size))
         start_the_machine_again(directory)
 
@@ -82,7 +89,7 @@ def test_steps_on_what_its_publisher_lost_are_put_aside(checked: Checked, tmp_pa
     directory = tmp_path / "run"
     killed(checked, directory, DIES_AT)
     oms = max((directory / "journal" / "oms").glob("steps-*"))
-    lose(oms, start_of_frames(oms))
+    lose(oms, least_end_of(oms))
     start_the_machine_again(directory)
 
     assert lived(lambda: run(checked, directory, Disk()))
@@ -99,7 +106,7 @@ def test_without_a_loss_of_power_a_reader_ahead_of_its_publisher_is_refused(
     directory = tmp_path / "run"
     killed(checked, directory, DIES_AT)
     oms = max((directory / "journal" / "oms").glob("steps-*"))
-    lose(oms, start_of_frames(oms))
+    lose(oms, least_end_of(oms))
 
     with pytest.raises(RecoveryError, match=r"the journal of oms ends at .*: it is older than its"):
         run(checked, directory, Disk())

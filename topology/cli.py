@@ -35,7 +35,7 @@ EXIT_CODES = """
 trading and SIGUSR2 resumes it.
 
 **Exit codes**: 0 all went well, 1 the run failed or something was lost, 2 the topology or the
-command was wrong, 3 trading was halted by a failure.
+command was wrong, 3 trading was halted by a failure, 4 a journal could not be synced.
 """
 
 main = typer.Typer(
@@ -164,10 +164,14 @@ def run_command(
     - `kaiju run topology/paper.yaml --for 1h --quiet --report paper.html`
 
     **Exit codes**: 0 all went well, 1 the run failed or something was lost, 2 the topology or
-    the command was wrong, 3 trading was halted by a failure.
+    the command was wrong, 3 trading was halted by a failure, 4 a journal could not be synced.
     """
     if live and speed:
         raise typer.BadParameter("--speed paces virtual time; with --live there is none")
+    if resume is not None and (live or speed or seed or data is not None):
+        raise typer.BadParameter(
+            "--resume goes on with the clock, speed and seed of the run: leave out the others"
+        )
     if (file is None) == (resume is None):
         raise typer.BadParameter("give a topology FILE to begin a run, or --resume RUN to go on")
     options = Options(

@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from functools import partial
 from importlib.metadata import version
 from pathlib import Path
 from typing import NamedTuple
@@ -150,8 +151,11 @@ def run(options: Options) -> Outcome:
             if run_file.clock == "live":  # time passed meanwhile: what was asked for counts anew
                 until = clock.read() + options.duration if options.duration else 0
                 run_file = replace(run_file, until=until)
-        run_file.save(directory)
         node = _compose(Start(checked, run_file, clock, directory))
+        if node.data is None or earlier is None:
+            run_file.save(directory)
+        else:  # another process may be running here: its file stays until the lock is ours
+            node.data.on_opened = partial(run_file.save, directory)
         watch = Watch(node, name, options.duration)
         began = time.monotonic()
         with obeying_signals(node), _shown(watch, name, server, console):

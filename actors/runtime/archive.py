@@ -96,6 +96,8 @@ class Archive:
         """Whether ports and answers wait until what they speak of is synced."""
         self._synced_steps = 0
         self._recovered = self._recovery_time = 0
+        self._on_disk: dict[str, Mapping[str, tuple[int, int]]] = {}
+        """By actor and stream, the (epoch, position) from which it would go on after a crash."""
         self._answers: list[tuple[Any, Any]] = []
         self.actors: list[Actor] = [node.actors[name] for name in durable]
         try:
@@ -117,7 +119,7 @@ class Archive:
             raise
 
     def _put_aside_of_others(self, disk: Disk) -> None:
-        """Put aside the journals of actors that are durable no more: others went on without them."""
+        """Put aside journals of actors that are durable no more: others went on without them."""
         kept = {CONTROL, *(actor.name for actor in self.actors)}
         for name in [name for name in self.data.file.actors if name not in kept]:
             path = self.data.journal_of(name)
@@ -136,7 +138,9 @@ class Archive:
         """
         journals = {actor.name: actor.journal.files for actor in self.actors if actor.journal}
         journals[CONTROL] = self._control_journal
-        gone = [name for name in self.data.file.actors if name in journals and not journals[name].header]
+        gone = [
+            name for name in self.data.file.actors if name in journals and not journals[name].header
+        ]
         if gone:
             raise RecoveryError(
                 f"{self.data.journal_of(gone[0])}: the journal that was here is gone, so what"
@@ -179,12 +183,21 @@ class Archive:
         begun = [a for a in self.actors if a.journal and a.journal.files.header is not None]
         others = [a for a in self._node.actors.values() if a not in begun]
         read_before = {a.name: read for a in others if (read := a.read_before()) is not None}
-        recovery, began = Recovery(begun, read_before, self._loop), time.perf_counter_ns()
+        began = time.perf_counter_ns()
+        recovery = Recovery(begun, read_before, self._loop, power_lost=self.data.power_lost)
         recovery.recall()
         self._recall_control(recovery)
         self._recovered = recovery.steps
         self._recovery_time = time.perf_counter_ns() - began
+        for actor in begun:
+            self._on_disk[actor.name] = recovery.positions_of(actor)
+            self._warn_of_snapshots(actor)
         return recovery
+
+    def _warn_of_snapshots(self, actor: Actor) -> None:
+        assert actor.journal is not None
+        for path, reason in actor.journal.files.damaged_snapshots.items():
+            log.warning("%s: not used, its steps were done again instead: %s", path, reason)
 
     def begin(self) -> None:
         """Begin a segment for each actor that is new or is made otherwise than before."""
@@ -238,6 +251,7 @@ class Archive:
             if actor.journal is not None and actor.journal.snapshot_due:
                 self._retain(actor, actor.journal.files)
                 self._save_snapshot(actor)
+                self._write_positions_of_readers(actor)
         if self.syncs and (self._loop.steps != self._synced_steps or self._answers):
             self._sync()
 
@@ -362,14 +376,23 @@ class Archive:
             self._node.supervisor.trouble(f"deleting old segments of {actor.name}", error)
 
     def _position_on_disk(self, reader: Input) -> int:
-        """Return where a reader would go on after a crash; for the next time, have it written."""
-        publisher_now = reader.needs_from
-        if not any(reader.actor is actor for actor in self.actors):
-            return publisher_now
+        """Return where a reader would go on after a crash."""
+        if reader.journal is None:
+            return reader.needs_from
         _, position = self._on_disk.get(reader.actor.name, {}).get(reader.source.name, (0, 1))
-        if position < publisher_now:
-            self._node.actors[reader.actor.name].journal.snapshot_due = True  # type: ignore[union-attr]
         return position
+
+    def _write_positions_of_readers(self, actor: Actor) -> None:
+        """Have it written how far the readers of an actor are, even over what they ignore."""
+        behind = {
+            reader.actor.name
+            for stream in actor.streams.values()
+            for reader in stream.readers
+            if self._position_on_disk(reader) < reader.needs_from
+        }
+        for name in sorted(behind):
+            if self._node.actors[name].journal is not None:
+                self._save_snapshot(self._node.actors[name])
 
     def _sync(self) -> None:
         """Let out what was written until now, once it is synced."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterable
 from pathlib import Path
 
 import msgspec
@@ -33,6 +34,8 @@ class NodeFile(msgspec.Struct, kw_only=True):
     """Why the last run ended in order; empty while one goes on or after it was killed."""
     control: int = 1
     """Number of the first announcement to all since the last run that ended in order."""
+    actors: list[str] = []
+    """Those whose journals were begun, the node's own among them."""
     boot: str = ""
     """When the machine had started, as it names that; empty where it does not."""
 
@@ -61,6 +64,8 @@ class NodeData:
         self.file = self._read(node) if self.resumed else NodeFile(node=node, session=session)
         self.last_ended = ""
         """Why the run before ended in order; empty if it was killed or there was none."""
+        self.on_opened: Callable[[], None] = _nothing
+        """Called when the directory is this run's, and all journals were opened."""
         self.power_lost = False
         """Whether the machine started anew since a run that did not end in order."""
 
@@ -76,11 +81,23 @@ class NodeData:
             if found.session != self.file.session:
                 raise DataError(f"{self.directory}: another run began here just now; try again")
             self.file = found
-        self.last_ended, self.file.ended = self.file.ended, ""
-        boot = _boot_id()
-        self.power_lost = self.file.boot not in ("", boot) and not self.last_ended
-        self.file.boot = boot
+        self.last_ended = self.file.ended
+        self.power_lost = self.file.boot not in ("", _boot_id()) and not self.last_ended
+
+    def opened(self) -> None:
+        """Note that all journals are there and fit together: the run goes on from them.
+
+        Only now a loss of power is over: a start that did not come so far tells nothing.
+        """
+        self.file.ended, self.file.boot = "", _boot_id()
         self._save()
+        self.on_opened()
+
+    def begun(self, actors: Iterable[str]) -> None:
+        """Note whose journals there are from now on."""
+        if set(self.file.actors) != set(actors):
+            self.file.actors = sorted(actors)
+            self._save()
 
     def journal_of(self, actor: str) -> Path:
         """Return the directory of an actor's journal."""
@@ -101,7 +118,10 @@ class NodeData:
         try:
             found = msgspec.json.decode(self._path.read_bytes(), type=NodeFile)
         except (OSError, msgspec.DecodeError) as error:
-            raise DataError(f"{self._path}: cannot be read: {error}") from error
+            raise DataError(
+                f"{self._path}: cannot be read: {error}; put back a copy, or begin with an empty"
+                " directory: without it no session is known, and an order id could be used again"
+            ) from error
         if found.node != node:
             raise DataError(
                 f"{self.directory} holds the data of node {found.node!r}, this is node {node!r}:"
@@ -119,3 +139,7 @@ def _boot_id() -> str:
         return BOOT_ID.read_text().strip()
     except OSError:
         return ""
+
+
+def _nothing() -> None:
+    """Nobody wants to know."""

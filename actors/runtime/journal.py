@@ -20,8 +20,8 @@ from actors.runtime.segments import (
     Previous,
     Segment,
     find_segments,
-    refuse_missing_end,
     naming_the_remedy,
+    refuse_missing_end,
     segment_path,
 )
 

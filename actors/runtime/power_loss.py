@@ -35,15 +35,19 @@ class Ends:
         segments = journal.segments()
         header: Mapping[str, Any] = segments[0].header if segments else {"outputs": {}}
         self._first_seq: dict[str, int] = dict(header.get("next_seq", {}))
-        outputs: Mapping[str, Iterable[str]] = header.get("outputs", {})
-        self._output_of = {tag: output for output, tags in outputs.items() for tag in tags}
+        self._output_of = {
+            tag: output
+            for segment in segments
+            for output, tags in segment.header.get("outputs", {}).items()
+            for tag in tags
+        }
         for body in journal.steps(after=segments[0].first_step - 1 if segments else 0):
             self._add(body)
 
     @property
     def outputs(self) -> Iterable[str]:
         """Names of the outputs."""
-        return self._first_seq
+        return {*self._first_seq, *self._outputs}
 
     def next_seq(self, output: str) -> int:
         """Return the number behind the last event of an output that is kept."""

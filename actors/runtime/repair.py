@@ -12,7 +12,7 @@ from typing import NamedTuple
 from actors.runtime.disk import Disk
 from actors.runtime.frames import STEP, DamagedFileError, Extent, FrameFile, unused
 from actors.runtime.journal import lock_directory
-from actors.runtime.segments import Previous, read_segment, segment_paths
+from actors.runtime.segments import Previous, missing_end, read_segment, segment_paths
 from actors.runtime.snapshots import Snapshots
 
 
@@ -55,6 +55,11 @@ def find_cut(directory: Path) -> Cut | None:
         if damage is not None:
             return _cut(directory, damage, last_step, (path, extent.end), paths[index + 1 :])
         before = first_step, extent.end, extent.crc
+    newest = max(Snapshots(directory).steps(), default=0)
+    if newest > last_step:
+        return _cut(
+            directory, f"{directory}: {missing_end(last_step, newest)}", last_step, None, ()
+        )
     return None
 
 

@@ -131,11 +131,33 @@ class JournalReader(JournalFiles):
             with naming_the_remedy(), FrameFile(self._segments[-1].path) as file:
                 extent = file.extent()
             self._last_frames, self.torn = extent.frames, extent.torn
+        refuse_missing_end(self)
 
     @property
     def last_step(self) -> int:
         """Number of the last whole step; 0 for none."""
         return self._segments[-1].first_step + self._last_frames - 1 if self._segments else 0
+
+
+def refuse_missing_end(journal: JournalFiles) -> None:
+    """Refuse a journal that ends before one of its snapshots: all steps before it were synced.
+
+    Raises:
+        JournalDamagedError: it does.
+    """
+    newest, last_step = max(journal.snapshot_steps(), default=0), journal.last_step
+    if newest > last_step:
+        path = journal.segments()[-1].path if journal.segments() else journal.directory
+        found = missing_end(last_step, newest)
+        raise JournalDamagedError(path, path.stat().st_size, found)
+
+
+def missing_end(last_step: int, snapshot: int) -> str:
+    """Say what is wrong with a journal that ends before one of its snapshots."""
+    return (
+        f"ends with step {last_step}, but there is a snapshot of step {snapshot}: steps that were"
+        " on disk are missing"
+    )
 
 
 def segment_path(directory: Path, first_step: int) -> Path:
