@@ -219,7 +219,7 @@ class Journal(JournalFiles):
             assert self._writer is not None
             self.torn = self._writer.torn
             self._sync_all()
-        refuse_missing_end(self)
+        refuse_missing_end(self, max(self.snapshot_steps(), default=0))
 
     def _sync_all(self) -> None:
         # What the process before wrote is about to be relied on, and may not be on disk yet.

@@ -125,13 +125,15 @@ class JournalReader(JournalFiles):
 
     def __init__(self, directory: Path) -> None:
         super().__init__(directory)
+        # Looked at first: its node may go on meanwhile, and what it does later is no missing end.
+        newest = max(self.snapshot_steps(), default=0)
         self._segments = find_segments(directory)
         self._last_frames = 0
         if self._segments:
             with naming_the_remedy(), FrameFile(self._segments[-1].path) as file:
                 extent = file.extent()
             self._last_frames, self.torn = extent.frames, extent.torn
-        refuse_missing_end(self)
+        refuse_missing_end(self, newest)
 
     @property
     def last_step(self) -> int:
@@ -139,13 +141,13 @@ class JournalReader(JournalFiles):
         return self._segments[-1].first_step + self._last_frames - 1 if self._segments else 0
 
 
-def refuse_missing_end(journal: JournalFiles) -> None:
-    """Refuse a journal that ends before one of its snapshots: all steps before it were synced.
+def refuse_missing_end(journal: JournalFiles, newest: int) -> None:
+    """Refuse a journal that ends before its `newest` snapshot: all steps before it were synced.
 
     Raises:
         JournalDamagedError: it does.
     """
-    newest, last_step = max(journal.snapshot_steps(), default=0), journal.last_step
+    last_step = journal.last_step
     if newest > last_step:
         path = journal.segments()[-1].path if journal.segments() else journal.directory
         found = missing_end(last_step, newest)
