@@ -270,7 +270,7 @@ def test_steps_that_a_full_disk_did_not_take_are_done_again_as_well(
     well.node.supervisor.wait_for_disk("another", OSError())
     well.run()
     faults["tick 7"] = raises
-    disk = TroubledDisk(errno.ENOSPC, begins_at=80, refusals=10)
+    disk = TroubledDisk(errno.ENOSPC, begins_with=b"tick 5", refusals=10)
     scene = Scene(tmp_path / "run", disk=disk, slice_steps=10)
     scene.run()
 

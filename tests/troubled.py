@@ -169,7 +169,7 @@ class TroubledDisk(Disk):
 
     Args:
         number: of the error; 0 while all is well.
-        begins_at: operation from which on it refuses; 0 for never by itself.
+        begins_with: the first write that has these bytes in it is refused; empty for none.
         refusals: after which it takes everything again.
         on_refusal: called at each one, with half of a write in the file.
     """
@@ -177,19 +177,20 @@ class TroubledDisk(Disk):
     def __init__(
         self,
         number: int = 0,
-        begins_at: int = 0,
+        begins_with: bytes = b"",
         refusals: int = 0,
         on_refusal: Callable[[], None] = lambda: None,
     ) -> None:
         self.number = number
-        self.operations = 0
         self.refused = 0
-        self._range = range(begins_at, begins_at + refusals)
+        self._begins_with, self._left = begins_with, refusals
+        self._began = False
         self._on_refusal = on_refusal
         self.broken = False
         """Whether it refuses until told otherwise."""
 
     def write(self, file: int, data: bytes) -> None:
+        self._began |= bool(self._begins_with) and self._begins_with in data
         if self._refuses():
             if self.number != errno.EROFS:
                 super().write(file, data[: len(data) // 2])
@@ -203,8 +204,7 @@ class TroubledDisk(Disk):
         super().truncate(file, size)
 
     def _refuses(self) -> bool:
-        self.operations += 1
-        refuses = self.broken or self.operations in self._range
+        refuses = self.broken or (self._began and self.refused < self._left)
         self.refused += refuses
         return refuses
 
