@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import argparse
 import shutil
+import signal
 import sys
 import tempfile
 import time
@@ -52,6 +53,9 @@ def soak(first_seed: int, is_over: Callable[[int], bool]) -> int:
         except Exception as error:
             error.add_note(f"seed {seed}, {folder}")
             raise
+        except (KeyboardInterrupt, SystemExit):
+            shutil.rmtree(folder)
+            raise
         if wrong:
             say(f"seed {seed}, {folder}: {wrong}")
             return 1
@@ -75,6 +79,7 @@ def main() -> int:
     parser.add_argument("--for", dest="duration", type=parse_duration, help="such as 8h, instead")
     parser.add_argument("--seed", type=int, default=1, help="of the first life")
     asked = parser.parse_args()
+    signal.signal(signal.SIGTERM, lambda number, _: sys.exit(128 + number))
     if asked.duration is None:
         return soak(asked.seed, lambda kills: kills >= asked.kills)
     ends = time.monotonic_ns() + asked.duration
