@@ -246,9 +246,10 @@ def test_a_sync_that_failed_is_never_believed_again(tmp_path: Path) -> None:
     counted = CountingDisk()
     with opened(tmp_path / "oms", disk=counted):
         pass
-    with opened(tmp_path / "oms", disk=FailingDisk(counted.operations + 1, errno.EIO)) as journal:
+    with opened(tmp_path / "oms", disk=FailingDisk(counted.operations + 2, errno.EIO)) as journal:
+        journal.append(STEPS[1])
         with pytest.raises(OSError):
-            journal.save_snapshot(1, b"after 1")
+            journal.save_snapshot(2, b"after 2")
         for _ in range(2):
             with pytest.raises(OSError, match="Input/output error"):
                 journal.sync()
