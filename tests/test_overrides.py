@@ -181,5 +181,5 @@ def test_the_examples_of_the_documentation_fit_the_topology_that_comes_with_us()
     examples = re.findall(r"^(?:kaiju replay \S+ )?(--set .*)$", text, re.MULTILINE)
     given = [shlex.split(example)[1] for example in examples]
 
-    assert len(given) == 5
+    assert len(given) == 6
     assert examine(ROOT / "topology" / "paper.yaml", overrides=given).findings.errors == ()
