@@ -7,7 +7,6 @@ import time
 from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
-from types import TracebackType
 from typing import Any, Self, TypeVar
 
 import msgspec
@@ -125,13 +124,9 @@ class Trading:
     def __enter__(self) -> Self:
         return self
 
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, _: TracebackType | None
-    ) -> None:
+    def __exit__(self, *_: object) -> None:
         self.venue.end()
         self.run.end()
-        if error is not None:
-            error.add_note(self.logs)
 
     @property
     def logs(self) -> str:
@@ -180,7 +175,8 @@ class Trading:
         Raises:
             AssertionError: something went wrong, as their exit codes say.
         """
-        assert (self.run.stop(), self.venue.stop()) == (0, 0)
+        codes = (self.run.stop(), self.venue.stop())
+        assert codes == (0, 0), f"exit codes {codes}\n{self.logs}"
         for memory in self._memories:
             memory.look()
 

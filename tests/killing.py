@@ -6,7 +6,7 @@ import os
 import signal
 import sys
 import traceback
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any, NoReturn, TypeVar
 
@@ -109,22 +109,37 @@ def lived(act: Callable[[], None]) -> bool:
     Raises:
         AssertionError: it failed otherwise; it said how on its standard error.
     """
+    code = _end_of(_begun(act))
+    assert code in (0, -signal.SIGKILL), code
+    return code == 0
+
+
+def lived_side_by_side(acts: Sequence[Callable[[], None]]) -> bool:
+    """Let children of this process act at the same time; return whether all came to their ends.
+
+    What went wrong is on their standard error.
+    """
+    children = [_begun(act) for act in acts]
+    return [_end_of(child) for child in children] == [0] * len(acts)
+
+
+def _begun(act: Callable[[], None]) -> int:
     sys.stdout.flush()
     child = os.fork()
-    if not child:
-        code = 1
-        try:
-            act()
-            code = 0
-        except BaseException:  # noqa: BLE001 - the parent must never go on twice
-            traceback.print_exc()
-        finally:
-            os._exit(code)
-    _, status = os.waitpid(child, 0)
-    if os.WIFSIGNALED(status) and os.WTERMSIG(status) == signal.SIGKILL:
-        return False
-    assert os.waitstatus_to_exitcode(status) == 0
-    return True
+    if child:
+        return child
+    code = 1
+    try:
+        act()
+        code = 0
+    except BaseException:  # noqa: BLE001 - the parent must never go on twice
+        traceback.print_exc()
+    finally:
+        os._exit(code)
+
+
+def _end_of(child: int) -> int:
+    return os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
 
 
 def files_of(directory: Path) -> dict[str, bytes]:

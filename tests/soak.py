@@ -51,7 +51,8 @@ def soak(first_seed: int, is_over: Callable[[int], bool]) -> int:
         try:
             wrong = live(folder, seed, KILLS_A_LIFE)
         except Exception as error:
-            error.add_note(f"seed {seed}, {folder}")
+            logs = (log.read_text() for log in folder.glob("*.log"))
+            error.add_note("\n".join((f"seed {seed}, {folder}", *logs)))
             raise
         except (KeyboardInterrupt, SystemExit):
             shutil.rmtree(folder)

@@ -77,6 +77,7 @@ def trading(tmp_path: Path, request: pytest.FixtureRequest) -> Iterator[Trading]
         seed = getattr(request, "param", 0)
         with Trading(tmp_path, Path(folder) / "v", seed) as trading:
             yield trading
+        print(trading.logs)  # noqa: T201 - seen where the test fails
 
 
 def test_a_run_killed_around_whatever_it_does_agrees_with_its_venue(trading: Trading) -> None:
@@ -162,5 +163,7 @@ def test_a_cancel_that_was_journaled_and_never_sent_is_sent_again(trading: Tradi
     trading.run.start()
 
     until(lambda: lost <= trading.ended_in_ledger(), "the end of the orders")
+    trading.await_orders(5)
     trading.stop()
+
     assert trading.disagreements() == {}
