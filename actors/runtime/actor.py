@@ -11,7 +11,7 @@ import msgspec
 
 from actors.events.event import Event
 from actors.events.reference import Currency, Instrument
-from actors.events.system import ActorStarted, StreamLive, StreamStale
+from actors.events.system import ActorStarted, StreamLive, StreamReset, StreamStale
 from actors.runtime.accepts import accepting
 from actors.runtime.ref import AddressedActor
 from actors.runtime.settings import Settings
@@ -274,6 +274,7 @@ class Actor(AddressedActor):
         table[ActorStarted] = self.note_started
         table[StreamStale] = self.note_stale
         table[StreamLive] = self.note_live
+        table[StreamReset] = self.note_reset
         return table
 
     def note_started(self, event: ActorStarted) -> None:
@@ -289,8 +290,16 @@ class Actor(AddressedActor):
         if StreamStale in self.handlers:
             getattr(self, self.handlers[StreamStale])(event)
 
+    def note_reset(self, event: StreamReset) -> None:
+        """Run the actor's own handler; for the others too it is a step, which tells positions."""
+        if StreamReset in self.handlers:
+            getattr(self, self.handlers[StreamReset])(event)
+
     def note_live(self, event: StreamLive) -> None:
         """Remember that an input is current, then run the actor's own handler."""
         self.stale.pop(event.stream, None)
+        for reader in self.inputs:
+            if reader.resetting and reader.source.name == event.stream:
+                reader.resetting = False
         if StreamLive in self.handlers:
             getattr(self, self.handlers[StreamLive])(event)

@@ -27,7 +27,7 @@ from actors.runtime.durable import (
 )
 from actors.runtime.envelope import Envelope
 from actors.runtime.journal import Journal
-from actors.runtime.ports import PortReader
+from actors.runtime.ports import Outlet
 from actors.runtime.power_loss import cut_to_fit
 from actors.runtime.recovery import Recovery, RecoveryError
 from actors.runtime.ref import ActorDeadError
@@ -121,7 +121,8 @@ class Archive:
     def _put_aside_of_others(self, disk: Disk) -> None:
         """Put aside journals of actors that are durable no more: others went on without them."""
         kept = {CONTROL, *(actor.name for actor in self.actors)}
-        for name in [name for name in self.data.file.actors if name not in kept]:
+        gone = [name for name in self.data.file.actors if name not in kept]
+        for name in [name for name in gone if name not in self.data.elsewhere]:
             path = self.data.journal_of(name)
             number = 1
             while (aside := path.with_name(f"{name}.{number}")).exists():
@@ -146,7 +147,8 @@ class Archive:
                 f"{self.data.journal_of(gone[0])}: the journal that was here is gone, so what"
                 f" {gone[0]} knew is lost. Put it back, or begin with an empty directory"
             )
-        if not self.data.resumed and any(journal.header for journal in journals.values()):
+        alone = self.data.shared is None
+        if alone and not self.data.resumed and any(journal.header for journal in journals.values()):
             raise RecoveryError(
                 f"{self.data.directory}: there are journals, but the node.json that belongs to them"
                 " is gone, and with it the session of all order ids. Put it back, or begin with an"
@@ -166,9 +168,9 @@ class Archive:
             actor.lost_power(fitted.next_seq)
 
     @property
-    def ports(self) -> list[PortReader]:
-        """All ports of the node."""
-        return self._node.ports
+    def outlets(self) -> list[Outlet]:
+        """All that leaves the node and must wait for the disk."""
+        return self._node.outlets
 
     def recover(self) -> Recovery | None:
         """Bring actors back to where their journals end; None where none has begun.
@@ -178,7 +180,8 @@ class Archive:
             DivergedError: an actor does not do again what its journal holds.
             DamagedFileError: a journal is damaged.
         """
-        if not any(actor.journal and actor.journal.number for actor in self.actors):
+        went_on = self._node.links is not None and self.data.resumed
+        if not went_on and not any(a.journal and a.journal.number for a in self.actors):
             return None
         begun = [a for a in self.actors if a.journal and a.journal.files.header is not None]
         others = [a for a in self._node.actors.values() if a not in begun]
@@ -356,7 +359,7 @@ class Archive:
         """Delete what is older than wanted, and what nobody would need after a crash either."""
         needs = {
             output: min(
-                (self._position_on_disk(r) for r in (*stream.readers, *stream.listeners)),
+                (self.position_on_disk(r) for r in (*stream.readers, *stream.listeners)),
                 default=stream.next_seq,
             )
             for output, stream in actor.streams.items()
@@ -375,7 +378,7 @@ class Archive:
         except OSError as error:
             self._node.supervisor.trouble(f"deleting old segments of {actor.name}", error)
 
-    def _position_on_disk(self, reader: Input) -> int:
+    def position_on_disk(self, reader: Input) -> int:
         """Return where a reader would go on after a crash."""
         if reader.journal is None:
             return reader.needs_from
@@ -388,7 +391,7 @@ class Archive:
             reader.actor.name
             for stream in actor.streams.values()
             for reader in stream.readers
-            if self._position_on_disk(reader) < reader.needs_from
+            if self.position_on_disk(reader) < reader.needs_from
         }
         for name in sorted(behind):
             if self._node.actors[name].journal is not None:
@@ -397,13 +400,13 @@ class Archive:
     def _sync(self) -> None:
         """Let out what was written until now, once it is synced."""
         self._synced_steps = self._loop.steps
-        limits = [(port, port.reader.stream.next_seq) for port in self.ports]
+        limits = [(outlet, outlet.reader.stream.next_seq) for outlet in self.outlets]
         answers, self._answers = self._answers, []
 
         def leave() -> None:
-            for port, limit in limits:
-                port.synced = limit
-                port.wake()
+            for outlet, limit in limits:
+                outlet.synced = limit
+                outlet.wake()
             for waiting, value in answers:
                 waiting.answer(value)
 
@@ -412,15 +415,15 @@ class Archive:
     def _trouble(self, error: OSError) -> None:
         if self.syncs:
             self._sync()
-        for port in self.ports:
-            port.hold()
+        for outlet in self.outlets:
+            outlet.hold()
         self._node.supervisor.wait_for_disk(JOURNAL, error)
 
     def _room(self) -> None:
         if self.syncs:
             self._sync()
-        for port in self.ports:
-            port.release()
+        for outlet in self.outlets:
+            outlet.release()
         for waiting, value in self._answers:
             waiting.answer(value)
         self._answers.clear()
@@ -437,12 +440,19 @@ class Archive:
         first_halt = min((e.id[2] for e in self._in_force()), default=control.next_seq)
         for reader in control.readers:
             actor = recovery.actors.get(reader.actor.name)
+            if actor is not None and self._comes_from_elsewhere(actor):
+                actor = None  # what it has read of control was another node's
             known = None if actor is None else recovery.position_of(actor, control.name)
             reader.position = reader.began = first_halt if known is None else known
         for envelope in control.tail:
             for reader in reversed(control.readers):
                 if reader.position <= envelope.id[2]:
                     queue.appendleft(reader)
+
+    def _comes_from_elsewhere(self, actor: Actor) -> bool:
+        assert actor.journal is not None
+        header = actor.journal.files.header
+        return header is not None and header["node"] != self._node.name
 
     def stop_in_progress(self) -> Envelope | None:
         """Return the announcement of a stop that the run before did not come to the end of."""

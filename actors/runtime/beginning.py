@@ -8,7 +8,7 @@ from actors.events.system import ActorRecovered, ActorStarted, StreamLive, Strea
 from actors.runtime.actor import Actor
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Container, Mapping
 
     from actors.runtime.loop import Loop
     from actors.runtime.recovery import Recovery
@@ -23,15 +23,22 @@ class Beginning:
         actors: by name, in file order.
         loop: of the node.
         supervisor: resets readers.
+        remote: streams of other nodes; whether they are current, their links say.
         time_passed: whether actors that go on are told that the outside may have changed: on a
             live node it went on meanwhile, in virtual time nothing happened.
     """
 
     def __init__(
-        self, actors: Mapping[str, Actor], loop: Loop, supervisor: Supervisor, *, time_passed: bool
+        self,
+        actors: Mapping[str, Actor],
+        loop: Loop,
+        supervisor: Supervisor,
+        *,
+        remote: Container[str],
+        time_passed: bool,
     ) -> None:
         self._actors, self._loop, self._supervisor = actors, loop, supervisor
-        self._time_passed = time_passed
+        self._remote, self._time_passed = remote, time_passed
 
     def begin(self) -> None:
         """Begin a first run."""
@@ -40,7 +47,8 @@ class Beginning:
         # Behind all starts: an input is current once its publisher has begun.
         for actor in self._actors.values():
             for stream in actor.stale:
-                self._post_live(actor.name, stream)
+                if stream not in self._remote:
+                    self._post_live(actor.name, stream)
 
     def go_on(self, recovery: Recovery) -> None:
         """Go on where the run before ended, everything in the order in which it would have come.
@@ -55,12 +63,18 @@ class Beginning:
                 self._loop.post(actor.inbox, ActorRecovered(actor.name))
         late = [*recovery.strangers, *self._readers_of_new(recovery)]
         resets = {(reader.actor.name, reader.source.name) for reader in late}
-        for reader in late:
+        abroad = [
+            reader
+            for actor in self._actors.values()
+            for reader in actor.inputs
+            if reader.source.name in self._remote
+        ]
+        for reader in (*late, *abroad):
             self._post_stale(reader)
         for actor in self._actors.values():
             actor.stale = {s: why for s, why in actor.stale.items() if s in actor.heard}
             for stream in actor.stale:
-                if (actor.name, stream) not in resets:
+                if (actor.name, stream) not in resets and stream not in self._remote:
                     self._post_live(actor.name, stream)
         recovery.deliver()
         for reader in late:
@@ -73,7 +87,8 @@ class Beginning:
             reader
             for actor in recovery.actors.values()
             for reader in actor.inputs
-            if self._supervisor.owners[reader.source.name].name not in recovery.actors
+            if reader.source.name not in self._remote
+            and self._supervisor.owners[reader.source.name].name not in recovery.actors
         ]
 
     def _post_start(self, actor: Actor) -> None:

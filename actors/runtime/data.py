@@ -1,8 +1,15 @@
-"""A node's data directory: whose it is, which session it trades in and how often it began."""
+"""A node's data directory: whose it is, which session it trades in and how often it began.
+
+Nodes of one host share a directory with the journals of all actors, so that an actor which is moved
+from one to another finds what it was; what belongs to one node is in a directory of its own there.
+"""
 
 from __future__ import annotations
 
+import os
+import time
 from collections.abc import Callable, Iterable
+from contextlib import suppress
 from pathlib import Path
 
 import msgspec
@@ -14,6 +21,8 @@ JOURNALS = "journal"
 CONTROL = "_control"
 """Directory of the node's own journal, and first part of its stream's name: what was announced to
 all. No actor has such a name."""
+SESSION_FILE = "session"
+"""Holds the session of all nodes that share journals."""
 BOOT_ID = Path("/proc/sys/kernel/random/boot_id")
 
 
@@ -48,17 +57,33 @@ class NodeData:
         node: whose it is.
         session: of a new directory; one that exists keeps its own.
         disk: does the writing.
+        shared: directory of the journals of all nodes of this host, and of their session; None
+            where the node is alone.
+        elsewhere: durable actors of other nodes.
 
     Raises:
         DataError: the directory is another node's, or cannot be read.
         OSError: it cannot be made.
     """
 
-    def __init__(self, directory: Path, node: str, session: str, disk: Disk) -> None:
-        self.directory = directory
+    def __init__(
+        self,
+        directory: Path,
+        node: str,
+        session: str,
+        disk: Disk,
+        *,
+        shared: Path | None = None,
+        elsewhere: Iterable[str] = (),
+    ) -> None:
+        self.directory, self.shared = directory, shared
+        self.elsewhere = frozenset(elsewhere)
         self._disk = disk
         self._path = directory / NODE_FILE
         disk.make_directory(directory / JOURNALS)
+        if shared is not None:
+            disk.make_directory(shared / JOURNALS)
+            session = _agreed_session(shared, session)
         self.resumed = self._path.exists()
         """Whether the node was run from this directory before."""
         self.file = self._read(node) if self.resumed else NodeFile(node=node, session=session)
@@ -101,11 +126,17 @@ class NodeData:
 
     def journal_of(self, actor: str) -> Path:
         """Return the directory of an actor's journal."""
-        return self.directory / JOURNALS / actor
+        shared = None if actor == CONTROL else self.shared
+        return (shared or self.directory) / JOURNALS / actor
 
     def next_epoch(self) -> int:
-        """Return a number that no actor of this directory had as its epoch; it is on disk then."""
-        self.file.epoch += 1
+        """Return a number that no actor of this directory had as its epoch; it is on disk then.
+
+        Of several nodes it is not below the time in seconds: an actor that comes from another one
+        must not have an epoch again.
+        """
+        least = 0 if self.shared is None else int(time.time())
+        self.file.epoch = max(self.file.epoch + 1, least)
         self._save()
         return self.file.epoch
 
@@ -132,6 +163,17 @@ class NodeData:
     def _save(self) -> None:
         text = msgspec.json.format(msgspec.json.encode(self.file))
         self._disk.write_whole(self._path, text)
+
+
+def _agreed_session(shared: Path, session: str) -> str:
+    """Return the session of the first node that came here."""
+    path = shared / SESSION_FILE
+    draft = shared / f"{SESSION_FILE}.{os.getpid()}"
+    draft.write_text(f"{session}\n", encoding="ascii")
+    with suppress(FileExistsError):
+        os.link(draft, path)
+    draft.unlink()
+    return path.read_text(encoding="ascii").strip()
 
 
 def _boot_id() -> str:

@@ -59,6 +59,8 @@ Effects = tuple[tuple[Event, ...], tuple[SetTimer, ...]]
 SKIPPED = msgspec.Raw(encode(None))
 STEPS_BETWEEN_TRIES = 1_000
 """After a disk had no room for a new segment, while it still takes steps into the old one."""
+UNKNOWN = (0, 1)
+"""Position, (epoch, sequence number), of a reader that must be brought up to date."""
 NOT_YET = "not connected yet"
 """Why an input is stale before anything was heard of it."""
 
@@ -158,7 +160,7 @@ class Memory(msgspec.Struct):
     stale: dict[str, str]
     positions: dict[str, tuple[int, int]]
     """(epoch, sequence number of the next event) by stream read; of a `latest` input, the oldest
-    event that may be needed again."""
+    event that may be needed again. Epoch 0 is none: the reader must be brought up to date."""
     read: dict[str, list[tuple[str, Any, int]]]
     """(tag, key, sequence number) of the newest values read, by stream of a `latest` input."""
 
@@ -191,9 +193,14 @@ def memory_of(actor: Actor, *, step: int, node_step: int, now: int) -> Memory:
         epoch=actor.inbox.stream.epoch,
         started=actor.started,
         stale=dict(actor.stale),
-        positions={r.source.name: (r.source.epoch, r.needs_from) for r in actor.readers},
+        positions={r.source.name: _position_of(r) for r in actor.readers},
         read={r.source.name: r.conflation.read_by_key() for r in latest if r.conflation},
     )
+
+
+def _position_of(reader: Input) -> tuple[int, int]:
+    # A snapshot that waits in the inbox would be lost in a crash: then another one must be given.
+    return UNKNOWN if reader.resetting else (reader.source.epoch, reader.needs_from)
 
 
 def classes_read(actor: Actor) -> set[type[Event]]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections import deque
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from heapq import heapify, heappop, heapreplace
 from typing import TYPE_CHECKING, Any
 
@@ -162,6 +162,21 @@ class Loop:
         if keep is not None:
             keep(envelope)
         stream.offer(envelope, self.queue)
+        if stream.next_seq > stream.trim_at:
+            self._note_grown(stream)
+
+    def take_in(self, stream: Stream, envelopes: Sequence[Envelope]) -> None:
+        """Append what another node emitted, and queue its deliveries event by event."""
+        queue, tail = self.queue, stream.tail
+        if stream.plain:
+            tail.extend(envelopes)
+            stream.next_seq += len(envelopes)
+            queue.extend(stream.readers * len(envelopes))
+        else:
+            for envelope in envelopes:
+                tail.append(envelope)
+                stream.next_seq += 1
+                stream.offer(envelope, queue)
         if stream.next_seq > stream.trim_at:
             self._note_grown(stream)
 

@@ -33,9 +33,10 @@ from actors.runtime.durable import NOT_YET
 from actors.runtime.gate import Ingress
 from actors.runtime.loop import Loop
 from actors.runtime.poller import EventPoller, Poller
-from actors.runtime.ports import PortReader
+from actors.runtime.ports import Outlet, PortReader
 from actors.runtime.recovery import Recovery
 from actors.runtime.ref import ActorDeadError, ActorRef, Registry
+from actors.runtime.remote import Links, Mirror, RemotePublisher
 from actors.runtime.statistics import (
     ActorStatistics,
     NodeStatistics,
@@ -77,6 +78,9 @@ class Node:
         segment_bytes: of an actor's journal after which a snapshot is taken.
         retention: how much of a journal is kept beyond what recovery needs.
         most_held: bytes that may wait in memory for a disk that refuses them; then the run ends.
+        links: to the other nodes of the run; None where this one is alone.
+        shared: directory of the journals of all nodes of this host; None where this one is alone.
+        elsewhere: durable actors of other nodes.
     """
 
     def __init__(
@@ -99,6 +103,9 @@ class Node:
         segment_bytes: int = SEGMENT_BYTES,
         retention: Retention = EVERYTHING,
         most_held: int = MOST_HELD,
+        links: Links | None = None,
+        shared: Path | None = None,
+        elsewhere: Iterable[str] = (),
     ) -> None:
         self.name = name
         self.clock = clock or VirtualClock()
@@ -126,7 +133,11 @@ class Node:
         )
         self.supervisor.watch(self.loop)
         self._ingress = Ingress(self.loop, self._poller, self.supervisor)
-        self._control = Stream(f"{CONTROL_NAME}.announced", urgent=True)
+        self.links = links
+        self.mirrors = self.supervisor.mirrors
+        self._control = Stream(
+            f"{CONTROL_NAME}.{'announced' if links is None else name}", urgent=True
+        )
         self._stop = OrderlyStop(
             self.actors,
             self.loop,
@@ -138,15 +149,24 @@ class Node:
         self._seed = seed
         self._disk, self._segment_bytes = disk or Disk(), segment_bytes
         self._retention, self._most_held = retention, most_held
-        self.data = None if data is None else NodeData(data, name, session, self._disk)
+        self.data = (
+            None
+            if data is None
+            else NodeData(data, name, session, self._disk, shared=shared, elsewhere=elsewhere)
+        )
         self._session = session if self.data is None else self.data.file.session
         self._durable: dict[str, bool] = {}
         """Durable actors, and whether ports wait for their syncs."""
         self._archive: Archive | None = None
         self._slice, self._bound, self._tail_bytes = slice_steps, bound, tail_bytes
         self.ports: list[PortReader] = []
+        self.outlets: list[Outlet] = []
+        """All that leaves the node: ports, and streams that other nodes read."""
         self._running = False
         self._has_sources = False
+        self.end_reason = ""
+        """Why the whole run is to end, of which this node is a part; empty while it goes on."""
+        self._ending = False
         self.stop_reason = ""
         """Why the run ended or is to end; empty while it goes on."""
         self._next_turn = 0
@@ -197,6 +217,20 @@ class Node:
         self.loop.add(name, actor.inbox)
         return actor
 
+    def add_remote(
+        self, name: str, actor_class: type[Actor], node: str, *, durable: Durable = "none"
+    ) -> None:
+        """Make the streams of another node's actor known, so that actors here may read them."""
+        publisher = RemotePublisher(name, node, actor_class, durable=durable != "none")
+        for output in actor_class.outputs:
+            stream = Stream(f"{name}.{output}")
+            self.streams[stream.name] = stream
+            self.supervisor.owners[stream.name] = publisher
+            self.mirrors[stream.name] = Mirror(stream, publisher, self.loop, self._inbox_of)
+
+    def _inbox_of(self, actor: str) -> Input:
+        return self.actors[actor].inbox
+
     def connect(self, reader: str, stream: str, delivery: Delivery = "stream") -> Input:
         """Let an actor read a stream: from 1 before the run, later by reset and snapshot.
 
@@ -220,9 +254,11 @@ class Node:
             self._let_in(cursor, publisher)
         return cursor
 
-    def _let_in(self, reader: Input, publisher: Actor) -> None:
+    def _let_in(self, reader: Input, publisher: Actor | RemotePublisher) -> None:
         inbox, name = self.actors[reader.actor.name].inbox, reader.source.name
-        if publisher.actor_stopped.is_set():
+        if name in self.mirrors:
+            self.mirrors[name].bring_up_to_date(reader, "new reader")
+        elif publisher.actor_stopped.is_set():
             self.loop.post(inbox, StreamStale(name, "publisher stopped"))
         else:
             self.supervisor.reset(reader, "new reader")
@@ -253,9 +289,30 @@ class Node:
         self._ingress.call(lambda: self.supervisor.resume(reason))
 
     def request_stop(self, reason: str) -> None:
-        """End the run in order; callable from any thread and from a signal handler."""
+        """End the run in order; callable from any thread and from a signal handler.
+
+        One node of several takes in nothing more, empties its mailboxes and ends; it cancels
+        nothing, for the others go on.
+        """
         self.stop_reason = self.stop_reason or reason
         self._poller.wake()
+
+    def request_end(self, reason: str) -> None:
+        """Let the whole run come to its end; callable from any thread and a signal handler.
+
+        One node of several then takes nothing more from sources and has what is open canceled, but
+        is there for the others until it is told to stop.
+        """
+        if self.links is None:
+            self.request_stop(reason)
+        else:
+            self.end_reason = self.end_reason or reason
+            self._poller.wake()
+
+    @property
+    def busy(self) -> bool:
+        """Whether an actor has business open outside, or a mailbox is not empty."""
+        return self._stop.is_busy() or bool(self.loop.queue or self.loop.latest)
 
     def run(self, duration: int | None = None, *, until: int | None = None) -> None:
         """Start, run and stop the node on this thread.
@@ -290,7 +347,9 @@ class Node:
         actors = tuple(actor_record(actor) for actor in self.actors.values())
         edges = tuple(edge_record(reader) for reader in self._all_readers())
         streams = tuple(
-            StreamRecord(s.name, s.epoch, s.next_seq, len(s.tail)) for s in self.streams.values()
+            StreamRecord(s.name, s.epoch, s.next_seq, len(s.tail))
+            for s in self.streams.values()
+            if s.name not in self.mirrors
         )
         return NodeStatistics(
             self.name,
@@ -303,6 +362,7 @@ class Node:
             sum(edge.queued for edge in edges),
             self.supervisor.halted,
             None if self._archive is None else self._archive.statistics(),
+            () if self.links is None else self.links.statistics(),
         )
 
     def _stream(self, name: str, owner: Actor) -> Stream:
@@ -319,16 +379,12 @@ class Node:
 
     def _start(self) -> None:
         self._running = True
-        share = self._tail_bytes // max(1, len(self.streams))
-        for stream in self.streams.values():
-            stream.budget = share
-        if not self.clock.virtual:
-            for actor in self.actors.values():
-                for stream in actor.streams.values():
-                    stream.lag_bound = self._bound
+        self._bound_streams()
         for actor in self.actors.values():
             self._hear_control(actor)
         recovery = self._open_archive()
+        for mirror in self.mirrors.values():
+            mirror.place(recovery)
         for actor in self.actors.values():
             self._open_ports(actor, resumed=recovery is not None)
             Registry.register(actor.actor_ref)
@@ -336,7 +392,11 @@ class Node:
             self._archive.begin()
         self._open_sources(resumed=recovery is not None)
         beginning = Beginning(
-            self.actors, self.loop, self.supervisor, time_passed=not self.clock.virtual
+            self.actors,
+            self.loop,
+            self.supervisor,
+            remote=self.mirrors,
+            time_passed=not self.clock.virtual,
         )
         if recovery is None or self._archive is None:
             beginning.begin()
@@ -344,7 +404,17 @@ class Node:
             beginning.go_on(recovery)
             self.supervisor.remember(self._archive.halts())
             self._go_on_stopping(self._archive)
+        if self.links is not None:
+            self.links.begin(self)
         self._start_threads()
+
+    def _bound_streams(self) -> None:
+        share = self._tail_bytes // max(1, len(self.streams))
+        inboxes = {actor.inbox.stream.name for actor in self.actors.values()}
+        for stream in self.streams.values():
+            stream.budget = share
+            if not self.clock.virtual and stream.name not in inboxes:
+                stream.lag_bound = self._bound
 
     def _open_archive(self) -> Recovery | None:
         if self.data is None:
@@ -369,10 +439,17 @@ class Node:
         recovery = self._archive.recover()
         if recovery is not None:
             self.clock.go_on_from(self.loop.now)
-            for actor in self.actors.values():
-                if actor.name not in recovery.actors:
-                    self._renumber(actor, self.data.next_epoch())
+        if recovery is not None or self.links is not None:
+            begun = () if recovery is None else recovery.actors
+            for actor in [a for a in self.actors.values() if a.name not in begun]:
+                self._renumber(actor, self.data.next_epoch())
         return recovery
+
+    def on_disk(self, reader: Input) -> int:
+        """Return the number of the event from which on a reader would go on after a crash."""
+        if self._archive is None:
+            return reader.needs_from
+        return self._archive.position_on_disk(reader)
 
     def _renumber(self, actor: Actor, epoch: int) -> None:
         """Let an actor that has no past begin in an epoch of its own."""
@@ -418,9 +495,14 @@ class Node:
                 most_waiting=self._most_held // ENVELOPE_BYTES,
             )
             runner.resume(fresh=resumed and not actor.durable)
-            if self._archive is not None and self._archive.syncs:
-                runner.synced = reader.stream.next_seq  # what a journal held, was synced at once
             self.ports.append(runner)
+            self.open_outlet(runner)
+
+    def open_outlet(self, outlet: Outlet) -> None:
+        """Let events leave through `outlet` as the disk allows."""
+        if self._archive is not None and self._archive.syncs:
+            outlet.synced = outlet.reader.stream.next_seq  # what a journal held, was synced at once
+        self.outlets.append(outlet)
 
     def _start_threads(self) -> None:
         if not self.clock.virtual:
@@ -443,6 +525,8 @@ class Node:
         loop = self.loop
         self._look_at_the_clock()
         self._ingress.drain()
+        if self.links is not None:
+            self.links.receive()
         steps = loop.run(self._slice)
         if self._archive is not None:
             self._archive.turn()
@@ -453,9 +537,14 @@ class Node:
         loop.sources_paused = any(
             port.pending > self._bound and not port.waits_for_disk for port in self.ports
         )
+        if self.links is not None:
+            self.links.send()
+            loop.sources_paused |= not self.links.sources_may_run()
         if self.on_turn is not None and time.monotonic_ns() >= self._next_turn:
             self._next_turn = time.monotonic_ns() + TURN_INTERVAL
             self.on_turn(self)
+        if self.end_reason and not self._ending:
+            self._begin_end()
         if self.stop_reason and not self._stop.reason:
             self._begin_stop()
         elif steps < self._slice and not self._stop.reason:
@@ -464,8 +553,8 @@ class Node:
     def _rest(self) -> None:
         """Nothing is left to do now: end the run, or wait for the next outside input."""
         moment, until = self.loop.next_moment(), self.loop.until
-        if self._has_sources and not self.loop.heads:
-            self.request_stop("end of data")
+        if self._has_sources and not self.loop.heads and not self._ending:
+            self.request_end("end of data")
         elif moment == FOREVER and until == NO_LIMIT and self.clock.virtual:
             self.request_stop("nothing left to do")
         elif moment > until:
@@ -486,10 +575,19 @@ class Node:
         if not self.clock.virtual:
             self.loop.now = self.clock.read()
 
+    def _begin_end(self) -> None:
+        self._ending = True
+        self.loop.close_sources()
+        self.loop.until = NO_LIMIT  # the others may still have business here
+        self.control(StopRequested(self.end_reason))
+
     def _begin_stop(self) -> None:
         self._look_at_the_clock()
-        self._stop.begin(self.stop_reason, self.loop.now)
-        self.control(StopRequested(self.stop_reason))
+        self._stop.begin(self.stop_reason, self.loop.now, business=self.links is None)
+        if self.links is None:
+            self.control(StopRequested(self.stop_reason))
+        else:
+            self.links.stop_reading()
 
     def _close(self) -> None:
         self._ingress.close()
@@ -507,6 +605,8 @@ class Node:
             self._archive.close(self._stop.reason if self._stop.complete else "")
         for port in self.ports:
             port.close()
+        if self.links is not None:
+            self.links.close()
         self._ingress.run_calls()
 
     def _stop_hook(self, actor: Actor) -> None:

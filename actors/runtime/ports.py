@@ -39,7 +39,39 @@ class Port(Protocol):
         """Flush and release what the port holds."""
 
 
-class PortReader:
+class Outlet:
+    """What leaves the node of one stream, and how much of it may by now.
+
+    Args:
+        reader: position in the stream.
+    """
+
+    def __init__(self, reader: Input) -> None:
+        self.reader = reader
+        self.synced = FOREVER
+        """Events from this sequence number on would not survive a loss of power yet."""
+        self.written = FOREVER
+        """Events from this sequence number on are of steps that the disk refused."""
+
+    @property
+    def limit(self) -> int:
+        """Number of the first event that may not leave yet."""
+        # In this order: what is emitted after the disk refused is not what was emitted before.
+        return min(self.reader.stream.next_seq, self.written, self.synced)
+
+    def hold(self) -> None:
+        """Let out only what was emitted so far: the disk does not keep what comes."""
+        self.written = self.reader.stream.next_seq
+
+    def release(self) -> None:
+        """Let everything out again, as soon as it is synced where it must be."""
+        self.written = FOREVER
+
+    def wake(self) -> None:
+        """Tell whoever takes the events, on any thread, that there may be more."""
+
+
+class PortReader(Outlet):
     """Reads one stream from a position and lets a port perform what it finds.
 
     In virtual time the loop calls `flush` once a turn; on a live node a
@@ -61,16 +93,12 @@ class PortReader:
         classes: Iterable[type[Event]] = (),
         most_waiting: int = FOREVER,
     ) -> None:
-        self.reader = reader
+        super().__init__(reader)
         self._port = port
         self._on_failure = on_failure
         self._cancels = any(event_class.cancels for event_class in classes)
         self._most_waiting = most_waiting
         self._failed = False
-        self.synced = FOREVER
-        """Events from this sequence number on would not survive a loss of power yet."""
-        self.written = FOREVER
-        """Events from this sequence number on are of steps that the disk refused."""
         self.refused: TryLaterError | None = None
         """Why the port could not perform what is due; None while it could."""
         self._wake = threading.Event()
@@ -114,19 +142,12 @@ class PortReader:
         else:
             reader.position = reader.began = known + 1
 
-    def hold(self) -> None:
-        """Perform only what was emitted so far: the disk does not keep what comes.
-
-        Cancels leave all the same, where the stream has any; what else it has is dropped then.
-        """
-        self.written = self.reader.stream.next_seq
-
-    def release(self) -> None:
-        """Perform everything again, as soon as it is synced where it must be."""
-        self.written = FOREVER
-
     def flush(self) -> None:
-        """Perform what the stream holds now, as far as it may leave."""
+        """Perform what the stream holds now, as far as it may leave.
+
+        While the disk refuses steps, cancels leave all the same, where the stream has any; what
+        else it has is dropped then.
+        """
         reader = self.reader
         if self.refused is not None and not self._failed:
             self._perform(self._unread(reader.position + 1))
@@ -166,9 +187,7 @@ class PortReader:
         self._on_failure(error)
 
     def _unread(self, limit: int) -> list[Envelope]:
-        stream = self.reader.stream
-        # In this order: what is emitted after the disk refused is not what was emitted before.
-        return self._read(min(stream.next_seq, self.written, self.synced, limit))
+        return self._read(min(self.limit, limit))
 
     def _read(self, limit: int) -> list[Envelope]:
         stream, position = self.reader.stream, self.reader.position

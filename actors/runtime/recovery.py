@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 
-from actors.runtime.durable import read_step
+from actors.runtime.durable import UNKNOWN, read_step
 from actors.runtime.envelope import Envelope
 from actors.runtime.journal import Journal
 from actors.runtime.makings import made_as
@@ -79,8 +79,9 @@ class Recovery:
             inbox = actor.inbox.stream
             inbox.renumber(epoch, replay.positions.get(inbox.name, (epoch, 1))[1])
             actor.inbox.position = actor.inbox.began = inbox.next_seq
-        self._loop.steps = max(r.node_step for r in self._replays.values())
-        self._loop.now = max(r.now for r in self._replays.values())
+        done = self._replays.values()
+        self._loop.steps = max((replay.node_step for replay in done), default=0)
+        self._loop.now = max((replay.now for replay in done), default=self._loop.now)
         for actor in self.actors.values():
             for stream in actor.streams.values():
                 for reader in stream.readers:
@@ -96,6 +97,24 @@ class Recovery:
     def position_of(self, actor: Actor, stream: str) -> int:
         """Return the sequence number from which on `actor` has not handled `stream`."""
         return self._replays[actor.name].positions.get(stream, (0, 1))[1]
+
+    def read_of(self, reader: Input) -> tuple[int, int] | None:
+        """Return (epoch, position) of a reader of another node's stream.
+
+        None where it never had this input; epoch 0 where it had, and has read nothing of it or
+        must be brought up to date.
+        """
+        positions = self._positions_of(reader.actor.name, reader.source.name)
+        return None if positions is None else positions.get(reader.source.name, UNKNOWN)
+
+    def recall_newest(self, reader: Input) -> None:
+        """Let a `latest` reader know which values it has read."""
+        assert reader.conflation is not None
+        replay, stream = self._replays[reader.actor.name], reader.source.name
+        for event_class, key, seq in replay.newest_read.get(stream, ()):
+            reader.conflation.note_read(event_class, key, seq)
+        for event, seq in replay.events_read.get(stream, ()):
+            reader.conflation.note_read_event(event, seq)
 
     def positions_of(self, actor: Actor) -> Mapping[str, tuple[int, int]]:
         """Return (epoch, position) of all that `actor` reads, as its journal has them."""
@@ -119,13 +138,14 @@ class Recovery:
                     reader.conflation.offer(envelope)
         for actor in self.actors.values():
             for reader in actor.inputs:
-                if reader.conflation is not None:
+                ours = reader.source.name.partition(".")[0] in self.actors
+                if reader.conflation is not None and ours:
                     reader.began = reader.source.next_seq - reader.conflated - reader.queued
 
     def _place(self, reader: Input) -> None:
         source, name = reader.source, reader.actor.name
         positions = self._positions_of(name, source.name)
-        if positions is None:
+        if positions is None or positions.get(source.name) == UNKNOWN:
             reader.began = source.next_seq
             if reader.conflation is None:
                 reader.position = source.next_seq
@@ -146,11 +166,7 @@ class Recovery:
         if reader.conflation is None:
             reader.position = position
             return
-        replay = self._replays[name]
-        for event_class, key, seq in replay.newest_read.get(source.name, ()):
-            reader.conflation.note_read(event_class, key, seq)
-        for event, seq in replay.events_read.get(source.name, ()):
-            reader.conflation.note_read_event(event, seq)
+        self.recall_newest(reader)
 
     def _positions_of(self, name: str, stream: str) -> Mapping[str, tuple[int, int]] | None:
         """Return what an actor has read; None if it never read this stream or knows nothing."""

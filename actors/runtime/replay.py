@@ -11,7 +11,7 @@ import msgspec
 from msgspec import Raw
 
 from actors.events.event import Event, tag_of
-from actors.events.system import StopActor, TimerFired
+from actors.events.system import StopActor, StreamLive, StreamReset, TimerFired
 from actors.runtime.durable import (
     NOT_YET,
     SKIPPED,
@@ -90,7 +90,11 @@ class Replay:
             **actor.handler_table(read),
             **actor.inbox_table(),
             StopActor: _stay,
+            StreamReset: self._note_reset,
+            StreamLive: self._note_live,
         }
+        self._resets: dict[str, Position] = {}
+        """What was read, by stream, once the snapshot of its last reset was."""
         self._output_of = {c: o for o, classes in actor.outputs.items() for c in classes}
 
     def restore(self, memory: Memory) -> None:
@@ -161,7 +165,7 @@ class Replay:
 
     @property
     def positions(self) -> dict[str, tuple[int, int]]:
-        """(epoch, sequence number of the next event) by stream read."""
+        """(epoch, sequence number of the next event) by stream read; see `Memory.positions`."""
         return {stream: (epoch, seq + 1) for stream, epoch, seq in self._last_read.values()}
 
     def memory(self) -> Memory:
@@ -169,6 +173,18 @@ class Replay:
         memory = memory_of(self.actor, step=self.step, node_step=self.node_step, now=self.now)
         memory.next_seq, memory.positions = dict(self.next_seq), self.positions
         return memory
+
+    def _note_reset(self, event: StreamReset) -> None:
+        stream = event.stream
+        self._last_read[stream] = (stream, 0, 0)
+        self._resets[stream] = (stream, event.epoch, event.resume_seq - 1)
+        self.actor.note_reset(event)
+
+    def _note_live(self, event: StreamLive) -> None:
+        reset = self._resets.pop(event.stream, None)
+        if reset is not None and self._last_read[event.stream][1] == 0:
+            self._last_read[event.stream] = reset
+        self.actor.note_live(event)
 
     def _unreadable(self, body: bytes, error: msgspec.ValidationError) -> DivergedError:
         number, node_step, _, place, _, _, _, _, event, _ = msgspec.msgpack.decode(body)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from itertools import zip_longest
+from typing import Literal
 
 import msgspec
 
@@ -147,6 +148,26 @@ class DurabilityRecord(msgspec.Struct, frozen=True):
     """Nanoseconds that took."""
 
 
+class LinkRecord(msgspec.Struct, frozen=True):
+    """One stream between this node and another, at one moment."""
+
+    kind: Literal["input", "output"]
+    node: str
+    """The other one."""
+    stream: str
+    state: str
+    epoch: int
+    position: int
+    """Sequence number of the next event that comes in, or of the first that was not handled."""
+    behind: int
+    """Events that the publisher has emitted and the reader has not taken in, or not handled."""
+    gaps: int = 0
+    repeated: int = 0
+    resumes: int = 0
+    resets: int = 0
+    malformed: int = 0
+
+
 class NodeStatistics(msgspec.Struct, frozen=True):
     """A whole node at one moment."""
 
@@ -163,3 +184,5 @@ class NodeStatistics(msgspec.Struct, frozen=True):
     """Why trading was halted; empty while it was not."""
     durability: DurabilityRecord | None = None
     """None where nothing is kept."""
+    links: tuple[LinkRecord, ...] = ()
+    """Empty where the node is alone."""

@@ -49,11 +49,20 @@ class OrderlyStop:
         self._actors, self._loop, self._clock = actors, loop, clock
         self._supervisor, self._ingress, self._wait = supervisor, ingress, wait
         self._deadline = 0
+        self._waits_for_business = True
         self._patience_ends = 0
 
-    def begin(self, reason: str, began: int) -> None:
-        """Take nothing more from sources; `began` is the moment of the node's clock that counts."""
+    def begin(self, reason: str, began: int, *, business: bool = True) -> None:
+        """Take nothing more from sources.
+
+        Args:
+            reason: why the run ends.
+            began: moment of the node's clock from which the grace counts.
+            business: whether to wait until none is open outside. One node of several does not:
+                the others go on, and so will it.
+        """
         self.reason = reason
+        self._waits_for_business = business
         self._loop.close_sources()
         self._loop.until = self._loop.now
         self._deadline = began + STOP_GRACE
@@ -66,7 +75,7 @@ class OrderlyStop:
         if time.monotonic_ns() > self._patience_ends:
             self._give_up()
             return True
-        busy = any(self._is_busy(actor) for actor in self._actors.values())
+        busy = self._waits_for_business and self.is_busy()
         if not busy:
             self._ingress.close()
         if self._loop.queue or self._loop.latest or self._ingress.waiting:
@@ -79,6 +88,10 @@ class OrderlyStop:
                 return False
         self.complete = True
         return True
+
+    def is_busy(self) -> bool:
+        """Tell whether an actor has business open outside."""
+        return any(self._is_busy(actor) for actor in self._actors.values())
 
     def _is_busy(self, actor: Actor) -> bool:
         if actor.actor_stopped.is_set():

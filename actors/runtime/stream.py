@@ -115,9 +115,13 @@ class Stream:
 
     def attach(self, reader: Input) -> None:
         """Add a reader behind the present ones, at its own position."""
-        self.readers = (*self.readers, reader)
+        self.read_by((*self.readers, reader))
+
+    def read_by(self, readers: tuple[Input, ...]) -> None:
+        """Have these readers, served in this order, and no others."""
+        self.readers = readers
         self.plain = not self.urgent and all(r.conflation is None for r in self.readers)
-        self.only = reader if self.plain and len(self.readers) == 1 else None
+        self.only = readers[0] if self.plain and len(readers) == 1 else None
 
     def listen(self, reader: Input) -> None:
         """Add a reader that is not told of events but comes for them itself."""
@@ -194,6 +198,7 @@ class Input:
         "handlers",
         "journal",
         "position",
+        "resetting",
         "routes",
         "since_arrival",
         "source",
@@ -231,6 +236,8 @@ class Input:
         """Where each step on this input is written before anything of it is released."""
         self.closed = ""
         """Why the actor takes nothing any more; empty while it does."""
+        self.resetting = False
+        """Whether a reset from another node, and its snapshot, still wait in the actor's inbox."""
 
     @property
     def delivery(self) -> Delivery:
@@ -243,8 +250,14 @@ class Input:
         return self.source.next_seq - self.began
 
     @property
+    def accounted(self) -> int:
+        """Events of which is known what became of them."""
+        done = self.handled + self.unhandled + self.conflated
+        return done + sum(self.dropped.values())
+
+    @property
     def queued(self) -> int:
-        """Events that wait to be read."""
+        """Events that wait to be read; negative where a reader after a crash knows more already."""
         return self.stream.next_seq - self.position
 
     @property

@@ -37,6 +37,7 @@ if TYPE_CHECKING:
     from actors.runtime.actor import Actor
     from actors.runtime.durable import StepJournal
     from actors.runtime.loop import Loop
+    from actors.runtime.remote import Mirror, RemotePublisher
 
 log = logging.getLogger("kaiju")
 
@@ -70,8 +71,14 @@ class Supervisor:
         self.dead_letters: deque[DeadLetter] = deque(maxlen=DEAD_LETTERS_KEPT)
         self.dead_letter_counts: Counter[str] = Counter()
         self.actors: dict[str, Actor] = {}
-        self.owners: dict[str, Actor] = {}
+        self.owners: dict[str, Actor | RemotePublisher] = {}
         """Publisher by stream name."""
+        self.mirrors: dict[str, Mirror] = {}
+        """Streams of other nodes by name."""
+        self._elsewhere: dict[str, str] = {}
+        """Why trading is halted on other nodes, by node."""
+        self.on_own_halt: Callable[[str], None] = _tell_nobody
+        """Called with the reason when trading was halted here, with none when no longer."""
         self.next_epoch: Callable[[], int] | None = None
         """Gives numbers that no epoch of this data directory had; None where nothing is kept."""
         self.held_steps: Callable[[Journal], list[bytes]] = _none_held
@@ -96,15 +103,34 @@ class Supervisor:
     @property
     def halted(self) -> str:
         """Why trading was halted first; empty while it is not."""
-        return self._halts[0] if self._halts else ""
+        return next(iter((*self._halts, *self._elsewhere.values())), "")
+
+    @property
+    def own_halt(self) -> str:
+        """Why trading was halted here first; empty while it is not, or only elsewhere."""
+        return next(iter(self._halts), "")
 
     def halt(self, reason: str) -> None:
         """Stop new orders from now on; cancels still pass."""
         if reason not in self._halts:
             self._halts.append(reason)
             log.error("trading halted: %s", reason)
+            self.on_own_halt(self.own_halt)
         if not self.over:
             self._publish(HaltTrading(reason))
+
+    def halt_elsewhere(self, node: str, reason: str) -> None:
+        """Halt for as long as another node does; an empty `reason` says that it no longer does."""
+        known, text = self._elsewhere.get(node), f"node {node}: {reason}"
+        if reason and known != text:
+            self._elsewhere[node] = text
+            log.error("trading halted: %s", text)
+            if not self.over:
+                self._publish(HaltTrading(text))
+        elif not reason and known:
+            del self._elsewhere[node]
+            if not self.halted:
+                self._resumed(f"node {node} has resumed")
 
     def resume(self, reason: str) -> None:
         """Lift all halts, unless an actor of the order path is down or the disk is full."""
@@ -115,7 +141,12 @@ class Supervisor:
             log.error("trading stays halted: %s", "; ".join(self._waiting.values()))
         else:
             self._halts.clear()
-            self._resumed(reason)
+            self.on_own_halt("")
+            if self._elsewhere:
+                others = "; ".join(self._elsewhere.values())
+                log.error("trading stays halted until it is resumed there too: %s", others)
+            else:
+                self._resumed(reason)
 
     def wait_for_disk(self, who: str, refusal: OSError | None) -> None:
         """Halt trading while a disk does not take what `who` has; None says that it does again."""
@@ -125,13 +156,15 @@ class Supervisor:
             self.halt(self._waiting[who])
         elif refusal is None and waits:
             self._halts.remove(self._waiting.pop(who))
-            if not self._halts:
+            self.on_own_halt(self.own_halt)
+            if not self.halted:
                 self._resumed(f"the disk takes what {who} has again")
 
     def remember(self, halts: Iterable[str]) -> None:
         """Stay halted as the run before was, but not by a disk that was full then."""
         found = list(halts)
         self._halts = [reason for reason in found if not reason.startswith(NO_ROOM)]
+        self.on_own_halt(self.own_halt)
         if found and not self._halts:
             self._resumed("the run began again; the disk was full")
 
@@ -283,6 +316,9 @@ class Supervisor:
 
     def reset(self, reader: Input, reason: str) -> None:
         """Bring one reader up to date: reset, snapshot to it alone, then live events."""
+        if (mirror := self.mirrors.get(reader.source.name)) is not None:
+            mirror.bring_up_to_date(reader, reason)
+            return
         reader.skip_to(reader.stream.next_seq, "reset")
         # Tokens of what was skipped would read what comes next ahead of the reset.
         self.loop.withdraw(reader)
@@ -290,7 +326,7 @@ class Supervisor:
 
     def _announce(self, reader: Input, reason: str) -> None:
         source, inbox = reader.source, self.actors[reader.actor.name].inbox
-        publisher = self.owners[source.name]
+        publisher = self.actors[self.owners[source.name].name]
         self.loop.post(inbox, StreamReset(source.name, source.epoch, source.next_seq, reason))
         emitted = len(self.loop.outbox)
         try:
@@ -345,6 +381,10 @@ def describe(actor: Actor, envelope: Envelope, error: BaseException) -> str:
         f"{actor.name} ({type(actor).__name__}) {problem}, while handling "
         f"{type(envelope.event).__name__} {stream}/{epoch}/{seq}"
     )
+
+
+def _tell_nobody(_reason: str) -> None:
+    """There are no other nodes."""
 
 
 def _none_held(_journal: Journal) -> list[bytes]:
