@@ -22,8 +22,9 @@ from topology.draw import draw
 from topology.export import export_jsonl, export_parquet
 from topology.findings import TopologyError
 from topology.journal_cli import journal
+from topology.outcome import FAILED, MISUSED, OK, RefusedError
 from topology.output import ExportError
-from topology.run import FAILED, MISUSED, OK, Options, RefusedError, run
+from topology.run import Options, run
 from topology.run_file import RunFileError
 from topology.schema import schema
 from topology.venue import VenueOptions, serve

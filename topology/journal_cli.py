@@ -16,7 +16,7 @@ from actors.runtime.repair import apply_cut, find_cut
 from actors.runtime.segments import JournalReader
 from topology.journal_text import step_lines
 from topology.journal_tools import NoJournalError, as_table, journal_of, listing, told
-from topology.run import FAILED, MISUSED
+from topology.outcome import FAILED, MISUSED
 
 WIDTH = 160
 """Columns of a table where there is no terminal to measure."""

@@ -37,7 +37,7 @@ from actors.runtime.node import CONTROL, Node
 from actors.runtime.segments import JournalReader, segment_paths
 from topology.check import Checked
 from topology.compose import compose
-from topology.run import RefusedError
+from topology.outcome import RefusedError
 from topology.run_file import RunFile
 from topology.stand_in import Counterparts, Moment, StandIn
 

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator
-from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import partial
@@ -13,43 +11,23 @@ from pathlib import Path
 from typing import NamedTuple
 
 from msgspec.structs import replace
-from rich.console import Console
 
 from actors.recorder import Recorder
 from actors.runtime.clock import Clock, LiveClock, VirtualClock
-from actors.runtime.frames import DamagedFileError
 from actors.runtime.node import Node
 from topology.check import Checked, examine
-from topology.closing import print_closing
 from topology.compose import compose
-from topology.live_table import LiveTable
 from topology.metrics import MetricsServer
-from topology.report import Report, RunFacts, Story, build_report, tell, write_json
-from topology.report_html import write_html
+from topology.outcome import Ended, Outcome, RefusedError, consoles, finish, shown
 from topology.run_file import RUN_FILE, RunFile
 from topology.signals import obeying_signals
-from topology.watch import View, Watch
+from topology.watch import Watch
 
 VIRTUAL_START = 1_704_067_200_000_000_000
 """Where virtual time begins without recorded data: 2024-01-01 00:00:00 UTC."""
 ENOUGH = 600_000_000_000
 """Virtual nanoseconds of a synthetic market that are run where no duration is asked for: it has
 no end of its own."""
-WIDTH = 140
-"""Columns of what is printed where there is no terminal to measure."""
-REPORT = "report.json"
-"""Name of a run's report for programs in the run's directory."""
-LOOK_NS = 500_000_000
-"""Real time between two looks at the running node; drawing one takes the loop 20 ms."""
-
-OK, FAILED, MISUSED, HALTED = 0, 1, 2, 3
-"""Exit codes: all went well; the run failed or lost something; the topology or the command was
-wrong; trading was halted by a failure. A process that could not sync its journals ends at once with
-`actors.runtime.commits.SYNC_FAILED`."""
-
-
-class RefusedError(Exception):
-    """The command asks for what cannot be done; nothing was begun."""
 
 
 @dataclass(frozen=True)
@@ -92,14 +70,6 @@ class Options:
     metrics_port: int = 0
 
 
-class Outcome(NamedTuple):
-    """What came of a run."""
-
-    code: int
-    """Exit code."""
-    directory: Path
-
-
 class Start(NamedTuple):
     """A run that is about to begin, or to go on."""
 
@@ -125,10 +95,7 @@ def run(options: Options) -> Outcome:
         OSError: the run's directory cannot be made or written.
         KeyboardInterrupt: a second signal came while the run was stopping.
     """
-    errors = Console(stderr=True, soft_wrap=True, highlight=False)
-    console = Console(quiet=options.quiet, highlight=False)
-    if not console.is_terminal:
-        console.width = WIDTH
+    console, errors = consoles(quiet=options.quiet)
     _refuse_missing_folder(options.report)
     started = datetime.now(UTC)
     checked, earlier = _checked(options)
@@ -158,27 +125,14 @@ def run(options: Options) -> Outcome:
             node.data.on_opened = partial(run_file.save, directory)
         watch = Watch(node, name, options.duration)
         began = time.monotonic()
-        with obeying_signals(node), _shown(watch, name, server, console):
+        with obeying_signals(node), shown(watch, server, console):
             node.run(until=run_file.until or None)
-    facts = RunFacts(
-        topology=name,
-        file=run_file.topology,
-        started=run_file.starts[0],
-        clock=run_file.clock,
-        seed=run_file.seed,
-        recorder=next((a.name for a in node.actors.values() if isinstance(a, Recorder)), ""),
-        seconds=time.monotonic() - began,
-        stopped=node.stop_reason,
-        failures=tuple(node.supervisor.failures),
-        unfired_timers=node.unfired or 0,
-        version=version("kaiju"),
+    return finish(
+        Ended(watch, run_file, directory, time.monotonic() - began),
+        console,
+        errors,
+        copy=options.report,
     )
-    report, problems = _report(watch, facts, directory, options.report)
-    print_closing(report, directory, sorted(path.name for path in directory.iterdir()), console)
-    for problem in dict.fromkeys(problems):
-        errors.print(f"error: {problem}", markup=False)
-    fine = report.conserved and not problems
-    return Outcome(HALTED if report.halted else OK if fine else FAILED, directory)
 
 
 def _checked(options: Options) -> tuple[Checked, RunFile | None]:
@@ -224,7 +178,7 @@ def _begin(
     assert options.file is not None
     clock: Clock
     if options.live:
-        clock = _live_clock(first)
+        clock = live_clock(first)
     else:
         clock = VirtualClock(VIRTUAL_START if first is None else first, options.speed)
     began, duration = clock.read(), options.duration
@@ -246,14 +200,14 @@ def _begin(
     return run_file, clock
 
 
-def _live_clock(first: int | None) -> LiveClock:
-    # Recorded inputs of another day are due now, not all at once.
+def live_clock(first: int | None) -> LiveClock:
+    """Return the machine's clock; recorded inputs of another day are due now, not all at once."""
     return LiveClock(0 if first is None else first - time.time_ns())
 
 
 def _clock_of(run_file: RunFile, planned: Node) -> Clock:
     if run_file.clock == "live":
-        return _live_clock(first_input(planned))
+        return live_clock(first_input(planned))
     return VirtualClock(run_file.began, run_file.speed)
 
 
@@ -277,67 +231,6 @@ def first_input(node: Node) -> int | None:
     sources = [actor.source() for actor in node.actors.values()]
     heads = [next(source, None) for source in sources if source is not None]
     return min((head[0] for head in heads if head is not None), default=None)
-
-
-@contextmanager
-def _shown(watch: Watch, name: str, server: MetricsServer, console: Console) -> Iterator[None]:
-    """Let people and monitors look at the node while it runs."""
-    with ExitStack() as stack:
-        shows: list[Callable[[View], None]] = [server.show]
-        console.print(
-            f"{name}: metrics on http://{server.address}/metrics; Ctrl-C stops", markup=False
-        )
-        if console.is_terminal and not console.quiet:
-            shows.append(stack.enter_context(LiveTable(console)).show)
-        watch.node.on_turn = _looking(watch, shows)
-        yield
-
-
-def _looking(watch: Watch, shows: list[Callable[[View], None]]) -> Callable[[Node], None]:
-    next_look = 0
-
-    def look(_node: Node) -> None:
-        nonlocal next_look
-        if time.monotonic_ns() >= next_look:
-            view = watch.look()
-            for show in shows:
-                show(view)
-            next_look = time.monotonic_ns() + LOOK_NS
-
-    return look
-
-
-def _report(
-    watch: Watch, facts: RunFacts, directory: Path, copy: Path | None
-) -> tuple[Report, list[str]]:
-    """Write the report, as far as that is possible, and return it with all that went wrong."""
-    view = watch.look()
-    statistics = view.statistics
-    problems = [failure for failure in facts.failures if failure != statistics.halted]
-    if statistics.halted:
-        problems.insert(0, f"trading was halted: {statistics.halted}")
-    story = None
-    try:
-        story = tell(directory)
-    except DamagedFileError as error:
-        problems.append(str(error))
-    report = build_report(facts, statistics, story, view.discarded)
-    if report.cut:
-        problems.append(f"the record is not whole: {report.cut}")
-    try:
-        _write(report, story, directory, copy)
-    except OSError as error:
-        problems.append(f"the report was not written: {error}")
-    return report, problems
-
-
-def _write(report: Report, story: Story | None, directory: Path, copy: Path | None) -> None:
-    write_json(report, directory / REPORT)
-    write_html(report, story, directory / "report.html")
-    if copy is not None and copy.suffix == ".html":
-        write_html(report, story, copy)
-    elif copy is not None:
-        write_json(report, copy)
 
 
 def make_directory(runs: Path, name: str) -> Path:

@@ -13,7 +13,7 @@ from gateways.simulated.door import VenueDoor
 from gateways.sockets import ServerSocket, Wake, is_local
 from topology.check import Checked, examine
 from topology.compose import compose
-from topology.run import FAILED, HALTED, OK, RefusedError
+from topology.outcome import FAILED, HALTED, OK, RefusedError
 from topology.signals import obeying_signals
 
 

@@ -18,7 +18,7 @@ from actors.runtime.replay import DivergedError
 from topology.alone import CannotRepeatError
 from topology.file import as_yaml
 from topology.journal_tools import NoJournalError
-from topology.run import FAILED, MISUSED, WIDTH
+from topology.outcome import FAILED, MISUSED, WIDTH
 from topology.state import state_of
 from topology.verify import Verdict, Verification, verify
 

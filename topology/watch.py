@@ -110,7 +110,7 @@ class Watch:
     def __init__(self, node: Node, topology: str, duration: int | None = None) -> None:
         self.node = node
         self.scales = Scales(node.instruments.values(), node.currencies.values())
-        self._topology = topology
+        self.topology = topology
         self._duration = duration
         self._began: int | None = None
         self._orders: Counter[tuple[str, str]] = Counter()
@@ -133,7 +133,7 @@ class Watch:
         for reader in self._followed:
             reader.flush()
         view = View(
-            self._topology,
+            self.topology,
             self.node.statistics(),
             self.scales,
             dict(self._orders),

@@ -24,8 +24,9 @@ from topology.open_loop import (
     kept,
     trades_outside,
 )
+from topology.outcome import FAILED, OK, REPORT
 from topology.record import Record
-from topology.run import FAILED, OK, REPORT, Options, make_directory, run
+from topology.run import Options, make_directory, run
 from topology.run_file import RUN_FILE, RunFile
 from topology.stand_in import Counterparts
 

@@ -383,8 +383,11 @@ class Node:
         for actor in self.actors.values():
             self._hear_control(actor)
         recovery = self._open_archive()
-        for mirror in self.mirrors.values():
-            mirror.place(recovery)
+        for name, mirror in list(self.mirrors.items()):
+            if mirror.stream.readers:
+                mirror.place(recovery)
+            else:  # nobody here reads this output of the other actor
+                del self.mirrors[name], self.streams[name]
         for actor in self.actors.values():
             self._open_ports(actor, resumed=recovery is not None)
             Registry.register(actor.actor_ref)

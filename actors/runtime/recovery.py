@@ -240,10 +240,24 @@ def outputs_since(
 ) -> Iterator[tuple[str, int, int, Envelope]]:
     """Yield (output, node step, place in the step, event) from the numbers `wanted` on.
 
+    See `steps_since`.
+    """
+    for emitted in steps_since(files, actor, wanted):
+        yield from emitted
+
+
+def steps_since(
+    files: Journal, actor: Actor, wanted: Mapping[str, int]
+) -> Iterator[list[tuple[str, int, int, Envelope]]]:
+    """Yield for each step what it emitted from the numbers `wanted` on, maybe nothing.
+
     Args:
         files: the actor's journal.
         actor: whose outputs these are.
         wanted: first sequence number by output.
+
+    Yields:
+        (output, node step, place in the step, event) of each.
 
     Raises:
         RecoveryError: the journal begins later.
@@ -265,18 +279,16 @@ def outputs_since(
     for body in files.steps(after=start.first_step - 1):
         _, node_step, now, place, _, root, _, _, _, raw = read_step(body)
         effects = read(raw)
+        emitted = []
         for index, event in enumerate(effects[0] if effects else ()):
             output = output_of[event.__class__]
             seq = next_seq.get(output, 1)  # an output that came with a later version begins at 1
             next_seq[output] = seq + 1
             if seq >= wanted.get(output, seq + 1):
                 name = f"{actor.name}.{output}"
-                yield (
-                    output,
-                    node_step,
-                    index,
-                    Envelope((name, epoch, seq), place, root, now, event),
-                )
+                envelope = Envelope((name, epoch, seq), place, root, now, event)
+                emitted.append((output, node_step, index, envelope))
+        yield emitted
 
 
 def _all(stream: Stream) -> tuple[Input, ...]:
