@@ -16,16 +16,21 @@ def obeying_signals(node: Node) -> Iterator[None]:
     """Let an operator speak to the node by signals.
 
     The first SIGINT or SIGTERM stops it in order, a second at once; SIGUSR1 halts trading, and
-    SIGUSR2 resumes it.
+    SIGUSR2 resumes it. To one node of several, the first SIGINT says that the whole run is to end:
+    it cancels what is open, and is there for the others until SIGTERM or a second SIGINT.
     """
     asked = False
 
     def stop(number: int, _frame: FrameType | None) -> None:
         nonlocal asked
+        name = signal.Signals(number).name
+        if number == signal.SIGINT and node.links is not None and not node.end_reason:
+            node.request_end(name)
+            return
         if asked:
             raise KeyboardInterrupt
         asked = True
-        node.request_stop(signal.Signals(number).name)
+        node.request_stop(name)
 
     def halt(_number: int, _frame: FrameType | None) -> None:
         node.halt("an operator asked for it (SIGUSR1)")

@@ -48,6 +48,7 @@ class Loop:
         "_virtual",
         "_waits",
         "clock",
+        "eager",
         "envelope",
         "flight",
         "grown",
@@ -90,6 +91,8 @@ class Loop:
         self.heads: list[Head] = []
         self.steps = 0
         self.sources_paused = False
+        self.eager = False
+        """Whether sources are read as fast as their events are handled, whenever they are due."""
         self.until = NO_LIMIT
         """Latest moment whose inputs are taken."""
         self.envelope = Envelope(("", 0, 0), None, ("", 0, 0, 0), self.now, Event())
@@ -299,10 +302,12 @@ class Loop:
             self._shorten_tails()
         return steps - last + budget
 
-    def advance(self) -> bool:
+    def advance(self) -> bool:  # noqa: C901 - in one piece: it is part of every outside input
         """Take the next outside input that is due: the earliest of sources and timers."""
         heads, timers = self.heads, self.timers
-        moment = heads[0][0] if heads and not self.sources_paused else FOREVER
+        moment = FOREVER
+        if heads and not self.sources_paused:
+            moment = self.now if self.eager else heads[0][0]
         is_timer = timers.next_due < moment
         if is_timer:
             moment = timers.next_due
@@ -333,8 +338,9 @@ class Loop:
 
     def next_moment(self) -> int:
         """Return when the next outside input is due; `FOREVER` where there is none."""
-        moment = self.heads[0][0] if self.heads and not self.sources_paused else FOREVER
-        return min(moment, self.timers.next_due)
+        if self.heads and not self.sources_paused:
+            return min(self.now if self.eager else self.heads[0][0], self.timers.next_due)
+        return self.timers.next_due
 
     def _next_of(self, actor: str, source: Iterator[tuple[int, Event]]) -> tuple[int, Event] | None:
         try:

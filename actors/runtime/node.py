@@ -4,10 +4,8 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable
 from pathlib import Path
-from types import MappingProxyType
-from typing import Any, Literal
 
 from actors.events.event import Event
 from actors.events.reference import Currency, Instrument
@@ -15,12 +13,9 @@ from actors.events.system import (
     ActorFailed,
     HaltTrading,
     ResumeTrading,
-    StopActor,
     StopRequested,
-    StreamLive,
-    StreamStale,
 )
-from actors.runtime.actor import Actor, Settings
+from actors.runtime.actor import Actor
 from actors.runtime.archive import EVERYTHING, Archive, Retention
 from actors.runtime.beginning import Beginning
 from actors.runtime.census import actor_record, edge_record
@@ -29,24 +24,20 @@ from actors.runtime.commits import MOST_HELD
 from actors.runtime.data import CONTROL as CONTROL_NAME
 from actors.runtime.data import NodeData
 from actors.runtime.disk import Disk
-from actors.runtime.durable import NOT_YET
-from actors.runtime.gate import Ingress
 from actors.runtime.loop import Loop
 from actors.runtime.poller import EventPoller, Poller
 from actors.runtime.ports import Outlet, PortReader
 from actors.runtime.recovery import Recovery
-from actors.runtime.ref import ActorDeadError, ActorRef, Registry
-from actors.runtime.remote import Links, Mirror, RemotePublisher
+from actors.runtime.ref import ActorDeadError, Registry
+from actors.runtime.remote import Links
 from actors.runtime.statistics import (
-    ActorStatistics,
     NodeStatistics,
     StreamRecord,
 )
 from actors.runtime.stopping import OrderlyStop
-from actors.runtime.stream import ENVELOPE_BYTES, Delivery, Input, Stream
+from actors.runtime.stream import ENVELOPE_BYTES, Input, Stream
 from actors.runtime.supervision import Supervisor
-
-Durable = Literal["none", "os", "fsync"]
+from actors.runtime.wiring import Wiring
 
 CONTROL = (HaltTrading, ResumeTrading, StopRequested, ActorFailed)
 """Classes of the control stream, which every actor that handles them reads first."""
@@ -54,7 +45,7 @@ TURN_INTERVAL = 100_000_000
 SEGMENT_BYTES = 64 * 2**20
 
 
-class Node:
+class Node(Wiring):
     """The actors of one process on one loop.
 
     Actors are added in file order, then connected, then the node is run once.
@@ -107,34 +98,33 @@ class Node:
         shared: Path | None = None,
         elsewhere: Iterable[str] = (),
     ) -> None:
-        self.name = name
-        self.clock = clock or VirtualClock()
-        self.instruments: Mapping[str, Instrument] = MappingProxyType(
-            {i.instrument: i for i in instruments}
+        clock, poller = clock or VirtualClock(), poller or EventPoller()
+        supervisor = Supervisor(self.control, flight_directory)
+        loop = Loop(
+            clock,
+            clocked=metrics,
+            on_failure=supervisor.failed,
+            on_lag=supervisor.lagging,
+            on_source_failure=supervisor.source_failed,
+            on_dead_letter=supervisor.dead_letter,
         )
-        self.currencies: Mapping[str, Currency] = MappingProxyType(
-            {c.currency: c for c in currencies}
+        supervisor.watch(loop)
+        super().__init__(
+            name,
+            clock,
+            loop,
+            supervisor,
+            poller,
+            seed=seed,
+            instruments=instruments,
+            currencies=currencies,
         )
-        self.streams: dict[str, Stream] = {}
         self.unfired: int | None = None
         """Timers that were still pending when the node stopped."""
         self.on_turn: Callable[[Node], None] | None = None
         """Called on the loop's thread, at most every 100 ms of real time."""
-        self._poller = poller or EventPoller()
-        self.supervisor = Supervisor(self.control, flight_directory)
-        self.actors = self.supervisor.actors
-        self.loop = Loop(
-            self.clock,
-            clocked=metrics,
-            on_failure=self.supervisor.failed,
-            on_lag=self.supervisor.lagging,
-            on_source_failure=self.supervisor.source_failed,
-            on_dead_letter=self.supervisor.dead_letter,
-        )
-        self.supervisor.watch(self.loop)
-        self._ingress = Ingress(self.loop, self._poller, self.supervisor)
+        self._poller = poller
         self.links = links
-        self.mirrors = self.supervisor.mirrors
         self._control = Stream(
             f"{CONTROL_NAME}.{'announced' if links is None else name}", urgent=True
         )
@@ -146,7 +136,6 @@ class Node:
             ingress=self._ingress,
             wait=self._wait,
         )
-        self._seed = seed
         self._disk, self._segment_bytes = disk or Disk(), segment_bytes
         self._retention, self._most_held = retention, most_held
         self.data = (
@@ -155,14 +144,10 @@ class Node:
             else NodeData(data, name, session, self._disk, shared=shared, elsewhere=elsewhere)
         )
         self._session = session if self.data is None else self.data.file.session
-        self._durable: dict[str, bool] = {}
-        """Durable actors, and whether ports wait for their syncs."""
         self._archive: Archive | None = None
         self._slice, self._bound, self._tail_bytes = slice_steps, bound, tail_bytes
-        self.ports: list[PortReader] = []
         self.outlets: list[Outlet] = []
         """All that leaves the node: ports, and streams that other nodes read."""
-        self._running = False
         self._has_sources = False
         self.end_reason = ""
         """Why the whole run is to end, of which this node is a part; empty while it goes on."""
@@ -170,107 +155,6 @@ class Node:
         self.stop_reason = ""
         """Why the run ended or is to end; empty while it goes on."""
         self._next_turn = 0
-
-    def add(
-        self,
-        name: str,
-        actor_class: type[Actor],
-        settings: Settings | Mapping[str, Any] | None = None,
-        *,
-        durable: Durable = "none",
-        accepts: frozenset[str] | None = None,
-    ) -> Actor:
-        """Construct an actor and give it its streams.
-
-        Events of other instruments than `accepts` it leaves to others; None is no restriction.
-
-        Raises:
-            ValueError: the name is taken.
-            pydantic.ValidationError: the settings do not fit the class.
-        """
-        if name in self.actors:
-            raise ValueError(f"node {self.name}: actor {name!r} was added twice")
-        if not isinstance(settings, Settings):
-            settings = actor_class.Settings.model_validate(dict(settings or {}))
-        actor = actor_class.created_by(self._ingress, name, settings)
-        actor.session = self._session
-        actor.instruments, actor.currencies = self.instruments, self.currencies
-        actor.accepts = accepts
-        actor.durable = durable != "none"
-        if actor.durable:
-            self._durable[name] = durable == "fsync"
-        actor.statistics = ActorStatistics()
-        actor.attach(self.loop, f"{self._seed}/{name}")
-        actor.streams = {
-            output: self._stream(f"{name}.{output}", actor) for output in actor.outputs
-        }
-        actor.routes = {
-            event_class: actor.streams[output]
-            for output, classes in actor.outputs.items()
-            for event_class in classes
-        }
-        inbox = self._stream(f"{name}.inbox", actor)
-        actor.inbox = Input(actor, inbox, actor.inbox_table(), actor.routes)
-        actor.inbox.handlers = {**actor.inbox.handlers, StopActor: self._stop_actor}
-        inbox.attach(actor.inbox)
-        self.actors[name] = actor
-        self.loop.add(name, actor.inbox)
-        return actor
-
-    def add_remote(
-        self, name: str, actor_class: type[Actor], node: str, *, durable: Durable = "none"
-    ) -> None:
-        """Make the streams of another node's actor known, so that actors here may read them."""
-        publisher = RemotePublisher(name, node, actor_class, durable=durable != "none")
-        for output in actor_class.outputs:
-            stream = Stream(f"{name}.{output}")
-            self.streams[stream.name] = stream
-            self.supervisor.owners[stream.name] = publisher
-            self.mirrors[stream.name] = Mirror(stream, publisher, self.loop, self._inbox_of)
-
-    def _inbox_of(self, actor: str) -> Input:
-        return self.actors[actor].inbox
-
-    def connect(self, reader: str, stream: str, delivery: Delivery = "stream") -> Input:
-        """Let an actor read a stream: from 1 before the run, later by reset and snapshot.
-
-        On a running node, call it on the loop's thread.
-
-        Raises:
-            KeyError: no such actor or stream.
-        """
-        actor, source = self.actors[reader], self.streams[stream]
-        publisher = self.supervisor.owners[stream]
-        classes = publisher.outputs[stream.partition(".")[2]]
-        lane = self.loop.latest if delivery == "latest" else None
-        cursor = Input(actor, source, actor.handler_table(classes), actor.routes, lane)
-        asked = any(event_class.request for event_class in classes)
-        cursor.timed = actor.order_path and (publisher.order_path or asked)
-        source.attach(cursor)
-        actor.inputs = (*actor.inputs, cursor)
-        actor.heard[stream] = tuple(cursor.handlers)
-        actor.stale[stream] = NOT_YET
-        if self._running:
-            self._let_in(cursor, publisher)
-        return cursor
-
-    def _let_in(self, reader: Input, publisher: Actor | RemotePublisher) -> None:
-        inbox, name = self.actors[reader.actor.name].inbox, reader.source.name
-        if name in self.mirrors:
-            self.mirrors[name].bring_up_to_date(reader, "new reader")
-        elif publisher.actor_stopped.is_set():
-            self.loop.post(inbox, StreamStale(name, "publisher stopped"))
-        else:
-            self.supervisor.reset(reader, "new reader")
-            self.loop.post(inbox, StreamLive(name))
-
-    def ref(self, name: str) -> ActorRef:
-        """Return the address of an actor, for other threads.
-
-        Raises:
-            KeyError: no such actor.
-        """
-        return self.actors[name].actor_ref  # type: ignore[return-value]
 
     def control(self, event: Event) -> None:
         """Send a control event to every actor that handles its class, ahead of all else."""
@@ -365,21 +249,9 @@ class Node:
             () if self.links is None else self.links.statistics(),
         )
 
-    def _stream(self, name: str, owner: Actor) -> Stream:
-        self.streams[name] = stream = Stream(name)
-        self.supervisor.owners[name] = owner
-        return stream
-
-    def _stop_actor(self, request: StopActor) -> None:
-        actor = self.actors[request.actor]
-        self._stop_hook(actor)
-        self.supervisor.close(actor, "actor stopped")
-        if actor.order_path:
-            self.supervisor.halt(f"{actor.name} of the order path was stopped")
-
     def _start(self) -> None:
         self._running = True
-        self._bound_streams()
+        self._bound_streams(self._bound, self._tail_bytes)
         for actor in self.actors.values():
             self._hear_control(actor)
         recovery = self._open_archive()
@@ -410,14 +282,6 @@ class Node:
         if self.links is not None:
             self.links.begin(self)
         self._start_threads()
-
-    def _bound_streams(self) -> None:
-        share = self._tail_bytes // max(1, len(self.streams))
-        inboxes = {actor.inbox.stream.name for actor in self.actors.values()}
-        for stream in self.streams.values():
-            stream.budget = share
-            if not self.clock.virtual and stream.name not in inboxes:
-                stream.lag_bound = self._bound
 
     def _open_archive(self) -> Recovery | None:
         if self.data is None:
@@ -611,13 +475,3 @@ class Node:
         if self.links is not None:
             self.links.close()
         self._ingress.run_calls()
-
-    def _stop_hook(self, actor: Actor) -> None:
-        try:
-            actor.on_stop()
-        except Exception as error:  # noqa: BLE001 - the others must be stopped all the same
-            self.supervisor.trouble(f"{actor.name}.on_stop()", error)
-
-    def _all_readers(self) -> list[Input]:
-        readers = [reader for actor in self.actors.values() for reader in actor.readers]
-        return readers + [port.reader for port in self.ports]
