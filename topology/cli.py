@@ -22,6 +22,7 @@ from topology.draw import draw
 from topology.export import export_jsonl, export_parquet
 from topology.findings import TopologyError
 from topology.journal_cli import journal
+from topology.node_run import NodeOptions, run_node
 from topology.outcome import FAILED, MISUSED, OK, RefusedError
 from topology.output import ExportError
 from topology.run import Options, run
@@ -142,6 +143,33 @@ def run_command(
     metrics_port: Annotated[
         int, typer.Option(min=0, max=65535, metavar="PORT", help="Its port; 0 is any free one.")
     ] = 0,
+    node: Annotated[
+        str,
+        typer.Option(
+            metavar="NAME",
+            help="Run this node of FILE alone, linked to the others; needs --data.",
+        ),
+    ] = "",
+    endpoints: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="FILE",
+            help="With --node: where all nodes are, as `kaiju up` writes it; default: what the "
+            "topology says.",
+        ),
+    ] = None,
+    secret: Annotated[
+        Path | None,
+        typer.Option(metavar="FILE", help="With --node: its secret key, as `kaiju keys` makes it."),
+    ] = None,
+    fast: Annotated[
+        bool,
+        typer.Option(
+            "--fast",
+            help="With --node: recorded data as fast as its readers take it, not as fast as it "
+            "was recorded.",
+        ),
+    ] = False,
 ) -> None:
     """Run a topology in this process, and leave a report behind.
 
@@ -173,6 +201,15 @@ def run_command(
         raise typer.BadParameter(
             "--resume goes on with the clock, speed and seed of the run: leave out the others"
         )
+    if node:
+        if file is None or data is None or live or speed or duration is not None:
+            raise typer.BadParameter(
+                "--node runs by the machine's clock until it is stopped: give FILE and --data DIR,"
+                " and leave out --live, --speed and --for"
+            )
+        _run_node(NodeOptions(file, node, data, endpoints, secret, seed, fast, quiet, metrics_host))
+    if endpoints is not None or secret is not None or fast:
+        raise typer.BadParameter("--endpoints, --secret and --fast are of one --node NAME")
     if (file is None) == (resume is None):
         raise typer.BadParameter("give a topology FILE to begin a run, or --resume RUN to go on")
     options = Options(
@@ -192,6 +229,15 @@ def run_command(
     try:
         with _refusals():
             code = run(options).code
+    except KeyboardInterrupt:
+        _fail("stopped at once; there is no report", FAILED)
+    raise typer.Exit(code)
+
+
+def _run_node(options: NodeOptions) -> NoReturn:
+    try:
+        with _refusals():
+            code = run_node(options)
     except KeyboardInterrupt:
         _fail("stopped at once; there is no report", FAILED)
     raise typer.Exit(code)

@@ -68,6 +68,9 @@ class NodeSpec(Spec):
     port: Annotated[
         Port, Field(description="Live stream; the next two are recovery, health and metrics.")
     ]
+    public_key: Annotated[
+        str, Field(description="File of its public key, beside this one: links by TCP need it.")
+    ] = ""
 
 
 class CurrencySpec(Spec):

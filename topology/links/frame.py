@@ -3,11 +3,12 @@
 All integers are little-endian::
 
     topic     the stream's name and a zero byte
-    head      version u8 | 0 u8 | epoch u32 | first u64 | count u16 | sent u64 | crc u32
+    head      version u8 | 0 u8 | epoch u32 | first u64 | count u16 | sent u64
     events    MessagePack array of `count` events ``[cause, root, time, event]``
+    crc       u32
 
 `first` is the sequence number of the first event; of an empty frame, a heartbeat, that of the next
-event to come. `sent` is UTC nanoseconds. The CRC is the CRC-32C of all bytes but its own. `cause`
+event to come. `sent` is UTC nanoseconds. The CRC is the CRC-32C of all bytes before it. `cause`
 is ``[stream, epoch, seq]`` or nil, `root` ``[stream, epoch, seq, arrival]``, `time` UTC nanoseconds
 and `event` ``[tag, field, ...]``; `docs/wire.md` says it all for other languages.
 """
@@ -37,12 +38,23 @@ LARGEST_FRAME = 16 * 2**20
 HEAD = struct.Struct("<BBIQHQ")
 CRC = struct.Struct("<I")
 DELIMITER = b"\0"
+LONGEST_TOPIC = 256
+"""Bytes, with the delimiter."""
 
 encode = msgspec.msgpack.Encoder().encode
 
 
 class MalformedError(ValueError):
-    """A frame is not one of ours; the text says what was found and what was allowed."""
+    """A frame or message is not one of ours; the text says what was found and what was allowed.
+
+    Args:
+        kind: `oversized`, `cut`, `version`, `crc` or `content`.
+        text: for people.
+    """
+
+    def __init__(self, kind: str, text: str) -> None:
+        super().__init__(text)
+        self.kind = kind
 
 
 class Frame(NamedTuple):
@@ -62,9 +74,11 @@ class Frame(NamedTuple):
 
 
 class Unknown(Event):
-    """Stands for an event of a class that this node does not handle: it only has its place."""
+    """Stands for an event of a class that this node does not handle."""
 
     tag: str
+    body: bytes
+    """The event as it came: MessagePack ``[tag, field, ...]``."""
 
 
 def topic_of(stream: str) -> bytes:
@@ -77,8 +91,8 @@ def encode_frame(
 ) -> bytes:
     """Return a frame of `events`, which begin at `first`; without any it is a heartbeat."""
     head = topic_of(stream) + HEAD.pack(VERSION, 0, epoch, first, len(events), sent)
-    body = encode([(e.cause, e.root, e.time, e.event) for e in events])
-    return head + CRC.pack(crc32c(head + body)) + body
+    checked = head + encode([(e.cause, e.root, e.time, e.event) for e in events])
+    return checked + CRC.pack(crc32c(checked))
 
 
 def read_frame(data: bytes) -> Frame:
@@ -88,22 +102,24 @@ def read_frame(data: bytes) -> Frame:
         MalformedError: it is cut, damaged, of another version or longer than any of ours.
     """
     if len(data) > LARGEST_FRAME:
-        raise MalformedError(f"{len(data)} bytes, allowed are {LARGEST_FRAME}")
-    start = data.find(DELIMITER, 0, 256) + 1
-    behind = start + HEAD.size + CRC.size
-    if not start or len(data) <= behind:
-        raise MalformedError(f"{len(data)} bytes without a whole head")
+        raise MalformedError("oversized", f"{len(data)} bytes, allowed are {LARGEST_FRAME}")
+    start = data.find(DELIMITER, 0, LONGEST_TOPIC) + 1
+    events = start + HEAD.size
+    if not start or len(data) <= events + CRC.size:
+        raise MalformedError("cut", f"{len(data)} bytes without a whole head")
     version, _, epoch, first, count, sent = HEAD.unpack_from(data, start)
     if version != VERSION:
-        raise MalformedError(f"version {version}, allowed is {VERSION}")
-    [crc] = CRC.unpack_from(data, behind - CRC.size)
-    if crc != crc32c(data[: behind - CRC.size] + data[behind:]):
-        raise MalformedError("the CRC does not fit")
+        raise MalformedError("version", f"version {version}, allowed is {VERSION}")
+    checked = data[: -CRC.size]
+    if CRC.unpack_from(data, len(checked)) != (crc32c(checked),):
+        raise MalformedError("crc", "the CRC does not fit")
     try:
         stream = data[: start - 1].decode("ascii")
     except UnicodeDecodeError:
-        raise MalformedError(f"a topic of {data[: start - 1]!r}, allowed is ASCII") from None
-    return Frame(stream, epoch, first, count, sent, data[behind:])
+        raise MalformedError(
+            "content", f"a topic of {data[: start - 1]!r}, allowed is ASCII"
+        ) from None
+    return Frame(stream, epoch, first, count, sent, checked[events:])
 
 
 class EventReader:
@@ -121,9 +137,10 @@ class EventReader:
         ).decode
         self._one = msgspec.msgpack.Decoder(known).decode
 
-    def event(self, raw: msgspec.Raw) -> Event:
-        """Return one event that was encoded by itself."""
-        return self._known(raw)
+    def snapshot(self, raws: Iterable[msgspec.Raw]) -> tuple[Event, ...]:
+        """Return events that were encoded one by one, without what this node does not handle."""
+        events = map(self._known, raws)
+        return tuple(event for event in events if not isinstance(event, Unknown))
 
     def read(self, frame: Frame) -> list[Envelope]:
         """Return the frame's events with their places.
@@ -136,7 +153,9 @@ class EventReader:
         except (msgspec.DecodeError, RecursionError):
             found = self._one_by_one(frame)
         if len(found) != frame.size:
-            raise MalformedError(f"{len(found)} events where the frame says {frame.size}")
+            raise MalformedError(
+                "content", f"{len(found)} events where the frame says {frame.size}"
+            )
         return [
             Envelope((frame.stream, frame.epoch, frame.first + n), cause, root, time, event)
             for n, (cause, root, time, event) in enumerate(found)
@@ -146,14 +165,14 @@ class EventReader:
         try:
             raws = self._each(frame.events)
         except (msgspec.DecodeError, RecursionError) as error:
-            raise MalformedError(f"not a list of events: {error}") from error
+            raise MalformedError("content", f"not a list of events: {error}") from error
         return [(cause, root, time, self._known(raw)) for cause, root, time, raw in raws]
 
     def _known(self, raw: msgspec.Raw) -> Event:
         try:
             event: Event = self._one(raw)
         except (msgspec.DecodeError, RecursionError):
-            return Unknown(_tag_of(raw))
+            return Unknown(_tag_of(raw), bytes(raw))
         return event
 
 

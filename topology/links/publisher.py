@@ -2,7 +2,7 @@
 
 Live frames go to whoever subscribes; who lacks something asks for it here, from a position. A slow
 reader costs nothing but what is kept for it: answers are sent a few frames at a time, as it says
-that it handled them.
+that it took them.
 """
 
 from __future__ import annotations
@@ -14,7 +14,8 @@ import msgspec
 
 from actors.events.event import Event
 from actors.runtime.envelope import Envelope
-from topology.links.frame import ENOUGH_BYTES, MOST_EVENTS, encode_frame
+from topology.links.compatible import mismatch
+from topology.links.frame import ENOUGH_BYTES, MOST_EVENTS, MalformedError, encode_frame
 from topology.links.messages import (
     Hello,
     Message,
@@ -27,8 +28,14 @@ from topology.links.messages import (
     Reset,
     Resume,
     Resumed,
+    Schema,
+    Snapshot,
+    Stranger,
+    TakeSnapshot,
     ToPublisher,
     Welcome,
+    encode_message,
+    read_of_reader,
 )
 
 HEARTBEAT = 250_000_000
@@ -37,10 +44,17 @@ AHEAD = 4
 """Frames of an answer that may be on their way at once."""
 GUESSED_BYTES = 128
 """Of an event, until the first was encoded."""
+FORGOTTEN = 10_000_000_000
+"""Nanoseconds of silence after which a reader is forgotten; it says hello again if it is there."""
+MOST_PEERS = 1_000
 
 
 class Source(Protocol):
     """One stream as a publisher sees it."""
+
+    @property
+    def durable(self) -> bool:
+        """Whether it is never reset by itself, because nothing of it is ever lost."""
 
     @property
     def epoch(self) -> int:
@@ -50,8 +64,20 @@ class Source(Protocol):
     def next_seq(self) -> int:
         """Number of the next event; those before may be sent."""
 
+    @property
+    def begins_at_one(self) -> bool:
+        """Whether memory still holds the epoch from its first event on."""
+
+    @property
+    def schema(self) -> Schema:
+        """What its events look like."""
+
     def read(self, position: int, most: int) -> list[Envelope] | None:
-        """Return up to `most` events from `position` on; None where they are not kept any more."""
+        """Return up to `most` events from `position` on.
+
+        None where they are not kept any more; nothing where they were not found yet, because that
+        takes longer than one turn of a loop may: then ask again.
+        """
 
     def snapshot(self) -> Iterable[Event]:
         """Return what brings a new reader up to date."""
@@ -62,16 +88,19 @@ class Answer(NamedTuple):
 
     request: int
     position: int
+    on_their_way: int
+    """Frames that were sent and not taken yet."""
 
 
 class Peer:
     """One connected reader node."""
 
-    def __init__(self, node: str) -> None:
-        self.node = node
+    def __init__(self, hello: Hello, now: int) -> None:
+        self.node, self.observer = hello.node, hello.observer
+        self.heard = now
+        self.given: frozenset[str] = frozenset()
         self.answers: dict[str, Answer] = {}
         """By stream."""
-        self.on_their_way: dict[str, int] = {}
 
 
 class LinkPublisher:
@@ -83,7 +112,8 @@ class LinkPublisher:
         incarnation: changes with every start of the node.
         sources: by stream.
         readers: names of the nodes that may read, by stream.
-        on_position: told (node, stream, position) of what a reader has handled.
+        on_position: told (node, stream, read, kept) of how far a reader is: everything before
+            `read` was handled, and after a crash it would go on from `kept`.
     """
 
     def __init__(
@@ -94,7 +124,7 @@ class LinkPublisher:
         *,
         sources: Mapping[str, Source],
         readers: Mapping[str, frozenset[str]],
-        on_position: Callable[[str, str, int], None],
+        on_position: Callable[[str, str, int, int], None],
     ) -> None:
         self._node, self._topology, self._incarnation = node, topology, incarnation
         self._sources, self._readers = sources, readers
@@ -103,43 +133,82 @@ class LinkPublisher:
         self._sent = {stream: source.next_seq for stream, source in sources.items()}
         self._spoke = dict.fromkeys(sources, 0)
         self._size = dict.fromkeys(sources, GUESSED_BYTES)
-        self.refused = 0
+        self.refused = self.malformed = self.resets = 0
 
-    def hear(self, peer: bytes, message: ToPublisher) -> list[Message]:
-        """Return what a reader is answered now."""
-        if isinstance(message, Hello):
-            return self._welcome(peer, message)
-        known = self._peers.get(peer)
-        if known is None:
-            return [Refused("", "say hello first")]
-        match message:
-            case Resume():
-                return self._resume(known, message)
-            case More():
-                known.on_their_way[message.stream] = known.on_their_way.get(message.stream, 1) - 1
-                return self._go_on(known, message.stream)
-            case Positions():
-                for stream, position in message.positions.items():
-                    if self._may_read(known.node, stream):
-                        self._on_position(known.node, stream, position)
-                return []
-            case Ping():
-                return [Pong()]
+    def hear(self, peer: bytes, data: bytes, user: str | None, now: int) -> list[bytes]:
+        """Return what a reader is answered now.
 
-    def forget(self, peer: bytes) -> None:
-        """Note that a reader is gone."""
-        self._peers.pop(peer, None)
+        Args:
+            peer: whose message it is.
+            data: the message.
+            user: node that the sender has proved to be; None where all who can speak are trusted.
+            now: in nanoseconds.
+        """
+        try:
+            message = read_of_reader(data)
+        except MalformedError:
+            self.malformed += 1
+            return []
+        return [encode_message(answer) for answer in self._hear(peer, message, user, now)]
+
+    def tick(self, now: int) -> list[tuple[bytes, bytes]]:
+        """Return what is answered without being asked again, and forget who fell silent."""
+        said: list[tuple[bytes, bytes]] = []
+        for peer, known in list(self._peers.items()):
+            if now - known.heard > FORGOTTEN:
+                del self._peers[peer]
+                continue
+            for stream in list(known.answers):
+                said += [(peer, encode_message(m)) for m in self._go_on(known, stream)]
+        return said
 
     def live(self, now: int) -> Iterator[bytes]:
         """Yield the frames to be published now: what is new, and heartbeats where nothing is."""
         for stream, source in self._sources.items():
             position, end = self._sent[stream], source.next_seq
             if position < end:
-                yield from self._frames(stream, source, position, end, now)
                 self._sent[stream], self._spoke[stream] = end, now
+                yield from self._frames(stream, source, position, end, now)
             elif now - self._spoke[stream] >= HEARTBEAT:
                 self._spoke[stream] = now
                 yield encode_frame(stream, source.epoch, end, now, ())
+
+    def readers_seen(self) -> set[str]:
+        """Return the nodes that read and are there."""
+        return {peer.node for peer in self._peers.values() if not peer.observer}
+
+    def _hear(  # noqa: PLR0911 - one answer for each kind of message
+        self, peer: bytes, message: ToPublisher, user: str | None, now: int
+    ) -> Iterable[Message]:
+        if isinstance(message, Hello):
+            return self._welcome(peer, message, user, now)
+        known = self._peers.get(peer)
+        if known is None:
+            return [Stranger()]
+        known.heard = now
+        match message:
+            case Resume():
+                return self._resume(known, message)
+            case More(stream=stream, request=request):
+                answer = known.answers.get(stream)
+                if answer is None or answer.request != request:
+                    return []
+                taken = max(0, answer.on_their_way - 1)
+                known.answers[stream] = answer._replace(on_their_way=taken)
+                return self._go_on(known, stream)
+            case TakeSnapshot():
+                return self._snapshot(known, message)
+            case Positions():
+                self._note(known, message)
+                return []
+            case Ping():
+                return [Pong()]
+
+    def _note(self, peer: Peer, message: Positions) -> None:
+        for stream, place in message.positions.items():
+            counts = stream in peer.given and not peer.observer
+            if counts and place.epoch == self._sources[stream].epoch:
+                self._on_position(peer.node, stream, place.read, place.kept)
 
     def _frames(
         self, stream: str, source: Source, position: int, end: int, now: int
@@ -156,59 +225,102 @@ class LinkPublisher:
     def _most(self, stream: str) -> int:
         return max(1, min(MOST_EVENTS, ENOUGH_BYTES // self._size[stream]))
 
-    def _welcome(self, peer: bytes, hello: Hello) -> list[Message]:
-        if hello.topology != self._topology:
+    def _welcome(self, peer: bytes, hello: Hello, user: str | None, now: int) -> list[Message]:
+        problem = ""
+        if user is not None and user != hello.node:
+            problem = f"the key is of node {user!r}, the name was {hello.node!r}"
+        elif hello.topology != self._topology:
+            problem = f"this is topology {self._topology!r}, asked for was {hello.topology!r}"
+        elif len(self._peers) >= MOST_PEERS and peer not in self._peers:
+            problem = f"{MOST_PEERS} readers are connected, which are as many as there may be"
+        if problem:
             self.refused += 1
-            reason = f"this is topology {self._topology!r}, asked for was {hello.topology!r}"
-            return [Refused("", reason)]
-        allowed = [s for s in hello.wants if self._may_read(hello.node, s)]
-        refused = [s for s in hello.wants if s not in allowed]
+            return [Refused("", problem)]
+        known = self._peers[peer] = Peer(hello, now)
+        refused = []
+        for stream, wanted in hello.wants.items():
+            if reason := self._misfit(hello, stream, wanted, user):
+                refused.append(Refused(stream, reason))
         self.refused += len(refused)
-        self._peers[peer] = Peer(hello.node)
-        streams = {s: (self._sources[s].epoch, self._sources[s].next_seq) for s in allowed}
-        said: list[Message] = [Welcome(self._node, self._incarnation, streams)]
-        return said + [Refused(s, f"{s} is not given to node {hello.node!r}") for s in refused]
+        known.given = frozenset(hello.wants) - {refusal.stream for refusal in refused}
+        sources = {stream: self._sources[stream] for stream in known.given}
+        streams = {stream: (s.epoch, s.next_seq) for stream, s in sources.items()}
+        return [Welcome(self._node, self._incarnation, streams), *refused]
 
-    def _may_read(self, node: str, stream: str) -> bool:
-        return stream in self._sources and node in self._readers.get(stream, ())
+    def _misfit(self, hello: Hello, stream: str, wanted: Schema, user: str | None) -> str:
+        """Return why a node is not given a stream; empty where it is."""
+        source = self._sources.get(stream)
+        listed = hello.node in self._readers.get(stream, ())
+        looks = hello.observer and user in (None, self._node)
+        if source is None or not (listed or looks):
+            return f"{stream} is not given to node {hello.node!r}"
+        return mismatch(source.schema, wanted)
 
     def _resume(self, peer: Peer, asked: Resume) -> list[Message]:
         stream = asked.stream
-        if not self._may_read(peer.node, stream):
+        if stream not in peer.given:
             self.refused += 1
             return [Refused(stream, f"{stream} is not given to node {peer.node!r}")]
         source = self._sources[stream]
-        fits = asked.epoch == source.epoch and asked.position <= source.next_seq
-        if not fits or source.read(asked.position, 1) is None:
-            peer.answers.pop(stream, None)
-            return [self._reset(asked, source)]
-        peer.answers[stream] = Answer(asked.request, asked.position)
-        peer.on_their_way[stream] = 0
+        peer.answers.pop(stream, None)
+        position = asked.position
+        if asked.epoch == 0 and not (asked.begun or source.begins_at_one):
+            return [self._reset(asked, source, "joined later")]
+        if asked.epoch not in (0, source.epoch):
+            return [self._cannot(asked, source, "the publisher began anew")]
+        if position > source.next_seq:
+            return [self._cannot(asked, source, "the reader has more than the publisher")]
+        if position < source.next_seq and source.read(position, 1) is None:
+            return [self._cannot(asked, source, "fell behind")]
+        peer.answers[stream] = Answer(asked.request, position, 0)
         return self._go_on(peer, stream)
 
-    def _reset(self, asked: Resume, source: Source) -> Reset:
-        reason = "the publisher began anew" if asked.epoch != source.epoch else "fell behind"
-        snapshot = tuple(msgspec.Raw(msgspec.msgpack.encode(event)) for event in source.snapshot())
+    def _cannot(self, asked: Resume, source: Source, reason: str) -> Message:
+        """Return a reset, which a durable stream never has: there something is wrong."""
+        if not source.durable:
+            return self._reset(asked, source, reason)
+        self.refused += 1
+        return Refused(
+            asked.stream,
+            f"{reason}: the reader is at {asked.epoch}/{asked.position}, the publisher at"
+            f" {source.epoch}/{source.next_seq}, and a durable stream is never reset by itself",
+        )
+
+    def _reset(self, asked: Resume, source: Source, reason: str) -> Message:
+        self.resets += 1
+        snapshot = _encoded(source.snapshot())
         return Reset(asked.stream, source.epoch, source.next_seq, reason, snapshot, asked.request)
+
+    def _snapshot(self, peer: Peer, asked: TakeSnapshot) -> list[Message]:
+        if asked.stream not in peer.given:
+            return []
+        source = self._sources[asked.stream]
+        events = _encoded(source.snapshot())
+        return [Snapshot(asked.stream, source.epoch, source.next_seq, events, asked.request)]
 
     def _go_on(self, peer: Peer, stream: str) -> list[Message]:
         said: list[Message] = []
         answer = peer.answers.get(stream)
-        source = self._sources.get(stream)
-        while answer is not None and source is not None and peer.on_their_way[stream] < AHEAD:
-            if answer.position >= source.next_seq:
-                said.append(Resumed(stream, source.epoch, answer.position, answer.request))
+        source = self._sources[stream]
+        while answer is not None and answer.on_their_way < AHEAD:
+            request, position, _ = answer
+            if position >= source.next_seq:
+                said.append(Resumed(stream, source.epoch, position, request))
                 del peer.answers[stream]
                 break
-            events = source.read(answer.position, self._most(stream))
+            events = source.read(position, self._most(stream))
+            if events is None:
+                asked = Resume(stream, source.epoch, position, request)
+                said.append(self._cannot(asked, source, "fell behind"))
+                del peer.answers[stream]
+                break
             if not events:
-                asked = Resume(stream, source.epoch, answer.position, answer.request)
-                said.append(self._reset(asked, source))
-                del peer.answers[stream]
-                break
-            frame = encode_frame(stream, source.epoch, answer.position, 0, events)
-            said.append(Replay(answer.request, frame))
-            answer = Answer(answer.request, answer.position + len(events))
+                break  # found later
+            said.append(Replay(request, encode_frame(stream, source.epoch, position, 0, events)))
+            answer = Answer(request, position + len(events), answer.on_their_way + 1)
             peer.answers[stream] = answer
-            peer.on_their_way[stream] += 1
         return said
+
+
+def _encoded(events: Iterable[Event]) -> tuple[msgspec.Raw, ...]:
+    return tuple(msgspec.Raw(msgspec.msgpack.encode(event)) for event in events)

@@ -8,18 +8,31 @@ another epoch, a gap, a heartbeat that is ahead) leads to the same question.
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from enum import StrEnum
-from typing import NamedTuple
+
+import msgspec
 
 from actors.events.event import Event
-from actors.runtime.envelope import Envelope
+from topology.links.effects import (
+    BecameLive,
+    BecameStale,
+    CannotResume,
+    Delivered,
+    Effect,
+    Say,
+    WasReset,
+)
 from topology.links.frame import EventReader, Frame, MalformedError
-from topology.links.messages import Message, More, Reset, Resume, Resumed
+from topology.links.messages import More, Reset, Resume, Resumed
 
 MOST_PARKED = 4 * 2**20
 """Bytes of frames that wait for what is missing before them; beyond it they are asked for again."""
+FRAME_BYTES = 256
+"""What a parked frame costs beside its events."""
 PATIENCE = 1_000_000_000
-"""Nanoseconds without progress after which a question is asked again."""
+"""Nanoseconds without progress after which a question is asked again; doubled each time."""
+MOST_PATIENCE = 8 * PATIENCE
 SILENCE = 1_000_000_000
 """Nanoseconds without any frame after which a stream is stale: four heartbeats."""
 
@@ -28,42 +41,14 @@ class State(StrEnum):
     """What a reader is doing."""
 
     CONNECTING = "CONNECTING"
+    """Nobody is there yet."""
     RESUMING = "RESUMING"
+    """It asked for what is missing."""
+    CATCHING_UP = "CATCHING_UP"
+    """Nothing is missing, but nothing came live either."""
     LIVE = "LIVE"
-
-
-class Delivered(NamedTuple):
-    """The next events."""
-
-    envelopes: list[Envelope]
-
-
-class WasReset(NamedTuple):
-    """Events are missing and will not come; the stream goes on at `position` of `epoch`."""
-
-    epoch: int
-    position: int
-    reason: str
-    snapshot: tuple[Event, ...]
-
-
-class BecameLive(NamedTuple):
-    """Nothing is missing any more."""
-
-
-class BecameStale(NamedTuple):
-    """Something may be missing."""
-
-    reason: str
-
-
-class Say(NamedTuple):
-    """A message for the publisher."""
-
-    message: Message
-
-
-Effect = Delivered | WasReset | BecameLive | BecameStale | Say
+    REFUSED = "REFUSED"
+    """The publisher does not give it; asked again after the next welcome."""
 
 
 class StreamReader:
@@ -73,127 +58,202 @@ class StreamReader:
         stream: its name.
         events: decodes what this node handles of it.
         epoch: that was read before; 0 where nothing was.
-        position: sequence number of the next event that is wanted.
+        position: sequence number of the next event that is wanted. With epoch 0, a position other
+            than 1 is one of the publisher's present epoch, and 0 is where it is now.
+        begun: whether with epoch 0 everything is wanted, however much that is, because the reader
+            had begun before and has handled nothing.
     """
 
     def __init__(
-        self, stream: str, events: EventReader, *, epoch: int = 0, position: int = 1
+        self,
+        stream: str,
+        events: EventReader,
+        *,
+        epoch: int = 0,
+        position: int = 1,
+        begun: bool = False,
     ) -> None:
         self.stream = stream
         self.epoch, self.position = epoch, position
         self.state = State.CONNECTING
-        self.repeated = self.gaps = self.malformed = 0
+        self.why_stale = "not connected yet"
+        """Empty while the stream is live."""
+        self.newest = 0
+        """Next sequence number of the publisher, as far as is known."""
+        self.repeated = self.gaps = self.malformed = self.resumes = self.resets = 0
         self._events = events
+        self._begun = begun
         self._request = 0
         self._parked: dict[int, Frame] = {}
         self._parked_bytes = 0
-        self._asked = self._heard = 0
-        self._stale = True
+        self._asked = 0
+        self._patience = PATIENCE
+        self._heard: int | None = None
+        """When the last live frame came on this connection."""
 
-    def connected(self, epoch: int, now: int) -> list[Effect]:
+    @property
+    def lag(self) -> int:
+        """Events that the publisher is known to have emitted and that did not come yet."""
+        return max(0, self.newest - self.position)
+
+    def connected(self, epoch: int, next_seq: int, now: int) -> list[Effect]:
         """Ask for what is missing: there is a connection, the first or another.
 
-        A reader that has nothing yet begins with the first event of the present `epoch`.
+        Args:
+            epoch: the publisher's.
+            next_seq: the publisher's.
+            now: in nanoseconds.
         """
-        self.epoch = self.epoch or epoch
+        if self.epoch == 0 and self.position != 1:
+            self.epoch, self.position = epoch, self.position or next_seq
+        self.newest = next_seq
+        self._patience = PATIENCE
         return self._ask(now)
 
     def disconnected(self, reason: str) -> list[Effect]:
         """Note that nothing can come any more."""
-        self.state = State.CONNECTING
+        self.state, self._heard = State.CONNECTING, None
+        self._unpark()
         return self._become_stale(reason)
+
+    def refused(self, reason: str) -> list[Effect]:
+        """Note that the publisher will not answer."""
+        self.state = State.REFUSED
+        self._unpark()
+        return [*self._become_stale(reason), CannotResume(self.stream, reason)]
 
     def frame(self, frame: Frame, now: int) -> list[Effect]:
         """Take a live frame or a heartbeat."""
         self._heard = now
-        if self.state is State.CONNECTING:
+        if self.state in (State.CONNECTING, State.REFUSED):
             return []
-        if frame.epoch != self.epoch:
+        if self.epoch and frame.epoch != self.epoch:
             # A late frame of an epoch before, or the first of a new one: only the publisher knows.
-            newer = frame.epoch > self.epoch and self.state is State.LIVE
-            return self._ask(now) if newer else []
-        if frame.end <= self.position:
-            self.repeated += frame.size
+            newer = frame.epoch > self.epoch and self.state is not State.RESUMING
+            return [*self._become_stale("a new epoch"), *self._ask(now)] if newer else []
+        self.newest = max(self.newest, frame.end)
+        if self.state is State.RESUMING:
+            self._park(frame)
             return []
-        if frame.first <= self.position and self.state is State.LIVE:
-            return self._deliver(frame)
-        self._park(frame)
-        if self.state is not State.LIVE:
-            return []
-        self.gaps += 1
-        return [*self._become_stale("a gap"), *self._ask(now)]
+        if frame.first > self.position:
+            self._park(frame)
+            self.gaps += 1
+            return [*self._become_stale("a gap"), *self._ask(now)]
+        return [*self._deliver(frame), *self._go_live(now)]
 
     def replayed(self, request: int, frame: Frame, now: int) -> list[Effect]:
         """Take a frame that was asked for."""
-        if request != self._request or frame.epoch != self.epoch or frame.first > self.position:
+        if self.state is not State.RESUMING or frame.first > self.position:
             return []
-        self._heard = self._asked = now
-        if frame.end <= self.position:
+        if self.epoch == 0:
+            self.epoch = frame.epoch
+        if frame.epoch != self.epoch or frame.end <= self.position:
             return []
-        return [*self._deliver(frame), Say(More(self.stream, request))]
+        malformed = self.malformed
+        effects = self._deliver(frame)
+        if self.malformed > malformed:
+            return self.refused(f"events at {self.position} cannot be read")
+        self._asked, self._patience = now, PATIENCE
+        return [*effects, Say(More(self.stream, request))]
 
     def resumed(self, answer: Resumed, now: int) -> list[Effect]:
         """Go on live: everything before `answer.position` was sent."""
-        if answer.request != self._request or self.state is not State.RESUMING:
+        if self.state is not State.RESUMING:
             return []
-        if (answer.epoch, answer.position) != (self.epoch, self.position):
-            return self._ask(now)
-        return self._go_live(now)
+        if answer.position != self.position or self.epoch not in (0, answer.epoch):
+            return []  # an answer to an older question
+        self.epoch = answer.epoch
+        return self._join(now)
 
     def reset(self, answer: Reset, now: int) -> list[Effect]:
         """Forget what is missing, and go on behind a snapshot."""
         if answer.request != self._request or self.state is not State.RESUMING:
             return []
         self.epoch, self.position = answer.epoch, answer.position
-        snapshot = tuple(self._events.event(raw) for raw in answer.snapshot)
-        reset = WasReset(answer.epoch, answer.position, answer.reason, snapshot)
-        return [reset, *self._go_live(now)]
+        self.newest = answer.position
+        self.resets += 1
+        snapshot = self._events.snapshot(answer.snapshot)
+        reset = WasReset(self.stream, answer.epoch, answer.position, answer.reason, snapshot)
+        return [reset, *self._join(now)]
+
+    def decoded(self, snapshot: Iterable[msgspec.Raw]) -> tuple[Event, ...]:
+        """Return the events of a snapshot that was asked for beside the stream."""
+        return self._events.snapshot(snapshot)
 
     def tick(self, now: int) -> list[Effect]:
         """Notice silence, and answers that do not come."""
-        if self.state is State.RESUMING and now - self._asked > PATIENCE:
+        waits = self.state in (State.RESUMING, State.CATCHING_UP)
+        if waits and now - self._asked > self._patience:
+            self._patience = min(2 * self._patience, MOST_PATIENCE)
             return self._ask(now)
-        if self.state is State.LIVE and now - self._heard > SILENCE:
+        if self.state is State.LIVE and not self._hears(now):
             return [*self._become_stale("silence"), *self._ask(now)]
         return []
 
-    def _go_live(self, now: int) -> list[Effect]:
-        self.state, self._heard = State.LIVE, now
+    def _hears(self, now: int) -> bool:
+        return self._heard is not None and now - self._heard <= SILENCE
+
+    def _join(self, now: int) -> list[Effect]:
+        """Take what was parked; nothing is missing before it."""
+        self.state, self._asked = State.CATCHING_UP, now
         effects: list[Effect] = []
         for first in sorted(self._parked):
             frame = self._parked[first]
-            if frame.epoch == self.epoch and first <= self.position < frame.end:
-                effects += self._deliver(frame)
-        ahead = any(f.epoch == self.epoch and f.end > self.position for f in self._parked.values())
-        self._parked.clear()
-        self._parked_bytes = 0
-        if ahead:
+            if frame.epoch == self.epoch:
+                self.newest = max(self.newest, frame.end)
+                if first <= self.position:
+                    effects += self._deliver(frame)
+        self._unpark()
+        if self.newest > self.position:
             return effects + self._ask(now)
-        self._stale = False
-        return [*effects, BecameLive()]
+        return effects + self._go_live(now) if self._hears(now) else effects
+
+    def _go_live(self, now: int) -> list[Effect]:
+        if self.newest > self.position:
+            return [*self._become_stale("a gap"), *self._ask(now)]
+        self.state, self._patience = State.LIVE, PATIENCE
+        if not self.why_stale:
+            return []
+        self.why_stale = ""
+        return [BecameLive(self.stream)]
 
     def _deliver(self, frame: Frame) -> list[Effect]:
+        if frame.end <= self.position:
+            self.repeated += frame.size
+            return []
         try:
             envelopes = self._events.read(frame)
         except MalformedError:
             self.malformed += 1
             return []
-        new = envelopes[self.position - frame.first :]
-        self.repeated += len(envelopes) - len(new)
+        if frame.first < self.position:
+            self.repeated += self.position - frame.first
+            envelopes = envelopes[self.position - frame.first :]
         self.position = frame.end
-        return [Delivered(new)] if new else []
+        return [Delivered(self.stream, envelopes, frame.sent)]
 
     def _park(self, frame: Frame) -> None:
-        size = len(frame.events)
-        if self._parked_bytes + size <= MOST_PARKED:
-            self._parked[frame.first] = frame
-            self._parked_bytes += size
+        if frame.end <= self.position:
+            self.repeated += frame.size
+            return
+        if not frame.size or frame.first in self._parked:
+            return
+        self._parked[frame.first] = frame
+        self._parked_bytes += len(frame.events) + FRAME_BYTES
+        while self._parked_bytes > MOST_PARKED:  # the oldest are what an answer brings first
+            oldest = self._parked.pop(next(iter(self._parked)))
+            self._parked_bytes -= len(oldest.events) + FRAME_BYTES
+
+    def _unpark(self) -> None:
+        self._parked.clear()
+        self._parked_bytes = 0
 
     def _ask(self, now: int) -> list[Effect]:
         self.state, self._asked = State.RESUMING, now
         self._request += 1
-        return [Say(Resume(self.stream, self.epoch, self.position, self._request))]
+        self.resumes += 1
+        return [Say(Resume(self.stream, self.epoch, self.position, self._request, self._begun))]
 
     def _become_stale(self, reason: str) -> list[Effect]:
-        was, self._stale = self._stale, True
-        return [] if was else [BecameStale(reason)]
+        was, self.why_stale = self.why_stale, reason
+        return [] if was else [BecameStale(self.stream, reason)]

@@ -1,0 +1,108 @@
+"""Key pairs of nodes: one a node, the public halves known to all, the secret one to itself alone.
+
+Keys are CURVE keys of ZeroMQ (https://rfc.zeromq.org/spec/26/), written as 40 characters of Z85 in
+files of one line: ``<node>.public`` and ``<node>.secret``.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import stat
+from collections.abc import Mapping
+from pathlib import Path
+
+KEY = re.compile(r"[0-9a-zA-Z.\-:+=^!/*?&<>()\[\]{}@%$#]{40}")
+PUBLIC, SECRET = ".public", ".secret"
+"""Endings of the files of a pair."""
+SECRETS = Path("/run/secrets")
+"""Where containers find their secrets; nobody else is in there, whatever the modes say."""
+SECRET_FILE = "KAIJU_SECRET_FILE"  # noqa: S105 - its name, no secret
+"""Variable of the environment that names the file of a node's secret key."""
+
+
+class KeysError(Exception):
+    """A key is missing, malformed or not kept secret; the text never shows one."""
+
+
+class NodeKeys:
+    """What a node needs to speak with others over a network.
+
+    Args:
+        node: its name.
+        public: keys of all nodes, by name.
+        secret: its own.
+    """
+
+    def __init__(self, node: str, public: Mapping[str, bytes], secret: bytes) -> None:
+        self.node, self.public, self.secret = node, dict(public), secret
+
+    def __repr__(self) -> str:
+        return f"NodeKeys({self.node!r})"
+
+    @property
+    def own(self) -> bytes:
+        """The node's own public key."""
+        return self.public[self.node]
+
+    @classmethod
+    def load(cls, node: str, public: Mapping[str, bytes], secret: Path | None) -> NodeKeys:
+        """Return the keys of a node.
+
+        Args:
+            node: its name.
+            public: keys of all nodes, by name.
+            secret: file of its own; None for where the environment or a container puts it.
+
+        Raises:
+            KeysError: a key is missing, malformed or readable by others.
+        """
+        if node not in public:
+            raise KeysError(
+                f"node '{node}' has no public key, and what leaves a host is never sent without:"
+                f" `kaiju keys FILE --dir keys` makes a pair, `public_key: keys/{node}{PUBLIC}`"
+                " under the node names it"
+            )
+        return cls(node, public, read_secret_key(secret or _usual_secret(node)))
+
+
+def read_public_key(path: Path) -> str:
+    """Return a public key.
+
+    Raises:
+        KeysError: there is no such file, or no key in it.
+    """
+    return _read(path, "public key")
+
+
+def read_secret_key(path: Path) -> bytes:
+    """Return a secret key from a file that only its owner may read.
+
+    Raises:
+        KeysError: there is no such file, others may read it, or there is no key in it.
+    """
+    try:
+        mode = path.stat().st_mode
+    except OSError as error:
+        raise KeysError(f"{path}: the secret key cannot be read: {error.strerror}") from error
+    if mode & (stat.S_IRWXG | stat.S_IRWXO) and SECRETS not in path.parents:
+        raise KeysError(
+            f"{path}: mode was {stat.S_IMODE(mode):04o}, allowed is 0600: others may read this"
+            f" secret; chmod 600 {path}"
+        )
+    return _read(path, "secret key").encode("ascii")
+
+
+def _read(path: Path, what: str) -> str:
+    try:
+        text = path.read_text("ascii").strip()
+    except (OSError, UnicodeDecodeError) as error:
+        raise KeysError(f"{path}: the {what} cannot be read: {error}") from error
+    if KEY.fullmatch(text) is None:
+        raise KeysError(f"{path}: {len(text)} characters, allowed is a {what}: 40 of Z85")
+    return text
+
+
+def _usual_secret(node: str) -> Path:
+    named = os.environ.get(SECRET_FILE)
+    return Path(named) if named else SECRETS / f"kaiju_{node}"

@@ -1,0 +1,291 @@
+"""The sockets of one node's links, all on the loop's thread, and what the loop waits on.
+
+Live streams go out on an XPUB socket, what was missed is asked for on a ROUTER; of every other node
+that is read there are a SUB and a DEALER. Whatever ZeroMQ loses on the way, sequence numbers tell.
+"""
+
+from __future__ import annotations
+
+import errno
+import fcntl
+import logging
+import os
+import stat
+import time
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import suppress
+from pathlib import Path
+from typing import IO, NamedTuple
+
+import zmq
+
+from gateways.sockets import IPC, Wake
+from topology.links.admission import Admission
+from topology.links.frame import LARGEST_FRAME, topic_of
+from topology.links.keys import NodeKeys
+
+log = logging.getLogger("kaiju")
+
+QUEUED_FRAMES = 1_000
+"""Live frames that are kept for a reader which does not take them: at most 64 MB."""
+QUEUED_MESSAGES = 1_000
+AT_ONCE = 64
+"""Messages of one socket that are taken between two looks at what else there is to do."""
+RECONNECT_MS, LONGEST_RECONNECT_MS = 100, 2_000
+HEARTBEAT_MS, SILENCE_MS = 1_000, 3_000
+"""ZeroMQ's own heartbeats: without them a peer that vanished would keep its queue for ever."""
+MILLISECOND = 1_000_000
+LINGER_MS = 500
+"""For what was sent last to leave when a node ends."""
+
+
+class SocketRecord(NamedTuple):
+    """What the sockets refused or lost."""
+
+    refused_keys: int
+    refused_subscriptions: int
+    unsent: int
+    malformed: int
+
+
+class LinkSockets:
+    """Owns the sockets of a node; see `actors.runtime.poller.Poller` for `wait` and `wake`.
+
+    Args:
+        live: where streams go out: ``tcp://HOST:PORT`` or ``ipc:///PATH``.
+        recovery: where others ask.
+        topics: nodes that may read, by stream.
+        keys: of the nodes; None only where nothing leaves the host.
+
+    Raises:
+        OSError: another program listens there, or the directory of a path is open to others.
+        ValueError: an address that others can reach, without keys.
+    """
+
+    def __init__(
+        self,
+        live: str,
+        recovery: str,
+        *,
+        topics: Mapping[str, frozenset[str]],
+        keys: NodeKeys | None = None,
+    ) -> None:
+        for endpoint in (live, recovery):
+            if keys is None and not endpoint.startswith(IPC):
+                raise ValueError(f"{endpoint}: what leaves a process by TCP needs keys")
+        self._keys = keys
+        self._context = zmq.Context()
+        self._wake = Wake()
+        self._poller = zmq.Poller()
+        self._poller.register(self._wake.fileno(), zmq.POLLIN)
+        self._readers = {topic_of(stream): nodes for stream, nodes in topics.items()}
+        self._refused_subscriptions = self._unsent = self._malformed = 0
+        self._locks: list[IO[bytes]] = []
+        self._subscribers: dict[str, zmq.Socket[bytes]] = {}
+        self._dealers: dict[str, zmq.Socket[bytes]] = {}
+        self._admission = Admission(self._context, keys.public) if keys is not None else None
+        if self._admission is not None:
+            self._poller.register(self._admission.socket, zmq.POLLIN)
+        try:
+            self._live = self._bound(zmq.XPUB, live)
+            self._recovery = self._bound(zmq.ROUTER, recovery)
+        except BaseException:
+            self.close()
+            raise
+
+    def wait(self, deadline: int | None) -> None:
+        """See `Poller.wait`."""
+        # The last part of a millisecond is waited for by looking again: timers are that exact.
+        left = None if deadline is None else max(0, deadline - time.monotonic_ns()) // MILLISECOND
+        self._poller.poll(left)
+        self._wake.clear()
+
+    def wake(self) -> None:
+        """See `Poller.wake`."""
+        self._wake.set()
+
+    def dial(
+        self, node: str, live: str, recovery: str, streams: Iterable[str], key: bytes | None
+    ) -> None:
+        """Connect to another node, or once more with sockets made anew.
+
+        Args:
+            node: its name.
+            live: where its streams go out.
+            recovery: where it is asked.
+            streams: that are read.
+            key: its public key; None where nothing leaves the host.
+        """
+        self._hang_up(node)
+        subscriber = self._socket(zmq.SUB)
+        for stream in streams:
+            subscriber.setsockopt(zmq.SUBSCRIBE, topic_of(stream))
+        dealer = self._socket(zmq.DEALER)
+        for socket, endpoint in ((subscriber, live), (dealer, recovery)):
+            socket.setsockopt(zmq.RECONNECT_IVL, RECONNECT_MS)
+            socket.setsockopt(zmq.RECONNECT_IVL_MAX, LONGEST_RECONNECT_MS)
+            if not endpoint.startswith(IPC):
+                if self._keys is None or key is None:
+                    raise ValueError(f"node {node}: {endpoint} needs its public key")
+                socket.curve_serverkey = key
+                socket.curve_publickey, socket.curve_secretkey = self._keys.own, self._keys.secret
+            socket.connect(endpoint)
+            self._poller.register(socket, zmq.POLLIN)
+        self._subscribers[node], self._dealers[node] = subscriber, dealer
+
+    def publish(self, frame: bytes) -> None:
+        """Send a live frame to whoever subscribed; who is too slow misses it, and asks later."""
+        if not self._sent(self._live, [frame]):
+            self._unsent += 1
+
+    def answer(self, peer: bytes, data: bytes) -> bool:
+        """Send to one reader, and return whether it is there and takes its messages."""
+        return self._sent(self._recovery, [peer, data])
+
+    def say(self, node: str, data: bytes) -> bool:
+        """Send to a node that is read, and return whether there was room."""
+        dealer = self._dealers.get(node)
+        return dealer is not None and self._sent(dealer, [data])
+
+    def requests(self) -> Iterator[tuple[bytes, str | None, bytes]]:
+        """Yield (peer, node that its key proves, message) of what others ask, a part at a time."""
+        self._admit()
+        for _ in range(AT_ONCE):
+            try:
+                peer, *parts = self._recovery.recv_multipart(zmq.NOBLOCK, copy=False)
+            except zmq.Again:
+                return
+            if len(parts) == 1:
+                yield peer.bytes, _user(parts[0]), parts[0].bytes
+            else:
+                self._malformed += 1
+
+    def frames(self) -> Iterator[tuple[str, bytes]]:
+        """Yield (node, live frame) of what has come, a part at a time."""
+        yield from self._come(self._subscribers)
+
+    def answers(self) -> Iterator[tuple[str, bytes]]:
+        """Yield (node, message) of what others answered, a part at a time."""
+        yield from self._come(self._dealers)
+
+    def ready(self) -> bool:
+        """Tell whether there is anything to take."""
+        return bool(self._poller.poll(0))
+
+    def statistics(self) -> SocketRecord:
+        """Return what was refused and lost so far."""
+        refused = 0 if self._admission is None else self._admission.refused
+        return SocketRecord(refused, self._refused_subscriptions, self._unsent, self._malformed)
+
+    def close(self) -> None:
+        """Give what was sent last a moment to leave, and close everything; twice does nothing."""
+        self._context.destroy(linger=LINGER_MS)
+        self._wake.close()
+        for lock in self._locks:
+            lock.close()
+        self._locks.clear()
+
+    def _come(self, sockets: Mapping[str, zmq.Socket[bytes]]) -> Iterator[tuple[str, bytes]]:
+        for node, socket in list(sockets.items()):
+            for _ in range(AT_ONCE):
+                try:
+                    parts = socket.recv_multipart(zmq.NOBLOCK)
+                except zmq.Again:
+                    break
+                if len(parts) == 1:
+                    yield node, parts[0]
+                else:
+                    self._malformed += 1
+
+    def _admit(self) -> None:
+        """Answer who wants to connect or to subscribe."""
+        if self._admission is not None:
+            self._admission.serve()
+        for _ in range(AT_ONCE):
+            try:
+                message = self._live.recv(zmq.NOBLOCK, copy=False)
+            except zmq.Again:
+                return
+            data, user = message.bytes, _user(message)
+            topic = data[1:]
+            may = topic in self._readers and (user is None or user in self._readers[topic])
+            if data[:1] == b"\1" and may:
+                self._live.setsockopt(zmq.SUBSCRIBE, topic)
+            elif data[:1] == b"\1":
+                self._refused_subscriptions += 1
+                log.warning("node %s may not read %r: refused", user or "unknown", topic[:80])
+            elif data[:1] == b"\0" and topic in self._readers:
+                self._live.setsockopt(zmq.UNSUBSCRIBE, topic)
+
+    def _socket(self, kind: int) -> zmq.Socket[bytes]:
+        socket: zmq.Socket[bytes] = self._context.socket(kind)
+        socket.setsockopt(zmq.MAXMSGSIZE, LARGEST_FRAME)
+        socket.setsockopt(zmq.LINGER, 0)
+        room = QUEUED_FRAMES if kind in (zmq.XPUB, zmq.SUB) else QUEUED_MESSAGES
+        socket.setsockopt(zmq.SNDHWM, room)
+        socket.setsockopt(zmq.RCVHWM, room)
+        socket.setsockopt(zmq.HEARTBEAT_IVL, HEARTBEAT_MS)
+        socket.setsockopt(zmq.HEARTBEAT_TIMEOUT, SILENCE_MS)
+        return socket
+
+    def _bound(self, kind: int, endpoint: str) -> zmq.Socket[bytes]:
+        socket = self._socket(kind)
+        if kind == zmq.XPUB:
+            socket.setsockopt(zmq.XPUB_MANUAL, 1)
+        else:
+            socket.setsockopt(zmq.ROUTER_MANDATORY, 1)
+        if not endpoint.startswith(IPC):
+            assert self._keys is not None
+            socket.curve_server = True
+            socket.curve_secretkey = self._keys.secret
+            socket.curve_publickey = self._keys.own
+            socket.setsockopt(zmq.ZAP_DOMAIN, b"kaiju")
+            socket.setsockopt(zmq.ZAP_ENFORCE_DOMAIN, 1)
+        try:
+            if endpoint.startswith(IPC):
+                self._locks.append(_locked(Path(endpoint.removeprefix(IPC))))
+            socket.bind(endpoint)
+        except (zmq.ZMQError, OSError) as error:
+            reason = error.strerror or os.strerror(error.errno or 0)
+            raise OSError(error.errno, f"cannot listen on {endpoint}: {reason}") from error
+        self._poller.register(socket, zmq.POLLIN)
+        return socket
+
+    def _hang_up(self, node: str) -> None:
+        for sockets in (self._subscribers, self._dealers):
+            if (socket := sockets.pop(node, None)) is not None:
+                self._poller.unregister(socket)
+                socket.close(linger=0)
+
+    @staticmethod
+    def _sent(socket: zmq.Socket[bytes], parts: list[bytes]) -> bool:
+        try:
+            socket.send_multipart(parts, zmq.NOBLOCK)
+        except zmq.ZMQError as error:
+            if error.errno in (errno.EAGAIN, errno.EHOSTUNREACH):
+                return False
+            raise
+        return True
+
+
+def _user(message: zmq.Frame) -> str | None:
+    """Return the node that the sender's key proves; None where there was none to prove."""
+    with suppress(zmq.ZMQError):
+        return str(message.get("User-Id")) or None
+    return None
+
+
+def _locked(path: Path) -> IO[bytes]:
+    """Take a path for this process: ZeroMQ would steal it from another one in silence."""
+    mode = path.parent.stat()
+    if mode.st_uid != os.getuid() or stat.S_IMODE(mode.st_mode) & 0o077:
+        raise PermissionError(
+            errno.EPERM, f"{path.parent} must be yours alone (mode 0700): whoever may open it reads"
+        )
+    lock = path.with_name(f"{path.name}.lock").open("wb")
+    try:
+        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError as error:
+        lock.close()
+        raise OSError(errno.EADDRINUSE, os.strerror(errno.EADDRINUSE)) from error
+    return lock

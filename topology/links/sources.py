@@ -1,0 +1,157 @@
+"""What a node publishes: streams of its actors, and whether trading is halted here."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterable, Iterator
+
+import msgspec
+
+from actors.events.event import Event
+from actors.events.system import HaltTrading, ResumeTrading
+from actors.runtime.actor import Actor
+from actors.runtime.envelope import Envelope
+from actors.runtime.ports import Outlet
+from actors.runtime.recovery import RecoveryError, steps_since
+from actors.runtime.schema import schema_table
+from actors.runtime.stream import Input, Stream
+from topology.links.messages import Schema
+
+HALTS = "_halts"
+"""First part of the names of the streams on which nodes tell each other of halts."""
+STEPS_AT_ONCE = 500
+"""Steps of a journal that are looked at between two turns of the loop."""
+MOST_CURSORS = 16
+"""Places in a journal that are remembered for readers that are served from it."""
+
+
+def schema_of(classes: Iterable[type[Event]]) -> Schema:
+    """Return what events of these classes look like, as links tell each other."""
+    return msgspec.convert(schema_table(classes), Schema)
+
+
+class LinkOutlet(Outlet):
+    """What may leave of one stream for other nodes.
+
+    Args:
+        actor: the publisher.
+        stream: that leaves.
+        waits_for_sync: whether it leaves the host, so that a loss of power must not take it back.
+    """
+
+    def __init__(self, actor: Actor, stream: Stream, *, waits_for_sync: bool) -> None:
+        super().__init__(Input(actor, stream, {}, {}))
+        self._waits_for_sync = waits_for_sync
+
+    @property
+    def limit(self) -> int:
+        """See `Outlet.limit`."""
+        written = min(self.reader.stream.next_seq, self.written)
+        return min(written, self.synced) if self._waits_for_sync else written
+
+
+class ActorSource:
+    """One output of an actor: its retained tail, and behind it the journal."""
+
+    def __init__(self, actor: Actor, output: str, outlet: LinkOutlet) -> None:
+        self.durable = actor.durable
+        self._actor, self._output, self._outlet = actor, output, outlet
+        self._stream = actor.streams[output]
+        self._cursors: dict[int, Iterator[list[Envelope]]] = {}
+        """By position: where in the journal a reader goes on."""
+
+    @property
+    def epoch(self) -> int:
+        """See `Source.epoch`."""
+        return self._stream.epoch
+
+    @property
+    def schema(self) -> Schema:
+        """See `Source.schema`."""
+        return schema_of(self._actor.outputs[self._output])
+
+    @property
+    def next_seq(self) -> int:
+        """See `Source.next_seq`."""
+        return self._outlet.limit
+
+    @property
+    def begins_at_one(self) -> bool:
+        """See `Source.begins_at_one`."""
+        stream = self._stream
+        return stream.base == 1 and (not stream.tail or stream.tail[0].id[1] == stream.epoch)
+
+    def read(self, position: int, most: int) -> list[Envelope] | None:
+        """See `Source.read`."""
+        stream = self._stream
+        index = position - stream.base
+        if index < 0:
+            return self._behind(position, most) if self.durable else None
+        found = stream.tail[index : min(index + most, self.next_seq - stream.base)]
+        # An actor that began anew goes on in another epoch: what it emitted before is no more.
+        return None if found and found[0].id[1] != stream.epoch else found
+
+    def snapshot(self) -> Iterable[Event]:
+        """See `Source.snapshot`."""
+        return self._actor.snapshot(self._output)
+
+    def _behind(self, position: int, most: int) -> list[Envelope] | None:
+        """Read from the journal, a few steps at a time: whoever else is served must not wait."""
+        cursor = self._cursors.pop(position, None) or self._journaled(position)
+        found: list[Envelope] = []
+        try:
+            for _ in range(STEPS_AT_ONCE):
+                found += next(cursor, ())
+                if len(found) >= most:
+                    break
+        except RecoveryError:
+            return None
+        while len(self._cursors) >= MOST_CURSORS:
+            del self._cursors[next(iter(self._cursors))]
+        limit = self.next_seq
+        if not found or found[-1].id[2] < limit:
+            self._cursors[position + len(found)] = cursor
+        return [envelope for envelope in found if envelope.id[2] < limit]
+
+    def _journaled(self, position: int) -> Iterator[list[Envelope]]:
+        assert self._actor.journal is not None
+        files = self._actor.journal.files
+        for emitted in steps_since(files, self._actor, {self._output: position}):
+            yield [envelope for output, _, _, envelope in emitted if output == self._output]
+
+
+class HaltSource:
+    """Tells other nodes when trading was halted here, and when no longer."""
+
+    durable = False
+    begins_at_one = False
+    schema = schema_of((HaltTrading, ResumeTrading))
+
+    def __init__(self, node: str) -> None:
+        self.name = f"{HALTS}.{node}"
+        self.epoch = int(time.time())
+        self.next_seq = 1
+        self._reason = ""
+        self._newest: Envelope | None = None
+
+    def say(self, reason: str) -> None:
+        """Say why trading is halted here; empty where it is not."""
+        if reason == self._reason:
+            return
+        self._reason = reason
+        place, now = (self.name, self.epoch, self.next_seq), time.time_ns()
+        self._newest = Envelope(place, None, (*place, now), now, self._event())
+        self.next_seq += 1
+
+    def read(self, position: int, _most: int) -> list[Envelope] | None:
+        """See `Source.read`: only the newest word counts."""
+        if position >= self.next_seq:
+            return []
+        return [self._newest] if self._newest and position == self._newest.id[2] else None
+
+    def snapshot(self) -> Iterable[Event]:
+        """See `Source.snapshot`."""
+        return (self._event(),)
+
+    def _event(self) -> Event:
+        return HaltTrading(self._reason) if self._reason else ResumeTrading("not halted")
