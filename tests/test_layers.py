@@ -27,7 +27,6 @@ DOORS = {
     "matplotlib": "topology.",
     "prometheus_client": "topology.",
     "pyarrow": "topology.",
-    "zmq": "gateways.",
     "ruamel": "topology.",
 }
 """A library, and the layer in which one module of ours alone may import it."""
@@ -119,6 +118,10 @@ def test_a_library_is_imported_by_one_module_of_ours(library: str) -> None:
 
 def test_pykka_has_its_door() -> None:
     assert users("pykka") == ["actors.runtime.ref"]
+
+
+def test_zeromq_has_a_door_for_venues_and_one_for_links() -> None:
+    assert users("zmq") == ["gateways.sockets", "topology.links.sockets"]
 
 
 @pytest.mark.parametrize(

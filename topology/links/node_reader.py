@@ -33,7 +33,7 @@ NO_ANSWER = 3_000_000_000
 """Nanoseconds without any answer after which a connection is taken for lost."""
 BETWEEN_POSITIONS = 250_000_000
 PATIENCE = 1_000_000_000
-"""Nanoseconds after which a snapshot that did not come is asked for again."""
+"""Nanoseconds after which what was not answered is said again: a hello, a wish for a snapshot."""
 REFUSED_AGAIN = 5_000_000_000
 """Nanoseconds after which who was refused altogether says hello again."""
 
@@ -71,7 +71,7 @@ class LinkReader:
         """Whether the sockets are to be made anew."""
         self._heard = self._said = self._positions_at = 0
         self._hello_at = 0
-        """When to say hello again; 0 for not by itself."""
+        """When to say hello again, unless a welcome comes before."""
         self._positions: dict[str, Handled] = {}
         self._snapshots: dict[str, tuple[int, int]] = {}
         """(request, when it was asked) by stream of which a snapshot is wanted."""
@@ -118,7 +118,7 @@ class LinkReader:
         for stream, (_, asked) in list(self._snapshots.items()):
             if self._connected and now - asked > PATIENCE:
                 effects += self.want_snapshot(stream, now)
-        if self._hello_at and now >= self._hello_at:
+        if not self._connected and now >= self._hello_at:
             effects += self._say_hello(now)
         elif now - self._said > QUIET:
             effects.append(Say(Ping()))
@@ -162,7 +162,7 @@ class LinkReader:
             case Stranger():
                 return [*self._disconnect("the publisher began anew"), *self._say_hello(now)]
             case Refused(stream="", reason=reason):
-                self._hello_at = now + REFUSED_AGAIN
+                self._connected, self._hello_at = False, now + REFUSED_AGAIN
                 return self._refuse(self.readers.values(), reason)
             case Refused(stream=stream, reason=reason):
                 found = [reader for reader in self.readers.values() if reader.stream == stream]
@@ -221,7 +221,7 @@ class LinkReader:
         return effects
 
     def _say_hello(self, now: int) -> list[Effect]:
-        self._hello_at = 0
+        self._hello_at = now + PATIENCE
         return self._noted([Say(self._hello)], now)
 
     def _noted(self, effects: list[Effect], now: int) -> list[Effect]:

@@ -18,6 +18,7 @@ from pathlib import Path
 from typing import IO, NamedTuple
 
 import zmq
+from zmq.utils import z85
 
 from gateways.sockets import IPC, Wake
 from topology.links.admission import Admission
@@ -26,6 +27,8 @@ from topology.links.keys import NodeKeys
 
 log = logging.getLogger("kaiju")
 
+ZAP = "inproc://zeromq.zap.01"
+"""Where ZeroMQ asks whom it may let in."""
 QUEUED_FRAMES = 1_000
 """Live frames that are kept for a reader which does not take them: at most 64 MB."""
 QUEUED_MESSAGES = 1_000
@@ -83,9 +86,12 @@ class LinkSockets:
         self._locks: list[IO[bytes]] = []
         self._subscribers: dict[str, zmq.Socket[bytes]] = {}
         self._dealers: dict[str, zmq.Socket[bytes]] = {}
-        self._admission = Admission(self._context, keys.public) if keys is not None else None
-        if self._admission is not None:
-            self._poller.register(self._admission.socket, zmq.POLLIN)
+        self._admission: Admission | None = None
+        if keys is not None:
+            self._admission = Admission({z85.decode(k): node for node, k in keys.public.items()})
+            self._strangers = self._socket(zmq.REP)
+            self._strangers.bind(ZAP)
+            self._poller.register(self._strangers, zmq.POLLIN)
         try:
             self._live = self._bound(zmq.XPUB, live)
             self._recovery = self._bound(zmq.ROUTER, recovery)
@@ -200,7 +206,9 @@ class LinkSockets:
     def _admit(self) -> None:
         """Answer who wants to connect or to subscribe."""
         if self._admission is not None:
-            self._admission.serve()
+            with suppress(zmq.Again):
+                while asked := self._strangers.recv_multipart(zmq.NOBLOCK):
+                    self._strangers.send_multipart(self._admission.answer(asked))
         for _ in range(AT_ONCE):
             try:
                 message = self._live.recv(zmq.NOBLOCK, copy=False)
