@@ -89,6 +89,10 @@ class MortalProcess:
         time.sleep(seconds)
         os.kill(self._process.pid, signal.SIGCONT)
 
+    def signal(self, number: int) -> None:
+        """Send it a signal."""
+        os.kill(self._process.pid, number)
+
     def stop(self) -> int:
         """Ask it to stop in order, and return its exit code."""
         os.kill(self._process.pid, signal.SIGTERM)

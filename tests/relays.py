@@ -132,6 +132,24 @@ class Sink(Actor):
         self.state.seen.append(f"stop: {stop.reason}")
 
 
+class Counter(Actor):
+    """Counts what it reads, and how often it had to begin anew."""
+
+    class State(msgspec.Struct):
+        ticks: int = 0
+        resets: int = 0
+
+    state: State
+
+    @handles(Tick)
+    def on_tick(self, _tick: Tick) -> None:
+        self.state.ticks += 1
+
+    @handles(StreamReset)
+    def on_reset(self, _reset: StreamReset) -> None:
+        self.state.resets += 1
+
+
 class Ticker(Actor):
     """Emits a tick every `interval` nanoseconds, for ever."""
 
@@ -153,3 +171,21 @@ class Ticker(Actor):
         self.state.fired += 1
         self.emit(Tick(self.state.fired))
         self.set_timer("tick", self.settings.interval)
+
+
+class Clockwork(Ticker):
+    """Emits a tick every `interval` nanoseconds until the run ends."""
+
+    class State(Ticker.State):
+        over: bool = False
+
+    state: State
+
+    @handles(TimerFired)
+    def on_timer(self, timer: TimerFired) -> None:
+        if not self.state.over:
+            super().on_timer(timer)
+
+    @handles(StopRequested)
+    def on_stop_requested(self, _stop: StopRequested) -> None:
+        self.state.over = True

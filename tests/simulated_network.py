@@ -16,7 +16,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field, replace
 from heapq import heappop, heappush
 from random import Random
-from typing import Any
+from typing import Any, Protocol
 
 from actors.events.event import Event
 from actors.runtime.envelope import Envelope
@@ -277,7 +277,20 @@ class World:
                 raise AssertionError("nobody asked for a snapshot")
 
 
-def defects(log: Log, seen: Seen) -> list[str]:
+class Ended(Protocol):
+    """Where a stream ended."""
+
+    @property
+    def durable(self) -> bool: ...
+
+    @property
+    def epoch(self) -> int: ...
+
+    @property
+    def next_seq(self) -> int: ...
+
+
+def defects(log: Ended, seen: Seen) -> list[str]:
     """Return what is wrong with what a reader was told of a stream that has come to rest."""
     found: list[str] = []
     epoch, position = 0, 1

@@ -19,7 +19,7 @@ from grafana.panels import GRID_WIDTH
 from topology.check import examine
 from topology.compose import compose
 from topology.ledger import ORDER_STATES
-from topology.metrics import MetricsServer
+from topology.server import NodeServer
 from topology.watch import Watch
 
 ROOT = Path(__file__).parents[1]
@@ -65,7 +65,7 @@ def metrics(tmp_path_factory: pytest.TempPathFactory) -> str:
             actor.directory = directory
     watch = Watch(node, "paper")
     node.run(60 * SECOND)
-    with MetricsServer(node) as server:
+    with NodeServer(node) as server:
         server.show(watch.look())
         with urllib.request.urlopen(f"http://{server.address}/metrics", timeout=10) as answer:
             text: str = answer.read().decode()

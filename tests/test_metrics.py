@@ -26,8 +26,9 @@ from tests.running import write_topology
 from tests.troubled import trading
 from topology.check import examine
 from topology.compose import compose
-from topology.metrics import MetricsServer, NodeCollector, order_edges
+from topology.metrics import NodeCollector, order_edges
 from topology.run import VIRTUAL_START
+from topology.server import NodeServer
 from topology.watch import View, Watch
 
 SECOND = 1_000_000_000
@@ -190,12 +191,12 @@ def test_a_histogram_keeps_its_count_and_its_bounds() -> None:
 
 
 @pytest.fixture
-def server(ran: tuple[Node, View]) -> Iterator[MetricsServer]:
-    with MetricsServer(ran[0]) as served:
+def server(ran: tuple[Node, View]) -> Iterator[NodeServer]:
+    with NodeServer(ran[0]) as served:
         yield served
 
 
-def get(server: MetricsServer, path: str) -> tuple[int, str]:
+def get(server: NodeServer, path: str) -> tuple[int, str]:
     try:
         with urllib.request.urlopen(f"http://{server.address}{path}", timeout=5) as answer:
             return answer.status, answer.read().decode()
@@ -204,7 +205,7 @@ def get(server: MetricsServer, path: str) -> tuple[int, str]:
             return error.code, error.read().decode()
 
 
-def test_the_server_answers_on_the_loopback(server: MetricsServer, ran: tuple[Node, View]) -> None:
+def test_the_server_answers_on_the_loopback(server: NodeServer, ran: tuple[Node, View]) -> None:
     assert server.address.startswith("127.0.0.1:")
     assert get(server, "/healthz") == (503, "starting\n")
 
@@ -217,23 +218,23 @@ def test_the_server_answers_on_the_loopback(server: MetricsServer, ran: tuple[No
     assert get(server, "/") == (404, "not found\n")
 
 
-def test_a_halted_node_is_not_healthy(server: MetricsServer, ran: tuple[Node, View]) -> None:
+def test_a_halted_node_is_not_healthy(server: NodeServer, ran: tuple[Node, View]) -> None:
     server.show(changed(ran[1], halted="the disk is full"))
     assert get(server, "/healthz") == (503, "trading halted: the disk is full\n")
 
 
 def test_a_loop_that_does_not_turn_is_not_healthy(
-    server: MetricsServer, ran: tuple[Node, View], monkeypatch: pytest.MonkeyPatch
+    server: NodeServer, ran: tuple[Node, View], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     server.show(ran[1])
     monkeypatch.setattr("topology.metrics.SILENCE", -1)
     assert get(server, "/healthz") == (503, "no turn of the loop for 0 s\n")
 
 
-def test_a_port_that_is_taken_is_refused(server: MetricsServer, ran: tuple[Node, View]) -> None:
+def test_a_port_that_is_taken_is_refused(server: NodeServer, ran: tuple[Node, View]) -> None:
     port = int(server.address.partition(":")[2])
     with pytest.raises(OSError, match="in use"):
-        MetricsServer(ran[0], port=port)
+        NodeServer(ran[0], port=port)
 
 
 def test_a_view_of_an_idle_node_is_empty() -> None:

@@ -7,12 +7,8 @@ base units: seconds, whole quantities, whole currency.
 
 from __future__ import annotations
 
-import threading
-import time
-from collections.abc import Iterator, Sequence
-from socketserver import ThreadingMixIn
-from typing import Any, Self
-from wsgiref.simple_server import WSGIRequestHandler, WSGIServer, make_server
+from collections.abc import Callable, Iterator, Sequence
+from typing import Any
 
 from prometheus_client import CollectorRegistry, ProcessCollector, make_wsgi_app
 from prometheus_client.core import (
@@ -36,8 +32,6 @@ OCTAVE = 8
 FIRST_OCTAVE, LAST_OCTAVE = 5, 32
 """From half a microsecond to more than a minute."""
 EDGE_COUNTS = ("sent", "handled", "unhandled", "conflated")
-SILENCE = 10 * SECOND
-"""Real time without a turn of the loop after which a node is not healthy."""
 
 
 class NodeCollector(Collector):
@@ -264,79 +258,6 @@ def _add_histogram(
     family.add_metric(labels, buckets, histogram.total / SECOND)
 
 
-class MetricsServer:
-    """Serves ``/metrics`` and ``/healthz`` while a node runs.
-
-    ``/healthz`` answers 200 while the loop turns and trading is not halted, else 503 with the
-    reason.
-
-    Args:
-        node: whose metrics; only its actors' classes are looked at.
-        host: address to listen on; the loopback unless a container says otherwise.
-        port: 0 for any free one.
-
-    Raises:
-        OSError: the port is taken.
-    """
-
-    def __init__(self, node: Node, host: str = "127.0.0.1", port: int = 0) -> None:
-        self._shown = 0
-        self._collector = NodeCollector(order_edges(node))
-        registry = CollectorRegistry()
-        registry.register(self._collector)
-        ProcessCollector(registry=registry)
-        self._metrics = make_wsgi_app(registry)
-        self._server = make_server(host, port, self._answer, _Server, _SilentHandler)
-        self.address = f"{host}:{self._server.server_port}"
-        """Where it listens."""
-        self._thread = threading.Thread(target=self._serve, name="metrics", daemon=True)
-
-    def __enter__(self) -> Self:
-        self._thread.start()
-        return self
-
-    def __exit__(self, *error: object) -> None:
-        self._server.shutdown()
-        self._thread.join()
-        self._server.server_close()
-
-    def show(self, view: View) -> None:
-        """Take the node as it is now for the scrapes until the next look."""
-        self._shown = time.monotonic_ns()
-        self._collector.view = view
-
-    def _serve(self) -> None:
-        self._server.serve_forever(poll_interval=0.1)
-
-    def _answer(self, environ: dict[str, Any], start_response: Any) -> Any:
-        path = environ["PATH_INFO"]
-        if path == "/metrics":
-            return self._metrics(environ, start_response)
-        status, text = self._health() if path == "/healthz" else ("404 Not Found", "not found")
-        start_response(status, [("Content-Type", "text/plain; charset=utf-8")])
-        return [f"{text}\n".encode()]
-
-    def _health(self) -> tuple[str, str]:
-        view = self._collector.view
-        if view is None:
-            return "503 Service Unavailable", "starting"
-        silence = time.monotonic_ns() - self._shown
-        if silence > SILENCE:
-            return "503 Service Unavailable", f"no turn of the loop for {silence // SECOND} s"
-        if view.statistics.halted:
-            return "503 Service Unavailable", f"trading halted: {view.statistics.halted}"
-        return "200 OK", "ok"
-
-
-class _Server(ThreadingMixIn, WSGIServer):
-    daemon_threads = True
-
-
-class _SilentHandler(WSGIRequestHandler):
-    def log_message(self, *_args: object) -> None:
-        """Write no line a scrape."""
-
-
 def order_edges(node: Node) -> frozenset[tuple[str, str]]:
     """Return (reader, stream) of every edge on which an order reaches a gateway."""
     return frozenset(
@@ -346,3 +267,12 @@ def order_edges(node: Node) -> frozenset[tuple[str, str]]:
         for reader in actor.inputs
         if OrderSubmitted in reader.handlers
     )
+
+
+def metrics_page(collector: NodeCollector) -> Callable[..., Any]:
+    """Return what answers a scrape: a WSGI application."""
+    registry = CollectorRegistry()
+    registry.register(collector)
+    ProcessCollector(registry=registry)
+    page: Callable[..., Any] = make_wsgi_app(registry)
+    return page

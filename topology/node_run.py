@@ -20,10 +20,10 @@ from topology.links.keys import NodeKeys
 from topology.links.link import NodeLinks, readers_of
 from topology.links.sockets import LinkSockets
 from topology.links.sources import HALTS
-from topology.metrics import MetricsServer
 from topology.outcome import Ended, RefusedError, consoles, finish, shown
 from topology.run import first_input, live_clock
 from topology.run_file import RUN_FILE, RunFile
+from topology.server import NodeServer
 from topology.signals import obeying_signals
 from topology.watch import Watch
 
@@ -171,10 +171,10 @@ def _run_file(checked: Checked, options: NodeOptions, directory: Path) -> RunFil
     )
 
 
-def _http(node: Node, endpoints: Endpoints, options: NodeOptions) -> MetricsServer:
+def _http(node: Node, endpoints: Endpoints, options: NodeOptions) -> NodeServer:
     host, port = endpoints.http(options.node)
     host = options.http_host or host
     try:
-        return MetricsServer(node, host, port)
+        return NodeServer(node, host, port)
     except OSError as error:
         raise RefusedError(f"nobody can listen on {host}:{port}: {error.strerror}") from error

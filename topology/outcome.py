@@ -16,10 +16,10 @@ from actors.runtime.frames import DamagedFileError
 from actors.runtime.node import Node
 from topology.closing import print_closing
 from topology.live_table import LiveTable
-from topology.metrics import MetricsServer
 from topology.report import Report, RunFacts, Story, build_report, tell, write_json
 from topology.report_html import write_html
 from topology.run_file import RunFile
+from topology.server import NodeServer
 from topology.watch import View, Watch
 
 WIDTH = 140
@@ -66,7 +66,7 @@ def consoles(*, quiet: bool) -> tuple[Console, Console]:
 
 
 @contextmanager
-def shown(watch: Watch, server: MetricsServer, console: Console) -> Iterator[None]:
+def shown(watch: Watch, server: NodeServer, console: Console) -> Iterator[None]:
     """Let people and monitors look at the node while it runs."""
     with ExitStack() as stack:
         shows: list[Callable[[View], None]] = [server.show]

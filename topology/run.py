@@ -17,9 +17,9 @@ from actors.runtime.clock import Clock, LiveClock, VirtualClock
 from actors.runtime.node import Node
 from topology.check import Checked, examine
 from topology.compose import compose
-from topology.metrics import MetricsServer
 from topology.outcome import Ended, Outcome, RefusedError, consoles, finish, shown
 from topology.run_file import RUN_FILE, RunFile
+from topology.server import NodeServer
 from topology.signals import obeying_signals
 from topology.watch import Watch
 
@@ -163,10 +163,10 @@ def _refuse_missing_folder(report: Path | None) -> None:
         raise RefusedError(f"--report {report}: there is no folder {report.parent}")
 
 
-def _metrics_server(node: Node, options: Options) -> MetricsServer:
+def _metrics_server(node: Node, options: Options) -> NodeServer:
     host, port = options.metrics_host, options.metrics_port
     try:
-        return MetricsServer(node, host, port)
+        return NodeServer(node, host, port)
     except OSError as error:
         raise RefusedError(f"metrics cannot listen on {host}:{port}: {error.strerror}") from error
 

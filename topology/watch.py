@@ -56,6 +56,10 @@ class View:
     feed_ages: dict[str, int] = field(default_factory=dict)
     """Nanoseconds since the newest event, by stream of market data."""
     discarded: tuple[Discarded, ...] = ()
+    ending: str = ""
+    """Why the run, of which the node is a part, is to end; empty while it goes on."""
+    busy: bool = False
+    """Whether business is open outside, or something is being handled."""
 
     def take(self, event: Event) -> None:
         """Enter one event of a snapshot."""
@@ -140,6 +144,8 @@ class Watch:
             self._progress(),
             feed_ages=self._feed_ages(),
             discarded=tuple(self._discarded.values()),
+            ending=self.node.stop_reason or self.node.end_reason,
+            busy=self.node.busy,
         )
         for actor, stream, classes in _streams(self.node):
             if any(event_class in LATEST for event_class in classes):

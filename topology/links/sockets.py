@@ -42,6 +42,12 @@ LINGER_MS = 500
 """For what was sent last to leave when a node ends."""
 
 
+def make_pair() -> tuple[bytes, bytes]:
+    """Return a new (public, secret) pair of keys, as text of Z85."""
+    public, secret = zmq.curve_keypair()
+    return public, secret
+
+
 class SocketRecord(NamedTuple):
     """What the sockets refused or lost."""
 
