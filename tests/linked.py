@@ -67,6 +67,7 @@ class LinkedRun:
         topology: what the file says.
         tcp: whether nodes speak over the network, encrypted, instead of over files.
         hosts: address of each node, where that is not the loopback.
+        preludes: called first in the processes of these nodes.
     """
 
     def __init__(
@@ -76,8 +77,10 @@ class LinkedRun:
         *,
         tcp: bool = False,
         hosts: dict[str, str] | None = None,
+        preludes: dict[str, Callable[[], object]] | None = None,
     ) -> None:
         self.folder, self.tcp = folder, tcp
+        self._preludes = preludes or {}
         self.file = folder / "linked.yaml"
         self.file.write_text(topology)
         self.data = folder / "data"
@@ -107,6 +110,27 @@ class LinkedRun:
         """Tell whether all inputs of these nodes, or of all, are live."""
         found = [self.status(node) for node in nodes or self.nodes]
         return all(status and all_live(status) for status in found)
+
+    def link(self, node: str, stream: str) -> dict[str, Any]:
+        """Return what a node says of an input from another one; nothing while it says nothing."""
+        links = self.status(node).get("links", ())
+        found = (link for link in links if (link["kind"], link["stream"]) == ("input", stream))
+        return next(found, {})
+
+    def emitted(self, stream: str) -> int:
+        """Return how many events a stream has, as far as its node says; 0 while it does not."""
+        node = self.checked.graph.actors[stream.partition(".")[0]].node
+        streams = self.status(node).get("streams", ())
+        return next((s["next_seq"] - 1 for s in streams if s["name"] == stream), 0)
+
+    def until_emitted(self, stream: str, count: int) -> None:
+        until(lambda: self.emitted(stream) >= count, f"{count} events of {stream}", self.logs)
+
+    def until_gaps(self, node: str, stream: str, count: int) -> None:
+        def enough() -> bool:
+            return bool(self.link(node, stream).get("gaps", 0) >= count)
+
+        until(enough, f"{count} gaps in {stream}", self.logs)
 
     def stop(self) -> None:
         """End the run in order, and see that everybody ended well."""
@@ -164,7 +188,7 @@ class LinkedRun:
         arguments += ["--endpoints", self.folder / ENDPOINTS_FILE]
         if self.tcp:
             arguments += ["--secret", self.folder / f"{node}{SECRET}"]
-        return MortalProcess(arguments, self.folder / f"{node}.log")
+        return MortalProcess(arguments, self.folder / f"{node}.log", self._preludes.get(node))
 
     def _lay_out(self, hosts: dict[str, str]) -> Endpoints:
         found = {}

@@ -54,10 +54,17 @@ class MortalProcess:
     Args:
         arguments: of the command line.
         log: what all of them print.
+        prelude: is called in each of them first.
     """
 
-    def __init__(self, arguments: Sequence[object], log: Path) -> None:
+    def __init__(
+        self,
+        arguments: Sequence[object],
+        log: Path,
+        prelude: Callable[[], object] | None = None,
+    ) -> None:
         self.log = log
+        self._prelude = prelude
         self._arguments = [str(argument) for argument in arguments]
         self._process: Any = None
 
@@ -68,7 +75,7 @@ class MortalProcess:
     def start(self, failpoint: Failpoint | None = None) -> None:
         """Start one; it dies at `failpoint`, if there is one."""
         self._process = SERVER.Process(
-            target=_live, args=(self._arguments, self.log, failpoint), daemon=True
+            target=_live, args=(self._arguments, self.log, failpoint, self._prelude), daemon=True
         )
         self._process.start()
 
@@ -107,7 +114,12 @@ class MortalProcess:
             self._process.join(PATIENCE)
 
 
-def _live(arguments: list[str], log: Path, failpoint: Failpoint | None) -> NoReturn:
+def _live(
+    arguments: list[str],
+    log: Path,
+    failpoint: Failpoint | None,
+    prelude: Callable[[], object] | None,
+) -> NoReturn:
     with log.open("ab") as file:
         os.dup2(file.fileno(), 1)
         os.dup2(file.fileno(), 2)
@@ -115,6 +127,8 @@ def _live(arguments: list[str], log: Path, failpoint: Failpoint | None) -> NoRet
     Thread(target=_die_with_the_test, daemon=True).start()
     if failpoint is not None:
         _make_mortal(_Fate(failpoint))
+    if prelude is not None:
+        prelude()
     main(arguments, prog_name="kaiju")
     raise AssertionError("the command line always exits")
 

@@ -2,18 +2,30 @@
 
 from __future__ import annotations
 
+import signal
+import time
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
+from functools import partial
+
 import pytest
 
-from tests.linked import LinkedRun, linked, until
+from tests.linked import TOPOLOGY, LinkedRun, linked, until
+from tests.unkind import enter, mistreat_frames, queue_frames, two_hosts, why_no_hosts
 
 KILLS = 5
+STOPS = 5
+CUTS = (0.2, 4.0, 0.2, 4.0, 0.2, 4.0, 30.0)
+"""Seconds for which two hosts are cut off from each other."""
+BUSY = TOPOLOGY.replace("interval: 2000000", "interval: 400000")
+MISSED = 4_000
+"""Events in whose time a stopped reader's queues are full, its own and the kernel's."""
 
 
 def finish(run: LinkedRun) -> None:
     """Wait until all is well again, end the run, and look at what everybody was told."""
     until(run.is_live, "live inputs", run.logs)
-    steps = run.status("three")["steps"]
-    until(lambda: run.status("three").get("steps", 0) > steps + 200, "more events", run.logs)
+    run.until_emitted("relay.ticks", run.emitted("relay.ticks") + 100)
     run.stop()
     assert run.defects() == []
 
@@ -33,11 +45,69 @@ def test_a_node_that_is_killed_again_and_again_takes_nothing_along(node: str) ->
         run.start()
         until(run.is_live, "live inputs", run.logs)
         for number in range(KILLS):
-            steps = run.status("three").get("steps", 0) if node != "three" else 0
+            emitted = run.emitted("relay.ticks")
             run.processes[node].kill()
             run.start(node)
             until(lambda: run.is_live(node), f"life after kill {number}", run.logs)
-            until(lambda: run.status("three").get("steps", 0) > steps, "events", run.logs)
+            run.until_emitted("relay.ticks", emitted + 1)
         finish(run)
         lost = KILLS if node == "one" else 0
         assert run.resets() == lost * 3, "one reset of each reader of the one that lost its state"
+
+
+def test_a_reader_that_is_stopped_past_the_high_water_mark_costs_the_others_nothing() -> None:
+    preludes = {node: partial(queue_frames, 50) for node in ("one", "two", "three")}
+    with linked(BUSY, preludes=preludes) as run:
+        run.start()
+        until(run.is_live, "live inputs", run.logs)
+        for number in range(STOPS):
+            gaps, emitted = run.link("three", "kept.ticks")["gaps"], run.emitted("kept.ticks")
+            run.processes["three"].signal(signal.SIGSTOP)
+            run.until_emitted("kept.ticks", emitted + MISSED)
+            run.processes["three"].signal(signal.SIGCONT)
+            run.until_gaps("three", "kept.ticks", gaps + 1)
+            until(run.is_live, f"life after stop {number}", run.logs)
+        assert run.link("two", "kept.ticks")["gaps"] == 0
+        finish(run)
+        assert run.resets() <= STOPS, "only of the stream that is not durable"
+
+
+@pytest.mark.parametrize("seed", range(2))
+def test_frames_that_are_lost_doubled_late_and_damaged_make_no_difference(seed: int) -> None:
+    preludes = {node: partial(mistreat_frames, seed) for node in ("one", "two", "three")}
+    with linked(tcp=seed == 0, preludes=preludes) as run:
+        run.start()
+        run.until_gaps("three", "relay.ticks", 10)
+        assert run.link("three", "kept.ticks")["repeated"] > 0
+        finish(run)
+        assert run.resets() == 0
+
+
+NO_HOSTS = why_no_hosts()
+
+
+def go_through_cuts(number: int, ways: Sequence[int]) -> None:
+    with two_hosts(number) as hosts:
+        places = {"one": 0, "two": 1, "three": 1}
+        with linked(
+            tcp=True,
+            hosts={node: hosts.addresses[place] for node, place in places.items()},
+            preludes={node: partial(enter, hosts.names[place]) for node, place in places.items()},
+        ) as run:
+            run.start()
+            until(run.is_live, "live inputs", run.logs)
+            for seconds in CUTS:
+                hosts.cut(*ways)
+                time.sleep(seconds)
+                hosts.mend(*ways)
+                until(run.is_live, f"life after a cut of {seconds} s", run.logs)
+            finish(run)
+            assert run.resets() == 0
+
+
+@pytest.mark.skipif(bool(NO_HOSTS), reason=NO_HOSTS)
+def test_hosts_that_are_cut_off_one_way_or_both_have_lost_nothing_in_the_end() -> None:
+    with ThreadPoolExecutor(3) as pool:
+        ways = ((0,), (1,), (0, 1))
+        for done in [pool.submit(go_through_cuts, n, way) for n, way in enumerate(ways)]:
+            done.result()

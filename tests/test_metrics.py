@@ -227,7 +227,7 @@ def test_a_loop_that_does_not_turn_is_not_healthy(
     server: NodeServer, ran: tuple[Node, View], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     server.show(ran[1])
-    monkeypatch.setattr("topology.metrics.SILENCE", -1)
+    monkeypatch.setattr("topology.server.SILENCE", -1)
     assert get(server, "/healthz") == (503, "no turn of the loop for 0 s\n")
 
 
