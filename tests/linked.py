@@ -66,7 +66,8 @@ class LinkedRun:
         folder: of the run, with a short name: sockets are in it.
         topology: what the file says.
         tcp: whether nodes speak over the network, encrypted, instead of over files.
-        hosts: address of each node, where that is not the loopback.
+        hosts: address of each node for the others and for this test, where that is not the
+            loopback.
         preludes: called first in the processes of these nodes.
     """
 
@@ -76,7 +77,7 @@ class LinkedRun:
         topology: str = TOPOLOGY,
         *,
         tcp: bool = False,
-        hosts: dict[str, str] | None = None,
+        hosts: dict[str, tuple[str, str]] | None = None,
         preludes: dict[str, Callable[[], object]] | None = None,
     ) -> None:
         self.folder, self.tcp = folder, tcp
@@ -190,16 +191,16 @@ class LinkedRun:
             arguments += ["--secret", self.folder / f"{node}{SECRET}"]
         return MortalProcess(arguments, self.folder / f"{node}.log", self._preludes.get(node))
 
-    def _lay_out(self, hosts: dict[str, str]) -> Endpoints:
+    def _lay_out(self, hosts: dict[str, tuple[str, str]]) -> Endpoints:
         found = {}
         for node in self.nodes:
-            host = hosts.get(node, "127.0.0.1")
+            host, seen_from_here = hosts.get(node, 2 * ("127.0.0.1",))
             live, recovery = (f"ipc://{self.folder}/{node}.{what}" for what in ("live", "recovery"))
             key = ""
             if self.tcp:
                 live, recovery = (f"tcp://{host}:{free_port()}" for _ in range(2))
                 key = self._make_keys(node)
-            http = f"{host}:{free_port()}"
+            http = f"{seen_from_here}:{free_port()}"
             found[node] = NodeEndpoints(live=live, recovery=recovery, http=http, key=key)
         return Endpoints(nodes=found)
 

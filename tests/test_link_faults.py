@@ -91,7 +91,7 @@ def go_through_cuts(number: int, ways: Sequence[int]) -> None:
         places = {"one": 0, "two": 1, "three": 1}
         with linked(
             tcp=True,
-            hosts={node: hosts.addresses[place] for node, place in places.items()},
+            hosts={n: (hosts.addresses[p], hosts.seen_from_here[p]) for n, p in places.items()},
             preludes={node: partial(enter, hosts.names[place]) for node, place in places.items()},
         ) as run:
             run.start()

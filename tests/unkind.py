@@ -85,29 +85,34 @@ def why_no_hosts() -> str:
 
 
 class Hosts:
-    """Two hosts, each in a network namespace, on one bridge with this machine.
+    """Two hosts, each in a network namespace: a cable between them, and one from each to here.
 
     Args:
         number: tells apart what belongs to several of these.
     """
 
     def __init__(self, number: int) -> None:
-        self.bridge = f"kaijubr{number}"
         self.names = (f"kaiju{number}a", f"kaiju{number}b")
         self.addresses = (f"10.77.{number}.1", f"10.77.{number}.2")
-        self._gate = f"10.77.{number}.254"
+        """At which they find each other."""
+        self.seen_from_here = (f"10.78.{number}.1", f"10.78.{number}.5")
+        """At which this machine finds them, even while they are cut off from each other."""
+        self._here = (f"10.78.{number}.2", f"10.78.{number}.6")
 
     def make(self) -> None:
-        run("link", "add", self.bridge, "type", "bridge")
-        run("addr", "add", f"{self._gate}/24", "dev", self.bridge)
-        run("link", "set", self.bridge, "up")
-        for name, address in zip(self.names, self.addresses, strict=True):
+        for name in self.names:
             run("netns", "add", name)
-            run("link", "add", f"{name}0", "type", "veth", "peer", "name", "eth0", "netns", name)
-            run("link", "set", f"{name}0", "master", self.bridge, "up")
-            run("-n", name, "addr", "add", f"{address}/24", "dev", "eth0")
-            run("-n", name, "link", "set", "eth0", "up")
-            run("-n", name, "link", "set", "lo", "up")
+        one, two = self.names
+        run("-n", one, "link", "add", "eth0", "type", "veth", "peer", "name", "eth0", "netns", two)
+        for place, name in enumerate(self.names):
+            outside = f"{name}1"
+            run("link", "add", outside, "type", "veth", "peer", "name", "eth1", "netns", name)
+            run("addr", "add", f"{self._here[place]}/30", "dev", outside)
+            run("link", "set", outside, "up")
+            run("-n", name, "addr", "add", f"{self.seen_from_here[place]}/30", "dev", "eth1")
+            run("-n", name, "addr", "add", f"{self.addresses[place]}/24", "dev", "eth0")
+            for device in ("lo", "eth0", "eth1"):
+                run("-n", name, "link", "set", device, "up")
 
     def cut(self, *ways: int) -> None:
         """Let nothing of host 0, or 1, reach the other one."""
@@ -121,7 +126,6 @@ class Hosts:
     def remove(self) -> None:
         for name in self.names:
             subprocess.run(["ip", "netns", "del", name], check=False, capture_output=True)
-        subprocess.run(["ip", "link", "del", self.bridge], check=False, capture_output=True)
 
 
 @contextmanager

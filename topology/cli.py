@@ -19,6 +19,7 @@ from actors.runtime.replay import DivergedError
 from actors.runtime.settings import parse_duration
 from topology.check import examine
 from topology.draw import draw
+from topology.endpoints import LOOPBACK
 from topology.export import export_jsonl, export_parquet
 from topology.findings import TopologyError
 from topology.journal_cli import journal
@@ -138,8 +139,12 @@ def run_command(
         Path, typer.Option(metavar="DIR", help="Where each run gets a directory of its own.")
     ] = Path("runs"),
     metrics_host: Annotated[
-        str, typer.Option(metavar="HOST", help="Address of /metrics; 0.0.0.0 in a container.")
-    ] = "127.0.0.1",
+        str,
+        typer.Option(
+            metavar="HOST",
+            help="Address of /metrics; 0.0.0.0 in a container. Default: the loopback.",
+        ),
+    ] = "",
     metrics_port: Annotated[
         int, typer.Option(min=0, max=65535, metavar="PORT", help="Its port; 0 is any free one.")
     ] = 0,
@@ -223,7 +228,7 @@ def run_command(
         seed=seed,
         quiet=quiet,
         report=report,
-        metrics_host=metrics_host,
+        metrics_host=metrics_host or LOOPBACK,
         metrics_port=metrics_port,
     )
     try:
