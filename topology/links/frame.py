@@ -38,6 +38,8 @@ LARGEST_FRAME = 16 * 2**20
 HEAD = struct.Struct("<BBIQHQ")
 CRC = struct.Struct("<I")
 DELIMITER = b"\0"
+UNREADABLE = (msgspec.DecodeError, UnicodeDecodeError, RecursionError)
+"""What decoding raises where bytes are not what they should be."""
 LONGEST_TOPIC = 256
 """Bytes, with the delimiter."""
 
@@ -150,7 +152,7 @@ class EventReader:
         """
         try:
             found = self._all(frame.events)
-        except (msgspec.DecodeError, RecursionError):
+        except UNREADABLE:
             found = self._one_by_one(frame)
         if len(found) != frame.size:
             raise MalformedError(
@@ -164,14 +166,14 @@ class EventReader:
     def _one_by_one(self, frame: Frame) -> list[tuple[Position | None, Root, int, Event]]:
         try:
             raws = self._each(frame.events)
-        except (msgspec.DecodeError, RecursionError) as error:
+        except UNREADABLE as error:
             raise MalformedError("content", f"not a list of events: {error}") from error
         return [(cause, root, time, self._known(raw)) for cause, root, time, raw in raws]
 
     def _known(self, raw: msgspec.Raw) -> Event:
         try:
             event: Event = self._one(raw)
-        except (msgspec.DecodeError, RecursionError):
+        except UNREADABLE:
             return Unknown(_tag_of(raw), bytes(raw))
         return event
 
@@ -179,6 +181,6 @@ class EventReader:
 def _tag_of(raw: msgspec.Raw) -> str:
     try:
         decoded = msgspec.msgpack.decode(raw)
-    except (msgspec.DecodeError, RecursionError):
+    except UNREADABLE:
         return ""
     return str(decoded[0]) if isinstance(decoded, list) and decoded else ""

@@ -32,6 +32,8 @@ ZAP = "inproc://zeromq.zap.01"
 QUEUED_FRAMES = 1_000
 """Live frames that are kept for a reader which does not take them: at most 64 MB."""
 QUEUED_MESSAGES = 1_000
+MOST_LOGGED = 100
+"""Refusals that are told; all are counted."""
 AT_ONCE = 64
 """Messages of one socket that are taken between two looks at what else there is to do."""
 RECONNECT_MS, LONGEST_RECONNECT_MS = 100, 2_000
@@ -222,14 +224,18 @@ class LinkSockets:
                 return
             data, user = message.bytes, _user(message)
             topic = data[1:]
-            may = topic in self._readers and (user is None or user in self._readers[topic])
-            if data[:1] == b"\1" and may:
+            if data[:1] == b"\1" and self._may(user, topic):
                 self._live.setsockopt(zmq.SUBSCRIBE, topic)
             elif data[:1] == b"\1":
                 self._refused_subscriptions += 1
-                log.warning("node %s may not read %r: refused", user or "unknown", topic[:80])
+                if self._refused_subscriptions <= MOST_LOGGED:
+                    log.warning("node %s may not read %r: refused", user or "unknown", topic[:80])
             elif data[:1] == b"\0" and topic in self._readers:
                 self._live.setsockopt(zmq.UNSUBSCRIBE, topic)
+
+    def _may(self, user: str | None, topic: bytes) -> bool:
+        """Tell whether a node may subscribe: to exactly one stream, that is given to it."""
+        return topic in self._readers and (user is None or user in self._readers[topic])
 
     def _socket(self, kind: int) -> zmq.Socket[bytes]:
         socket: zmq.Socket[bytes] = self._context.socket(kind)
