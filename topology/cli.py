@@ -4,18 +4,11 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import Annotated, NoReturn
 
 import typer
 
-from actors.runtime.data import DataError
-from actors.runtime.frames import DamagedFileError
-from actors.runtime.journal import JournalLockedError
-from actors.runtime.recovery import RecoveryError
-from actors.runtime.replay import DivergedError
 from actors.runtime.settings import parse_duration
 from topology.check import examine
 from topology.draw import draw
@@ -24,11 +17,12 @@ from topology.export import export_jsonl, export_parquet
 from topology.findings import TopologyError
 from topology.journal_cli import journal
 from topology.node_run import NodeOptions, run_node
-from topology.outcome import FAILED, MISUSED, OK, RefusedError
-from topology.output import ExportError
+from topology.outcome import FAILED, MISUSED, OK
+from topology.parent import end_with_parent
+from topology.refusals import fail, refusals
 from topology.run import Options, run
-from topology.run_file import RunFileError
 from topology.schema import schema
+from topology.up_cli import keys_command, up_command
 from topology.venue import VenueOptions, serve
 from topology.verify_cli import state_command, verify_command
 from topology.what_if import WhatIf, replay
@@ -50,6 +44,7 @@ main = typer.Typer(
     help="Run an event-driven trading system from one topology file.\n\n"
     "- `kaiju check FILE` finds every mistake in a topology at once\n"
     "- `kaiju run FILE --for 60s` runs it and leaves a report behind\n"
+    "- `kaiju up FILE` runs every node of it as a process\n"
     "- `kaiju replay RUN --set risk.order_burst=5` runs it again, and shows what differs\n"
     "- `kaiju venue FILE --data DIR` runs a simulated venue as a process of its own\n"
     "- `kaiju graph FILE` draws who listens to whom\n"
@@ -62,6 +57,8 @@ main = typer.Typer(
 )
 
 main.add_typer(journal, name="journal")
+main.command("up")(up_command)
+main.command("keys")(keys_command)
 main.command("verify")(verify_command)
 main.command("state")(state_command)
 
@@ -167,6 +164,9 @@ def run_command(
         Path | None,
         typer.Option(metavar="FILE", help="With --node: its secret key, as `kaiju keys` makes it."),
     ] = None,
+    with_parent: Annotated[
+        bool, typer.Option("--with-parent", hidden=True, help="End when standard input does.")
+    ] = False,
     fast: Annotated[
         bool,
         typer.Option(
@@ -212,8 +212,10 @@ def run_command(
                 "--node runs by the machine's clock until it is stopped: give FILE and --data DIR,"
                 " and leave out --live, --speed and --for"
             )
+        if with_parent:
+            end_with_parent()
         _run_node(NodeOptions(file, node, data, endpoints, secret, seed, fast, quiet, metrics_host))
-    if endpoints is not None or secret is not None or fast:
+    if endpoints is not None or secret is not None or fast or with_parent:
         raise typer.BadParameter("--endpoints, --secret and --fast are of one --node NAME")
     if (file is None) == (resume is None):
         raise typer.BadParameter("give a topology FILE to begin a run, or --resume RUN to go on")
@@ -232,19 +234,19 @@ def run_command(
         metrics_port=metrics_port,
     )
     try:
-        with _refusals():
+        with refusals():
             code = run(options).code
     except KeyboardInterrupt:
-        _fail("stopped at once; there is no report", FAILED)
+        fail("stopped at once; there is no report", FAILED)
     raise typer.Exit(code)
 
 
 def _run_node(options: NodeOptions) -> NoReturn:
     try:
-        with _refusals():
+        with refusals():
             code = run_node(options)
     except KeyboardInterrupt:
-        _fail("stopped at once; there is no report", FAILED)
+        fail("stopped at once; there is no report", FAILED)
     raise typer.Exit(code)
 
 
@@ -296,10 +298,10 @@ def replay_command(
     """
     asked = WhatIf(run, tuple(overrides or ()), runs, everything)
     try:
-        with _refusals():
+        with refusals():
             code = replay(asked)
     except KeyboardInterrupt:
-        _fail("stopped at once; there is no comparison", FAILED)
+        fail("stopped at once; there is no comparison", FAILED)
     raise typer.Exit(code)
 
 
@@ -339,10 +341,10 @@ def venue_command(
     actor failed.
     """
     try:
-        with _refusals():
+        with refusals():
             code = serve(VenueOptions(file, data, bind))
     except KeyboardInterrupt:
-        _fail("stopped at once", FAILED)
+        fail("stopped at once", FAILED)
     raise typer.Exit(code)
 
 
@@ -374,7 +376,7 @@ def graph(file: TopologyFile) -> None:
     - `kaiju graph topology/paper.yaml > graph.mmd`, and paste it into a Markdown file or into
       https://mermaid.live
     """
-    with _refusals():
+    with refusals():
         checked = examine(file)
         if checked.findings.errors:
             raise TopologyError(checked.findings)
@@ -420,36 +422,10 @@ def export(
     """
     if parquet is None and jsonl is None:
         raise typer.BadParameter("say where to: --parquet DIR, --jsonl FILE, or both")
-    with _refusals():
+    with refusals():
         if parquet is not None:
             for name, count in sorted(export_parquet(source, parquet).items()):
                 typer.echo(f"{parquet / name}.parquet: {count:,} events")
         if jsonl is not None:
             typer.echo(f"{jsonl}: {export_jsonl(source, jsonl).total():,} events")
     raise typer.Exit(OK)
-
-
-@contextmanager
-def _refusals() -> Iterator[None]:
-    """Turn what a user can mend into a message and an exit code."""
-    try:
-        yield
-    except TopologyError as error:
-        typer.echo(str(error), err=True)
-        raise typer.Exit(MISUSED) from None
-    except (FileNotFoundError, RefusedError, DataError, JournalLockedError) as error:
-        _fail(str(error), MISUSED)
-    except (
-        DamagedFileError,
-        DivergedError,
-        RecoveryError,
-        RunFileError,
-        ExportError,
-        OSError,
-    ) as error:
-        _fail(str(error), FAILED)
-
-
-def _fail(message: str, code: int) -> NoReturn:
-    typer.echo(f"error: {message}", err=True)
-    raise typer.Exit(code)

@@ -1,0 +1,6 @@
+"""`python -m topology` is `kaiju`."""
+
+from topology.cli import main
+
+if __name__ == "__main__":
+    main(prog_name="kaiju")
