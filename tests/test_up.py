@@ -1,175 +1,317 @@
-"""`kaiju up`: all nodes as processes of this host, watched until the run ends."""
+"""`kaiju up`: every node of a topology a process of this host, started, watched and stopped."""
 
 from __future__ import annotations
 
+import asyncio
 import os
+import re
+import select
 import signal
 import subprocess
-import sys
-import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from io import StringIO
 from pathlib import Path
+from random import Random
 from typing import Any
 
+import msgspec
 import pytest
-from ruamel.yaml import YAML
 
+from actors.runtime.data import NODE_FILE, NodeFile
 from tests.linked import until
-from tests.running import TOPOLOGY
-from tests.venue_client import KAIJU, ROOT
-from topology.endpoints import ENDPOINTS_FILE, Endpoints
-from topology.nodes import NodeProcess, ask, is_quiet
+from tests.running import STUBBORN, TOPOLOGY, write_topology
+from topology import child
+from topology.child import Child, unrest
+from topology.endpoints import ENDPOINTS_FILE, Endpoints, EndpointsError
+from topology.outcome import FAILED, MISUSED, OK
+from topology.restarts import FIRST_DELAY, JITTER, LONGEST_DELAY, MOST_DEATHS, STEADY, Restarts
+from topology.up import UpOptions, up
+from topology.up_layout import UP_FILE, Plan
+from topology.verify import verify
 
-PATIENCE = 40
-
-HERE = ("market", "book")
-"""Actors that stay on node one."""
-
-
-def on_two_nodes() -> str:
-    """Return the small topology with all but the market on a node of their own, and durable."""
-    data = YAML(typ="safe").load(TOPOLOGY)
-    data["nodes"]["two"] = {"host": "two", "port": 7100}
-    for name, actor in data["actors"].items():
-        actor["node"] = "one" if name in HERE else "two"
-        if name != "recorder":
-            actor["durable"] = "os"
-    text = StringIO()
-    YAML().dump(data, text)
-    return text.getvalue()
+PATIENCE = 20
+"""Seconds after which a process that should have ended is taken for stuck."""
+ONE, TWO = "one", "two"
+ON_TWO = ("metronome", "execution", "positions", "pnl")
 
 
-TWO_NODES = on_two_nodes()
+def split(text: str = TOPOLOGY) -> str:
+    """Return the small topology on two nodes, with all that its actors do kept."""
+    text = text.replace("nodes:\n", f"nodes:\n  {TWO}: {{host: two, port: 7100}}\n")
+    text = text.replace("    node: one\n", "    node: one\n    durable: os\n")
+    for actor in ON_TWO:
+        text = re.sub(rf"(  {actor}:\n    class: .*\n    node: )one", r"\g<1>two", text)
+    return text
 
 
-class Up:
-    """A `kaiju up` as a process, and what it started."""
+def link(kind: str, node: str) -> dict[str, Any]:
+    return {"kind": kind, "node": node, "stream": "a.b", "behind": 3}
 
-    def __init__(self, folder: Path, *arguments: str) -> None:
-        self.runs, self.log = folder / "runs", folder / "up.log"
-        with self.log.open("ab") as log:
+
+def fresh_restarts() -> Restarts:
+    return Restarts(Random(1))  # noqa: S311 - no secret
+
+
+class Running:
+    """`kaiju up` as a process, with its run in a directory of its own."""
+
+    def __init__(self, folder: Path, topology: str | None = None) -> None:
+        self.file = write_topology(folder, topology or split())
+        self.runs, self.output = folder / "runs", folder / "up.log"
+        self.process: subprocess.Popen[bytes] | None = None
+
+    def start(self, *options: object) -> None:
+        arguments = [str(option) for option in options]
+        if "--resume" not in arguments:
+            arguments = [str(self.file), "--runs", str(self.runs), *arguments]
+        with self.output.open("ab") as output:
             self.process = subprocess.Popen(
-                [*KAIJU, "up", *arguments, "--runs", self.runs], cwd=ROOT, stdout=log, stderr=log
+                [*child.KAIJU, "up", *arguments], stdout=output, stderr=output
             )
 
     @property
-    def directory(self) -> Path:
-        [found] = self.runs.iterdir()
-        return found
+    def run(self) -> Path:
+        (run,) = self.runs.iterdir()
+        return run
 
     @property
     def endpoints(self) -> Endpoints:
-        return Endpoints.load(self.directory / ENDPOINTS_FILE)
+        return Endpoints.load(self.run / ENDPOINTS_FILE)
+
+    def pid(self, node: str) -> int:
+        return self.endpoints.nodes[node].pid
 
     def status(self, node: str) -> dict[str, Any]:
-        if not any(self.runs.glob(f"*/{ENDPOINTS_FILE}")):
+        """Return what a node says of itself; nothing while it does not answer."""
+        try:
+            http = self.endpoints.http(node)
+        except (EndpointsError, ValueError, FileNotFoundError):
             return {}
-        return ask(self.endpoints.nodes[node].http)
+        asked = Asked(node, [], self.run / "unused", http, fresh_restarts())
+        return asyncio.run(asked.status())
 
-    def until_steps(self, node: str, count: int) -> None:
-        until(lambda: self.status(node).get("steps", 0) >= count, f"{count} steps", self.said)
+    def until(self, condition: Callable[[], bool], what: str) -> None:
+        until(condition, what, self.output.read_text)
 
-    def said(self) -> str:
-        return self.log.read_text()
+    def until_it_trades(self, fills: int = 1) -> None:
+        self.until(lambda: self.fills() >= fills, f"{fills} fills")
+
+    def fills(self) -> int:
+        orders: Mapping[str, int] = self.status(ONE).get("orders", {})
+        return orders.get("metronome filled", 0)
+
+    def signal(self, number: signal.Signals) -> None:
+        assert self.process is not None
+        self.process.send_signal(number)
 
     def wait(self) -> int:
+        assert self.process is not None
         return self.process.wait(PATIENCE)
+
+    def said(self) -> str:
+        return self.output.read_text()
+
+    def restarts(self) -> dict[str, int]:
+        """Return the restarts of each node, from the table at the end."""
+        found = re.findall(r"^(\w+) +\w+ +(\d+) *$", self.said(), re.MULTILINE)
+        return {node: int(count) for node, count in found}
+
+
+class Asked(Child):
+    """A node of somebody else, to ask how it is."""
+
+    @property
+    def alive(self) -> bool:
+        return True
 
 
 @contextmanager
-def running(folder: Path, *arguments: str, topology: str = TWO_NODES) -> Iterator[Up]:
-    file = folder / "small.yaml"
-    file.write_text(topology)
-    up = Up(folder, str(file), *arguments)
+def running(folder: Path, topology: str | None = None) -> Iterator[Running]:
+    """Give what may be started, and leave no process behind."""
+    found = Running(folder, topology)
     try:
-        yield up
+        yield found
     finally:
-        up.process.kill()
-        up.process.wait(PATIENCE)
+        if found.process is not None:
+            found.process.kill()
+            found.process.wait()
 
 
 @pytest.mark.parametrize("link", ["ipc", "tcp"])
-def test_a_node_that_dies_is_started_again_and_the_run_ends_well(tmp_path: Path, link: str) -> None:
-    with running(tmp_path, "--link", link) as up:
-        for node in ("one", "two"):
-            up.until_steps(node, 100)
-            died = up.endpoints.nodes[node].pid
-            os.kill(died, signal.SIGKILL)
-            until(lambda n=node, d=died: up.endpoints.nodes[n].pid != d, "a new one", up.said)  # type: ignore[misc]
-            up.until_steps(node, 100)
-        up.process.send_signal(signal.SIGINT)
-        assert up.wait() == 0, up.said()
-    assert up.said().count("ended with code -9: started again") == 2
-    assert "fills = positions" in up.said()
-    assert "VIOLATED" not in up.said()
+def test_nodes_trade_with_each_other_until_ctrl_c_and_leave_nothing_open(
+    tmp_path: Path, link: str
+) -> None:
+    with running(tmp_path) as one:
+        one.start("--link", link)
+        one.until_it_trades()
+        endpoints = one.endpoints.nodes
+        one.signal(signal.SIGINT)
+        assert one.wait() == OK, one.said()
+    assert one.restarts() == {ONE: 0, TWO: 0}
+    assert {node.live[:3] for node in endpoints.values()} == {link}
+    assert {bool(node.key) for node in endpoints.values()} == {link == "tcp"}
+    if link == "ipc":
+        assert not Path(endpoints[ONE].live.removeprefix("ipc://")).parent.exists()
+    assert "nothing queued at the end" in (one.run / "one.log").read_text()
+    assert "one | " in one.said()
 
 
-def test_a_run_ends_when_its_time_is_up(tmp_path: Path) -> None:
-    with running(tmp_path, "--for", "3s", "--quiet") as up:
-        assert up.wait() == 0, up.said()
-    assert up.said() == ""
+def test_a_node_that_is_killed_is_started_again_and_the_run_ends_well(tmp_path: Path) -> None:
+    with running(tmp_path) as one:
+        one.start()
+        one.until_it_trades()
+        killed = one.pid(ONE)
+        os.kill(killed, signal.SIGKILL)
+        one.until(lambda: one.pid(ONE) != killed, "second start")
+        one.until_it_trades(one.fills() + 1)
+        one.signal(signal.SIGTERM)
+        assert one.wait() == OK, one.said()
+    assert verify(one.run / "small").equal
+    assert "one was killed by SIGKILL; it is started again in 0." in one.said()
+    assert one.restarts() == {ONE: 1, TWO: 0}
 
 
-def test_what_cannot_be_started_ends_the_run_at_once_with_its_words(tmp_path: Path) -> None:
-    with running(
-        tmp_path, topology=TWO_NODES.replace("actors.risk:Risk", "actors.risk:Rask")
-    ) as up:
-        assert up.wait() == 2
-    assert "Risk" in up.said()
+def test_when_it_is_killed_its_nodes_stop_and_the_run_can_go_on(tmp_path: Path) -> None:
+    with running(tmp_path) as one:
+        one.start()
+        one.until_it_trades()
+        nodes = [os.pidfd_open(one.pid(node)) for node in (ONE, TWO)]
+        one.signal(signal.SIGKILL)
+        for node in nodes:
+            assert select.select([node], [], [], PATIENCE)[0], "a node is still there"
+            os.close(node)
+        one.wait()
+        one.start("--resume", one.run, "--quiet")
+        before = one.fills()
+        one.until_it_trades(before + 1)
+        one.signal(signal.SIGINT)
+        assert one.wait() == OK, one.said()
 
 
-def test_nodes_do_not_outlive_the_one_that_started_them(tmp_path: Path) -> None:
-    with running(tmp_path) as up:
-        up.until_steps("two", 10)
-        pids = [node.pid for node in up.endpoints.nodes.values()]
-        up.process.kill()
-        until(lambda: not any(map(is_alive, pids)), "end of the nodes", up.said)
+def test_it_ends_when_its_time_is_up(tmp_path: Path) -> None:
+    with running(tmp_path) as one:
+        one.start("--for", "1s", "--quiet")
+        assert one.wait() == OK, one.said()
+    assert one.said() == ""
 
 
-def is_alive(pid: int) -> bool:
-    try:
-        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
-    except FileNotFoundError:
-        return False
+def test_a_node_that_cannot_run_ends_the_run_at_once_and_with_its_words(tmp_path: Path) -> None:
+    with running(tmp_path) as one:
+        mistaken = one.runs / "mistaken"
+        data = mistaken / "small" / TWO
+        data.mkdir(parents=True)
+        (data / NODE_FILE).write_bytes(msgspec.json.encode(NodeFile(node="three", session="s")))
+        (mistaken / UP_FILE).write_bytes(msgspec.json.encode(Plan(file=str(one.file))))
+        one.start("--resume", mistaken)
+        assert one.wait() == MISUSED, one.said()
+    assert "two cannot run; the end of" in one.said()
+    assert "three" in one.said()
+    assert one.restarts() == {ONE: 0, TWO: 0}
 
 
-def test_deaths_in_a_row_take_longer_and_longer_and_then_it_is_given_up(tmp_path: Path) -> None:
-    process = NodeProcess("one", [], tmp_path / "log", lambda *_: None, lambda *_: None)
-    process._began = time.monotonic()
-    waits = []
-    while process.ended(-9):
-        assert process.start_at is not None
-        waits.append(process.start_at)
-    assert len(waits) == 7
-    assert waits[-1] - waits[0] > 2
+def test_a_second_signal_no_longer_waits_for_rest(tmp_path: Path) -> None:
+    with running(tmp_path, STUBBORN) as one:
+        one.start()
+        one.until(lambda: bool(one.status(ONE)), "start")
+        one.signal(signal.SIGINT)
+        one.until(lambda: bool(one.status(ONE).get("ending")), "news of the end")
+        one.signal(signal.SIGINT)
+        assert one.wait() == OK, one.said()
+    assert "after the end" not in one.said()
+
+
+def test_a_third_signal_kills_a_node_that_hangs(tmp_path: Path) -> None:
+    with running(tmp_path, STUBBORN) as one:
+        one.start()
+        one.until(lambda: bool(one.status(ONE)), "start")
+        os.kill(one.pid(ONE), signal.SIGSTOP)
+        for seen in ("the run ends", "every node is stopped", "is killed"):
+            one.signal(signal.SIGINT)
+            one.until(lambda seen=seen: seen in one.said(), seen)  # type: ignore[misc]
+        assert one.wait() == FAILED, one.said()
+
+
+def test_ctrl_c_before_nodes_have_begun_is_no_failure(tmp_path: Path) -> None:
+    with running(tmp_path) as one:
+        one.start()
+        one.until(lambda: any(one.runs.glob(f"*/{ENDPOINTS_FILE}")), "run")
+        one.until(lambda: bool(one.pid(ONE)), "process")
+        one.signal(signal.SIGINT)
+        assert one.wait() == OK, one.said()
+    assert "Traceback" not in one.said()
+
+
+def test_a_run_that_is_going_on_cannot_be_resumed(tmp_path: Path) -> None:
+    with running(tmp_path, STUBBORN) as one:
+        one.start()
+        one.until(lambda: bool(one.status(ONE)), "start")
+        command = [*child.KAIJU, "up", "--resume", str(one.run)]
+        refused = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert refused.returncode == MISUSED
+    assert "this run is going on, in another process" in refused.stderr
+
+
+def test_a_node_that_dies_again_and_again_ends_the_run_with_its_last_words(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(child, "KAIJU", ("/bin/sh", "-c", "echo the spring is broken; exit 1"))
+    monkeypatch.setattr("topology.restarts.FIRST_DELAY", 0.001)
+    plan = Plan(file=str(write_topology(tmp_path, STUBBORN)))
+    assert up(UpOptions(plan, runs=tmp_path / "runs", quiet=True)) == FAILED
+    said = capfd.readouterr().err
+    assert f"one died {MOST_DEATHS} times within 60 s" in said
+    assert said.endswith("the spring is broken\n")
+
+
+def test_each_start_after_a_death_waits_twice_as_long_up_to_a_bound() -> None:
+    restarts, now, expected = fresh_restarts(), 0.0, FIRST_DELAY
+    for _ in range(12):
+        now += 10
+        delay = restarts.died(now, lived=1)
+        assert delay is not None
+        assert (1 - JITTER) * expected <= delay <= expected
+        expected = min(2 * expected, LONGEST_DELAY)
+    assert restarts.count == 12
+
+
+def test_a_node_that_lived_for_a_minute_is_started_again_as_after_a_first_death() -> None:
+    restarts = fresh_restarts()
+    for now in range(MOST_DEATHS - 1):
+        assert restarts.died(now, lived=0.5) is not None
+    delay = restarts.died(MOST_DEATHS + STEADY, lived=STEADY)
+    assert delay is not None
+    assert delay <= FIRST_DELAY
+
+
+def test_eight_deaths_within_a_minute_are_enough() -> None:
+    restarts = fresh_restarts()
+    delays = [restarts.died(7.0 * n, lived=0.5) for n in range(MOST_DEATHS)]
+    assert None not in delays[:-1]
+    assert delays[-1] is None
 
 
 @pytest.mark.parametrize(
-    ("changed", "quiet"),
+    ("changed", "left"),
     [
-        ({}, True),
-        ({"ending": ""}, False),
-        ({"busy": True}, False),
-        ({"queued": 1}, False),
-        ({"links": [{"behind": 1}]}, False),
+        ({}, ""),
+        ({"ending": ""}, "it has not heard of the end"),
+        ({"busy": True, "queued": 2}, "orders or other business open, 2 events to handle"),
+        ({"links": [link("input", ONE)]}, "3 events of a.b on their way from one"),
+        ({"links": [link("input", TWO)]}, ""),
+        ({"links": [link("output", ONE)]}, ""),
     ],
 )
-def test_a_node_is_quiet_once_nothing_is_left_for_anybody(
-    changed: dict[str, Any], quiet: bool
+def test_a_node_is_at_rest_once_nothing_is_left_to_do_or_to_come(
+    changed: dict[str, Any], left: str
 ) -> None:
-    status = {"ending": "SIGINT", "busy": False, "queued": 0, "links": [{"behind": 0}]}
-    assert is_quiet({**status, **changed}) is quiet
-    assert not is_quiet({})
+    status = {"ending": "SIGINT", "busy": False, "queued": 0, "links": []}
+    assert unrest({**status, **changed}, {ONE}) == left
+    assert unrest({}, {ONE}) == "it does not answer"
 
 
-def test_the_module_is_the_command() -> None:
-    done = subprocess.run(
-        [sys.executable, "-m", "topology", "--help"],
-        cwd=ROOT,
-        capture_output=True,
-        text=True,
-        check=True,
-    )
-    assert "kaiju" in done.stdout
+def test_a_mistake_in_the_topology_is_told_before_anything_is_made(tmp_path: Path) -> None:
+    with running(tmp_path, split().replace("actors.risk:Risk", "actors.risk:Rask")) as one:
+        one.start()
+        assert one.wait() == MISUSED
+    assert "Risk" in one.said()
+    assert not one.runs.exists()

@@ -1,22 +1,32 @@
-"""A child that does not outlive its parent, however that ends."""
+"""A node that ends with whoever started it, even where that was killed and could say nothing.
+
+The parent holds the other end of the node's standard input and writes nothing there. The end of
+that input is the parent's death, however it died, and no process that came later under its number
+can be taken for it.
+"""
 
 from __future__ import annotations
 
 import os
+import signal
+import sys
 import threading
+import time
 
-STANDARD_INPUT = 0
-ORPHANED = 5
-"""Exit code of a process whose parent is gone; what it did is in its journals."""
+PATIENCE = 10.0
+"""Seconds in which a node ends in order once its parent is gone; then it ends as it is."""
+ABANDONED = 1
+"""Exit code of a node that did not; nobody is there to read it."""
 
 
 def end_with_parent() -> None:
-    """End this process as soon as its standard input ends, which the parent holds."""
+    """Let this process stop in order when its standard input ends."""
+    threading.Thread(target=_await_the_end, name="parent", daemon=True).start()
 
-    def watch() -> None:
-        # Not through `sys.stdin`, whose lock a thread must not hold when Python ends.
-        while os.read(STANDARD_INPUT, 4096):
-            pass
-        os._exit(ORPHANED)
 
-    threading.Thread(target=watch, name="parent", daemon=True).start()
+def _await_the_end() -> None:
+    while os.read(sys.stdin.fileno(), 4096):
+        pass
+    os.kill(os.getpid(), signal.SIGTERM)
+    time.sleep(PATIENCE)
+    os._exit(ABANDONED)

@@ -19,12 +19,13 @@ def obeying_signals(node: Node) -> Iterator[None]:
     SIGUSR2 resumes it. To one node of several, the first SIGINT says that the whole run is to end:
     it cancels what is open, and is there for the others until SIGTERM or a second SIGINT.
     """
-    asked = False
+    asked = interrupted = False
 
     def stop(number: int, _frame: FrameType | None) -> None:
-        nonlocal asked
+        nonlocal asked, interrupted
         name = signal.Signals(number).name
-        if number == signal.SIGINT and node.links is not None and not node.end_reason:
+        if number == signal.SIGINT and node.links is not None and not interrupted:
+            interrupted = True  # the node may have begun to end by itself: still the first
             node.request_end(name)
             return
         if asked:

@@ -1,43 +1,38 @@
-"""All nodes of a topology as processes of this host: what `kaiju up` does."""
+"""All nodes of a topology as processes of this host: what `kaiju up FILE` does.
+
+Nodes that die are started again and go on from their journals. The run ends in order: every node is
+told of the end (SIGINT), has its open orders canceled and is there for the others until all of them
+say that nothing is left to do; then each one is told to stop (SIGTERM).
+"""
 
 from __future__ import annotations
 
-import shutil
+import asyncio
 import signal
-import socket
-import tempfile
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Coroutine, Iterable
 from dataclasses import dataclass
-from datetime import UTC, datetime
 from pathlib import Path
-from queue import Empty, SimpleQueue
-from types import FrameType
-from typing import Literal
+from random import Random
+from typing import Any
 
-from msgspec.structs import replace
 from rich.console import Console
 from rich.table import Table
 
-from topology.check import Checked, examine
-from topology.endpoints import ENDPOINTS_FILE, LOOPBACK, Endpoints, NodeEndpoints
-from topology.links.key_pairs import make_keys
-from topology.links.keys import SECRET, read_public_key
-from topology.nodes import NodeProcess, ask, is_quiet
-from topology.outcome import FAILED, MISUSED, OK, RefusedError, consoles
-from topology.run import make_directory
+from topology.child import Child, unrest
+from topology.outcome import FAILED, MISUSED, OK, consoles
+from topology.restarts import MOST_DEATHS, STEADY, Restarts
+from topology.up_layout import Layout, Plan, laid_out
 
-FILE_NAME = "topology.path"
-"""Says where the topology of a run is, which goes on with what that says now."""
-LOOK = 0.5
-"""Seconds between two looks at what nodes say of themselves."""
-REST_TIME, STOP_TIME = 10.0, 30.0
-"""Seconds that nodes have to come to rest once the run is to end, and then to stop."""
-
-Link = Literal["ipc", "tcp"]
-Exited = tuple[str, int]
-"""(node, exit code)."""
+SECOND = 1_000_000_000
+LOOK = 0.25
+"""Seconds between two questions to the nodes how they are."""
+QUIET_WITHIN = 10.0
+"""Seconds from the end of a run in which everything is to come to rest."""
+STOP_WITHIN = 30.0
+"""Seconds that a node may take to stop; then it is killed."""
+LAST_LINES = 20
+"""Of the log of a node that ends the run, on the console."""
 
 
 @dataclass(frozen=True)
@@ -45,254 +40,230 @@ class UpOptions:
     """What `kaiju up` was asked for.
 
     Attributes:
-        file: the topology; None where a run goes on.
-        resume: directory of a run that goes on.
-        link: how nodes speak with each other.
-        runs: directory under which the run gets its own.
-        duration: real nanoseconds after which the run ends; None for no end.
-        fast: take recorded inputs as fast as their readers do.
+        plan: of a new run; None goes on with `resume`.
+        resume: the directory of a run to go on with.
+        runs: where a new run gets a directory of its own.
+        duration: nanoseconds of real time after which the run ends; None for no end.
         quiet: print nothing but errors.
     """
 
-    file: Path | None
+    plan: Plan | None
     resume: Path | None = None
-    link: Link = "ipc"
     runs: Path = Path("runs")
     duration: int | None = None
-    fast: bool = False
     quiet: bool = False
 
 
 def up(options: UpOptions) -> int:
-    """Start every node as a process, watch them until the run ends, and return the exit code.
+    """Run all nodes of a topology until the end of the run, and return the worst exit code.
 
     Raises:
         TopologyError: the file has mistakes; the text lists all of them.
-        RefusedError: there is no run to go on with.
-        KeysError: a key of an earlier start cannot be used.
-        OSError: the run's directory cannot be written.
+        RefusedError: the run to go on with is none, or is going on.
+        KeysError: a key of the run is damaged.
+        OSError: the directory of the run cannot be written.
     """
     console, errors = consoles(quiet=options.quiet)
-    file, directory = _places(options)
-    checked = examine(file)
-    for warning in checked.findings.warnings:
-        errors.print(str(warning), markup=False)
-    name = checked.topology.name
-    if directory is None:
-        directory = make_directory(options.runs, f"{name}-{datetime.now(UTC):%Y%m%d-%H%M%S}")
-        (directory / FILE_NAME).write_text(f"{file.resolve()}\n", encoding="utf-8")
-    with _sockets_directory() as sockets:
-        endpoints = _lay_out(checked, options.link, directory, sockets)
-        run = _Running(checked, endpoints, directory, options, (console, errors))
-        with _obeying_signals(run.events):
-            run.start()
-            run.watch()
-            run.stop()
-    return run.conclude()
+    with laid_out(options.plan, options.runs, options.resume) as layout:
+        for warning in layout.checked.findings.warnings:
+            errors.print(str(warning), markup=False)
+        run = Run(layout, console, errors)
+        return asyncio.run(run.go(options.duration))
 
 
-def _places(options: UpOptions) -> tuple[Path, Path | None]:
-    if options.resume is None:
-        assert options.file is not None
-        return options.file, None
-    try:
-        text = (options.resume / FILE_NAME).read_text("utf-8")
-    except OSError as error:
-        raise RefusedError(
-            f"{options.resume}: nothing to go on with: {error.strerror}; allowed is the directory"
-            " of a run that `kaiju up` began"
-        ) from error
-    return Path(text.strip()), options.resume
+class Run:
+    """A run of several processes, from the first start to the last exit code.
 
+    Args:
+        layout: what was laid out for it.
+        console: where it tells how it goes.
+        errors: where goes what went wrong.
+    """
 
-class _Running:
-    """The nodes of one run while they run."""
-
-    def __init__(
-        self,
-        checked: Checked,
-        endpoints: Endpoints,
-        directory: Path,
-        options: UpOptions,
-        consoles: tuple[Console, Console],
-    ) -> None:
-        self.events: SimpleQueue[Exited | int] = SimpleQueue()
-        """Exits of processes, and numbers of signals that came."""
-        self._topology = checked.topology.name
-        self._endpoints, self._directory = endpoints, directory
-        self._console, self._errors = consoles
-        self._ends_at = time.monotonic() + options.duration / 1e9 if options.duration else None
-        self._reason = ""
-        self._failed = False
-        self._nodes = {}
-        for node in checked.topology.nodes:
-            arguments = ["run", str(checked.document.path), "--node", node]
-            arguments += ["--data", str(directory), "--endpoints", str(directory / ENDPOINTS_FILE)]
-            if options.quiet:
-                arguments += ["--quiet"]
-            if options.link == "tcp":
-                arguments += ["--secret", str(directory / "keys" / f"{node}{SECRET}")]
-            if options.fast:
-                arguments += ["--fast"]
-            log = directory / f"{node}.log"
-            self._nodes[node] = NodeProcess(
-                node, arguments, log, lambda n, code: self.events.put((n, code)), self._say
+    def __init__(self, layout: Layout, console: Console, errors: Console) -> None:
+        self.code = OK
+        """What is wrong with the run as a whole, beyond the exit codes of its nodes."""
+        self._layout, self._console, self._errors = layout, console, errors
+        self._ending, self._hurried, self._killed = (asyncio.Event() for _ in range(3))
+        self._children = [
+            Child(
+                node,
+                layout.arguments(node),
+                layout.log(node),
+                layout.endpoints.http(node),
+                Restarts(Random()),  # noqa: S311 - no secret: nodes only should not start in step
             )
+            for node in layout.checked.topology.nodes
+        ]
+        self._width = max(len(child.node) for child in self._children)
 
-    def start(self) -> None:
-        """Start all nodes; there is no order in it."""
-        for process in self._nodes.values():
-            process.start()
-        self._note_pids()
-        self._console.print(
-            f"{self._topology}: {len(self._nodes)} nodes, in {self._directory}; Ctrl-C stops",
-            markup=False,
-        )
+    async def go(self, duration: int | None) -> int:
+        """Run until somebody or something ends it, and return the exit code.
 
-    def watch(self) -> None:
-        """Start nodes again that died, until the run is to end."""
-        while not self._reason:
-            self._take(LOOK)
-            for process in self._nodes.values():
-                if process.start_at is not None and time.monotonic() >= process.start_at:
-                    process.start()
-                    self._note_pids()
-            if self._ends_at is not None and time.monotonic() >= self._ends_at:
-                self._reason = "time is up"
-            for node in self._nodes:
-                if not self._reason and (ending := self._status(node).get("ending")):
-                    self._reason = f"{node}: {ending}"
+        Args:
+            duration: nanoseconds after which that happens by itself.
+        """
+        loop = asyncio.get_running_loop()
+        for number in (signal.SIGINT, signal.SIGTERM):
+            loop.add_signal_handler(number, self._signaled, number)
+        if duration is not None:
+            loop.call_later(duration / SECOND, self._end, "time is up")
+        self._say(f"{self._layout.run}: {len(self._children)} nodes; Ctrl-C stops")
+        keepers = [asyncio.create_task(self._keep(child)) for child in self._children]
+        listener = asyncio.create_task(self._listen())
+        for task in (*keepers, listener):
+            task.add_done_callback(self._look_for_trouble)
+        await self._ending.wait()
+        await self._stop(keepers)
+        await asyncio.gather(*keepers)
+        listener.cancel()
+        self._echo(all_of_it=True)
+        self._console.print(_table(self._children))
+        return max(self.code, *(child.exit_code for child in self._children))
 
-    def stop(self) -> None:
-        """Bring everybody to rest, then stop everybody, then kill who does not stop."""
-        self._console.print(f"stopping: {self._reason}", markup=False)
-        hurried = self._failed
-        for process in self._nodes.values():
-            process.signal(signal.SIGINT)
-        rests, deadline = 0, time.monotonic() + REST_TIME
-        while not hurried and rests < 2 and time.monotonic() < deadline and self._anyone_alive():  # noqa: PLR2004 - one look may fall between two nodes' turns
-            hurried = self._take(LOOK)
-            alive = [node for node, process in self._nodes.items() if process.alive]
-            rests = rests + 1 if all(is_quiet(self._status(node)) for node in alive) else 0
-        for process in self._nodes.values():
-            process.signal(signal.SIGTERM)
-        deadline = time.monotonic() + STOP_TIME
-        while self._anyone_alive() and time.monotonic() < deadline:
-            if self._take(LOOK):
-                break
-        for node, process in self._nodes.items():
-            if process.alive:
-                self._errors.print(f"error: {node} did not stop and was killed", markup=False)
-                self._failed = True
-                process.kill()
-        while any(process.code is None or process.alive for process in self._nodes.values()):
-            self._take(LOOK)
+    def _signaled(self, number: signal.Signals) -> None:
+        if self._hurried.is_set():
+            self._killed.set()
+        elif self._ending.is_set():
+            self._hurried.set()
+        self._end(number.name)
 
-    def conclude(self) -> int:
-        """Print what came of each node, and return the exit code of all."""
-        table = Table("node", "exit code", "starts", box=None, header_style="bold")
-        for node, process in self._nodes.items():
-            table.add_row(node, str(process.code), str(process.starts))
-        self._console.print(table)
-        codes = [process.code or 0 for process in self._nodes.values()]
-        worst = max((code if code > 0 else FAILED for code in codes if code), default=OK)
-        return worst or (FAILED if self._failed else OK)
+    def _look_for_trouble(self, task: asyncio.Task[None]) -> None:
+        if not task.cancelled() and (error := task.exception()) is not None:
+            self._tell(f"error: {error}")
+            self._end(str(error), FAILED)
 
-    def _take(self, seconds: float) -> bool:
-        """Take what happens within `seconds`; return whether a signal was among it."""
-        deadline = time.monotonic() + seconds
-        while (left := deadline - time.monotonic()) > 0:
-            try:
-                event = self.events.get(timeout=left)
-            except Empty:
-                return False
-            if isinstance(event, int):
-                self._reason = self._reason or signal.Signals(event).name
-                return True
-            self._ended(*event)
-            if self._reason:
-                return False
-        return False
+    def _end(self, reason: str, code: int = OK) -> None:
+        self.code = max(self.code, code)
+        if not self._ending.is_set():
+            self._say(f"the run ends: {reason}")
+            self._ending.set()
 
-    def _ended(self, node: str, code: int) -> None:
-        process = self._nodes[node]
-        goes_on = process.ended(code)
-        if self._reason:
-            return
-        if code == MISUSED or not goes_on:
-            self._failed = True
-            self._reason = f"{node} ended with code {code} and is not started again"
-            lines = "\n".join(f"{node}| {line}" for line in process.last_lines)
-            self._errors.print(f"error: {self._reason}\n{lines}", markup=False)
+    async def _keep(self, child: Child) -> None:
+        """Start a node, and again when it died, until the run ends."""
+        while not self._ending.is_set():
+            self._layout.started(child.node, await child.start())
+            code = await child.wait()
+            delay = None if self._ending.is_set() else self._died(child, code)
+            if delay is not None:
+                await _until(self._ending, delay)
+
+    def _died(self, child: Child, code: int) -> float | None:
+        """Return in how many seconds a node starts again that died; None where the run ends."""
+        if code == MISUSED:
+            self._blame(child, "cannot run", MISUSED)
+            return None
+        delay = child.restarts.died(time.monotonic(), child.lived)
+        if delay is None:
+            self._blame(child, f"died {MOST_DEATHS} times within {STEADY:.0f} s", FAILED)
         else:
-            self._errors.print(f"{node} ended with code {code}: started again", markup=False)
+            self._tell(f"{child.node} {_death(code)}; it is started again in {delay:.1f} s")
+        return delay
 
-    def _anyone_alive(self) -> bool:
-        return any(process.alive for process in self._nodes.values())
+    def _blame(self, child: Child, what: str, code: int) -> None:
+        self._tell(f"{child.node} {what}; the end of {child.log.path}:")
+        for line in child.log.tail(LAST_LINES):
+            self._tell(f"  {line}")
+        self._end(f"{child.node} {what}", code)
 
-    def _status(self, node: str) -> dict[str, object]:
-        return ask(self._endpoints.nodes[node].http) if self._nodes[node].alive else {}
+    async def _listen(self) -> None:
+        """Pass on what nodes print, and end the run when one of them says that it is at its end."""
+        while True:
+            self._echo()
+            statuses = await asyncio.gather(*(child.status() for child in self._children))
+            for status in statuses:
+                if status and status["ending"] and not self._ending.is_set():
+                    self._end(f"{status['node']}: {status['ending']}")
+            await asyncio.sleep(LOOK)
 
-    def _note_pids(self) -> None:
-        nodes = {
-            node: replace(found, pid=self._nodes[node].pid)
-            for node, found in self._endpoints.nodes.items()
-        }
-        Endpoints(nodes=nodes).save(self._directory / ENDPOINTS_FILE)
+    async def _stop(self, keepers: Iterable[asyncio.Task[None]]) -> None:
+        """Stop all nodes in order; a further signal each makes that quicker."""
+        if not await _within(QUIET_WITHIN, self._rest(), self._hurried):
+            for child in self._children:
+                if child.alive and child.unrest:
+                    self._tell(f"{child.node}, {QUIET_WITHIN:.0f} s after the end: {child.unrest}")
+        self._say("every node is stopped")
+        for child in self._children:
+            child.signal(signal.SIGTERM)
+        if not await _within(STOP_WITHIN, asyncio.wait(tuple(keepers)), self._killed):
+            self._tell(f"not all nodes stopped within {STOP_WITHIN:.0f} s")
+        for child in self._children:
+            if child.alive:
+                self._tell(f"{child.node} is killed")
+                child.signal(signal.SIGKILL)
 
-    def _say(self, node: str, line: str) -> None:
-        self._console.print(f"{node}| {line}", markup=False)
+    async def _rest(self) -> None:
+        """Tell every node of the end, and return when all of them have been quiet twice in a row.
+
+        An event may be on its way from one node to another while both have nothing to do: what
+        counts are two looks of every node at itself.
+        """
+        quiet: dict[str, int] = {}
+        while alive := [child for child in self._children if child.alive]:
+            statuses = await asyncio.gather(*(child.status() for child in alive))
+            names = {child.node for child in alive}
+            clocks = {}
+            for child, status in zip(alive, statuses, strict=True):
+                child.unrest = unrest(status, names)
+                if not child.unrest:
+                    clocks[child.node] = status["clock"]
+                if status:  # before that it has no ear for signals yet
+                    child.interrupt()
+            if len(clocks) < len(alive):
+                quiet = {}
+            elif not quiet:
+                quiet = clocks
+            elif all(clock != quiet.get(node) for node, clock in clocks.items()):
+                return
+            await asyncio.sleep(LOOK)
+
+    def _echo(self, *, all_of_it: bool = False) -> None:
+        for child in self._children:
+            for line in child.log.news(all_of_it=all_of_it):
+                self._say(f"{child.node:>{self._width}} | {line}")
+
+    def _say(self, text: str) -> None:
+        self._console.print(text, markup=False, soft_wrap=True)
+
+    def _tell(self, text: str) -> None:
+        self._errors.print(text, markup=False)
 
 
-def _lay_out(checked: Checked, link: Link, directory: Path, sockets: Path) -> Endpoints:
-    """Return where the nodes of this run are to be."""
-    nodes = list(checked.topology.nodes)
-    ports = _free_ports(3 * len(nodes))
-    found = {}
-    for number, node in enumerate(nodes):
-        http, *others = ports[3 * number : 3 * number + 3]
-        key = ""
-        if link == "ipc":
-            live, recovery = (f"ipc://{sockets}/{node}.{what}" for what in ("live", "recovery"))
-        else:
-            live, recovery = (f"tcp://{LOOPBACK}:{port}" for port in others)
-            public, _ = make_keys(directory / "keys", node)
-            key = read_public_key(public)
-        found[node] = NodeEndpoints(
-            live=live, recovery=recovery, http=f"{LOOPBACK}:{http}", key=key
-        )
-    return Endpoints(nodes=found)
+async def _within(seconds: float, work: Coroutine[Any, Any, object], unless: asyncio.Event) -> bool:
+    """Do what is to be done; return False if that took too long, True if it is done or cut short.
+
+    Args:
+        seconds: that it may take.
+        work: what is to be done.
+        unless: what cuts it short.
+    """
+    tasks = [asyncio.create_task(work), asyncio.create_task(unless.wait())]
+    done, _ = await asyncio.wait(tasks, timeout=seconds, return_when=asyncio.FIRST_COMPLETED)
+    for task in tasks:
+        task.cancel()
+    for task in done:
+        task.result()  # raises what went wrong
+    return bool(done)
 
 
-def _free_ports(count: int) -> list[int]:
-    held = [socket.socket() for _ in range(count)]
+async def _until(event: asyncio.Event, seconds: float) -> None:
     try:
-        for one in held:
-            one.bind((LOOPBACK, 0))
-        return [one.getsockname()[1] for one in held]
-    finally:
-        for one in held:
-            one.close()
+        async with asyncio.timeout(seconds):
+            await event.wait()
+    except TimeoutError:
+        pass
 
 
-@contextmanager
-def _sockets_directory() -> Iterator[Path]:
-    """Give a private directory whose name is short enough for sockets in it."""
-    folder = Path(tempfile.mkdtemp(prefix="kaiju-"))
-    try:
-        yield folder
-    finally:
-        shutil.rmtree(folder, ignore_errors=True)
+def _death(code: int) -> str:
+    return f"was killed by {signal.Signals(-code).name}" if code < 0 else f"ended with {code}"
 
 
-@contextmanager
-def _obeying_signals(events: SimpleQueue[Exited | int]) -> Iterator[None]:
-    def note(number: int, _frame: FrameType | None) -> None:
-        events.put(number)
-
-    before = {n: signal.signal(n, note) for n in (signal.SIGINT, signal.SIGTERM)}
-    try:
-        yield
-    finally:
-        for number, handler in before.items():
-            signal.signal(number, handler)
+def _table(children: Iterable[Child]) -> Table:
+    table = Table(pad_edge=False, box=None)
+    table.add_column("node")
+    for column in ("exit code", "restarts"):
+        table.add_column(column, justify="right")
+    for child in children:
+        code = "killed" if child.code is not None and child.code < 0 else str(child.code)
+        table.add_row(child.node, code, str(child.restarts.count))
+    return table
