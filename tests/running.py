@@ -128,6 +128,25 @@ class Metronome(Actor):
         self.emit(Signal(self.name, self.state.instrument, side, self.settings.qty))
 
 
+class Eager(Actor):
+    """Buys whenever more is bid than offered, whatever the time is."""
+
+    outputs: ClassVar[Mapping[str, tuple[type[Event], ...]]] = {"signals": (Signal,)}
+
+    @handles(TopOfBook)
+    def on_top(self, top: TopOfBook) -> None:
+        if top.bid_qty > top.ask_qty:
+            self.emit(Signal(self.name, top.instrument, Side.BUY, top.bid_qty - top.ask_qty))
+
+
+class Nobody(Actor):
+    """Lets every wish be in vain."""
+
+    @handles(Signal)
+    def on_signal(self, _signal: Signal) -> None:
+        pass
+
+
 class OrderPathMetronome(Metronome):
     """As important as a gateway."""
 
