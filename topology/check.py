@@ -17,6 +17,7 @@ from actors.runtime.actor import Actor
 from topology.check_classes import check_classes
 from topology.check_durable import check_durable
 from topology.check_graph import check_graph
+from topology.check_keys import check_keys
 from topology.check_names import check_names
 from topology.check_schema import check_schema
 from topology.file import Document, load_document
@@ -75,6 +76,7 @@ def examine(path: Path | str, *, text: str | None = None, overrides: Iterable[st
     override(document, overrides)
     draft = check_schema(document)
     check_names(document, draft)
+    check_keys(document, draft)
     classes = check_classes(document, draft)
     name = document.data.get("name") if isinstance(document.data, dict) else None
     graph = build_graph(str(name), draft.actors, classes)

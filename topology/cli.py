@@ -12,12 +12,13 @@ import typer
 from actors.runtime.settings import parse_duration
 from topology.check import examine
 from topology.draw import draw
-from topology.endpoints import LOOPBACK
+from topology.endpoints import LOOPBACK, endpoints_of
 from topology.export import export_jsonl, export_parquet
 from topology.findings import TopologyError
 from topology.journal_cli import journal
 from topology.node_run import NodeOptions, run_node
-from topology.outcome import FAILED, MISUSED, OK
+from topology.obstacles import obstacles
+from topology.outcome import FAILED, MISUSED, OK, RefusedError
 from topology.parent import end_with_parent
 from topology.refusals import fail, refusals
 from topology.run import Options, run
@@ -349,19 +350,42 @@ def venue_command(
 
 
 @main.command()
-def check(file: TopologyFile) -> None:
+def check(
+    file: TopologyFile,
+    *,
+    node: Annotated[
+        str, typer.Option(metavar="NAME", help="Also find out whether this node can run here.")
+    ] = "",
+    secret: Annotated[
+        Path | None, typer.Option(metavar="FILE", help="With --node: its secret key.")
+    ] = None,
+) -> None:
     """Find every mistake in a topology, each with its line and the nearest fix.
 
-    **Example**
+    With `--node` also what would keep that node from running on this host: a secret key that is
+    missing or that others may read, a port that is taken.
+
+    **Examples**
 
     - `kaiju check topology/paper.yaml`
+    - `kaiju check topology/paper.yaml --node core --secret keys/core.secret`
 
     **Exit codes**: 0 the topology can be run, 2 it has mistakes.
     """
-    findings = examine(file).findings
-    for finding in findings.all:
-        typer.echo(str(finding), err=True)
-    if findings.errors:
+    checked = examine(file)
+    findings = checked.findings
+    said = [str(finding) for finding in findings.all]
+    with refusals():
+        if node and not findings.errors:
+            if node not in checked.topology.nodes:
+                known = ", ".join(checked.topology.nodes)
+                raise RefusedError(f"{file}: there is no node '{node}'; there are {known}")
+            said += (found := list(obstacles(node, endpoints_of(checked), secret)))
+            if found:
+                said.append(f"{file}: node '{node}' cannot run here")
+    for line in said:
+        typer.echo(line, err=True)
+    if findings.errors or (node and len(said) > len(findings.all)):
         raise typer.Exit(MISUSED)
     typer.echo(f"{file}: no mistakes found")
 
