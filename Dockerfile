@@ -25,14 +25,15 @@ ENV PATH=/opt/kaiju/bin:$PATH \
     MPLCONFIGDIR=/tmp/matplotlib
 
 RUN useradd --uid 10001 --no-create-home --shell /usr/sbin/nologin kaiju \
-    && install -d -o kaiju -g kaiju /kaiju/runs \
+    && install -d -o kaiju -g kaiju /kaiju/data /kaiju/keys \
+    && install -d -o kaiju -g kaiju -m 700 /kaiju/secret \
     && install -d /kaiju/user
 COPY --from=build /opt/kaiju /opt/kaiju
 WORKDIR /kaiju
 COPY topology/*.yaml topology/
 
 USER 10001
-VOLUME /kaiju/runs
-EXPOSE 7002
+VOLUME /kaiju/data
+EXPOSE 7000 7001 7002
 ENTRYPOINT ["kaiju"]
 CMD ["--help"]

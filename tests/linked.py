@@ -127,11 +127,13 @@ class LinkedRun:
     def until_emitted(self, stream: str, count: int) -> None:
         until(lambda: self.emitted(stream) >= count, f"{count} events of {stream}", self.logs)
 
-    def until_gaps(self, node: str, stream: str, count: int) -> None:
-        def enough() -> bool:
-            return bool(self.link(node, stream).get("gaps", 0) >= count)
+    def until_count(self, what: str, node: str, stream: str, count: int) -> None:
+        """Wait until a node has counted so many gaps, resumes or so in a stream."""
 
-        until(enough, f"{count} gaps in {stream}", self.logs)
+        def enough() -> bool:
+            return bool(self.link(node, stream).get(what, 0) >= count)
+
+        until(enough, f"{count} {what} of {stream}", self.logs)
 
     def stop(self) -> None:
         """End the run in order, and see that everybody ended well."""

@@ -12,10 +12,12 @@ from contextlib import contextmanager
 from random import Random
 
 import pytest
+import zmq
 
 from topology.links import sockets
 from topology.links.sockets import LinkSockets
 
+SMALLEST_BUFFER = 4096
 HELD = 5
 """Frames behind which one that is late comes."""
 NEW_NETWORK = 0x40000000
@@ -58,8 +60,17 @@ def mistreat_frames(seed: int, likelihood: float = 0.05) -> None:
 
 
 def queue_frames(count: int) -> None:
-    """Let the sockets of this process keep so many live frames for each other node."""
-    pytest.MonkeyPatch().setattr(sockets, "QUEUED_FRAMES", count)
+    """Let the sockets of this process, and the kernel, keep few live frames for each other node."""
+    patch, make = pytest.MonkeyPatch(), LinkSockets._socket
+
+    def small(own: LinkSockets, kind: int) -> zmq.Socket[bytes]:
+        socket = make(own, kind)
+        socket.setsockopt(zmq.SNDBUF, SMALLEST_BUFFER)
+        socket.setsockopt(zmq.RCVBUF, SMALLEST_BUFFER)
+        return socket
+
+    patch.setattr(sockets, "QUEUED_FRAMES", count)
+    patch.setattr(LinkSockets, "_socket", small)
 
 
 def enter(namespace: str) -> None:

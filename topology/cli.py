@@ -23,7 +23,7 @@ from topology.parent import end_with_parent
 from topology.refusals import fail, refusals
 from topology.run import Options, run
 from topology.schema import schema
-from topology.up_cli import keys_command, up_command
+from topology.up_cli import keys_command, render_command, up_command
 from topology.venue import VenueOptions, serve
 from topology.verify_cli import state_command, verify_command
 from topology.what_if import WhatIf, replay
@@ -60,6 +60,7 @@ main = typer.Typer(
 main.add_typer(journal, name="journal")
 main.command("up")(up_command)
 main.command("keys")(keys_command)
+main.command("render")(render_command)
 main.command("verify")(verify_command)
 main.command("state")(state_command)
 

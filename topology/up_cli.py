@@ -1,4 +1,4 @@
-"""The command line: up, keys."""
+"""The command line: up."""
 
 from __future__ import annotations
 
@@ -8,9 +8,6 @@ from typing import Annotated
 import typer
 
 from actors.runtime.settings import parse_duration
-from topology.check import examine
-from topology.links.key_pairs import make_keys
-from topology.outcome import RefusedError
 from topology.refusals import refusals
 from topology.up import UpOptions, up
 from topology.up_layout import Link, Plan
@@ -93,37 +90,3 @@ def up_command(
     with refusals():
         code = up(UpOptions(plan, resume, runs, duration, quiet))
     raise typer.Exit(code)
-
-
-def keys_command(
-    file: Annotated[Path, typer.Argument(metavar="FILE", help="A topology.")],
-    *,
-    directory: Annotated[
-        Path, typer.Option("--dir", metavar="DIR", help="Where the keys are; made if missing.")
-    ],
-    nodes: Annotated[
-        list[str] | None,
-        typer.Option("--node", metavar="NAME", help="Only of this node; may be given repeatedly."),
-    ] = None,
-    secrets: Annotated[
-        Path | None,
-        typer.Option(metavar="DIR", help="Where secret keys go instead, such as another volume."),
-    ] = None,
-) -> None:
-    """Make the missing key pairs of a topology's nodes; none is ever overwritten.
-
-    `<node>.public` is for everybody: `public_key:` of the node names it. `<node>.secret` is for
-    that node alone: `kaiju run --node` finds it by `--secret`, in the variable KAIJU_SECRET_FILE,
-    or as the container's secret `kaiju_<node>`.
-
-    **Example**
-
-    - `kaiju keys topology/paper.yaml --dir keys`
-    """
-    with refusals():
-        known = examine(file).topology.nodes
-        for node in nodes or known:
-            if node not in known:
-                raise RefusedError(f"{file}: no node '{node}'; there are {', '.join(known)}")
-            public, made = make_keys(directory, node, secrets)
-            typer.echo(f"{public}: {'made' if made else 'was there'}")
