@@ -94,6 +94,7 @@ def _ours() -> dict[str, Any]:
     """Return what all containers of the image have in common: no rights, and nothing to write."""
     return {
         "image": "kaiju",
+        "pull_policy": "never",
         "init": True,
         "read_only": True,
         "cap_drop": ["ALL"],
@@ -108,8 +109,8 @@ def _ours() -> dict[str, Any]:
 def _keys(file: str, node: str, *, built: bool) -> dict[str, Any]:
     arguments = ["keys", file, f"--dir={HOME}/keys", f"--node={node}", f"--secrets={HOME}/secret"]
     return {
-        **({"build": "."} if built else {}),
         **_ours(),
+        **({"build": "."} if built else {}),
         "command": arguments,
         "network_mode": "none",
         "volumes": [
