@@ -20,6 +20,7 @@ from topology.node_run import NodeOptions, run_node
 from topology.obstacles import obstacles
 from topology.outcome import FAILED, MISUSED, OK, RefusedError
 from topology.parent import end_with_parent
+from topology.plan_cli import plan_command
 from topology.refusals import fail, refusals
 from topology.run import Options, run
 from topology.schema import schema
@@ -60,6 +61,7 @@ main = typer.Typer(
 main.add_typer(journal, name="journal")
 main.command("up")(up_command)
 main.command("keys")(keys_command)
+main.command("plan")(plan_command)
 main.command("render")(render_command)
 main.command("verify")(verify_command)
 main.command("state")(state_command)
