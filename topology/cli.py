@@ -14,6 +14,7 @@ from topology.check import examine
 from topology.draw import draw
 from topology.endpoints import LOOPBACK, endpoints_of
 from topology.export import export_jsonl, export_parquet
+from topology.files_cli import keys_command, render_command
 from topology.findings import TopologyError
 from topology.journal_cli import journal
 from topology.node_run import NodeOptions, run_node
@@ -24,7 +25,7 @@ from topology.plan_cli import plan_command
 from topology.refusals import fail, refusals
 from topology.run import Options, run
 from topology.schema import schema
-from topology.up_cli import keys_command, render_command, up_command
+from topology.up_cli import up_command
 from topology.venue import VenueOptions, serve
 from topology.verify_cli import state_command, verify_command
 from topology.what_if import WhatIf, replay
