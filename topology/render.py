@@ -3,13 +3,11 @@
 from __future__ import annotations
 
 import json
-from io import StringIO
 from typing import Any
-
-from ruamel.yaml import YAML
 
 from gateways.simulated.remote import VenueFeed, VenueGateway
 from topology.check import Checked
+from topology.file import as_yaml
 from topology.links.keys import SECRET
 from topology.outcome import RefusedError
 from topology.spec import NodeSpec
@@ -64,7 +62,7 @@ def render_compose(checked: Checked, file: str) -> str:
         "#   docker compose up -d --build     then http://127.0.0.1:3000 (dashboard) and :9090"
         " (Prometheus)\n# docs/containers.md says what is mounted and what survives.\n"
     )
-    return heading + _as_yaml(document)
+    return heading + as_yaml(_unshared(document))
 
 
 def render_prometheus(checked: Checked, file: str) -> str:
@@ -79,7 +77,7 @@ def render_prometheus(checked: Checked, file: str) -> str:
         "global": {"scrape_interval": SCRAPE, "scrape_timeout": "4s"},
         "scrape_configs": [{"job_name": "kaiju", "static_configs": [{"targets": targets}]}],
     }
-    return WRITTEN.format(what="prometheus", file=file) + _as_yaml(document)
+    return WRITTEN.format(what="prometheus", file=file) + as_yaml(_unshared(document))
 
 
 def _venue_of(checked: Checked) -> str:
@@ -227,10 +225,6 @@ def _check(*command: str, seconds: int = 10) -> dict[str, Any]:
     }
 
 
-def _as_yaml(document: dict[str, Any]) -> str:
-    yaml, text = YAML(), StringIO()
-    yaml.default_flow_style = False
-    yaml.width = 100
-    yaml.representer.ignore_aliases = lambda _data: True
-    yaml.dump(json.loads(json.dumps(document)), text)
-    return text.getvalue()
+def _unshared(data: Any) -> Any:
+    """Return a copy in which nothing stands twice: YAML would write the second as a reference."""
+    return json.loads(json.dumps(data))
