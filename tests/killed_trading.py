@@ -94,7 +94,90 @@ class Memory:
                 yield path, data[: extent.end]
 
 
-class Trading:
+class Accounts:
+    """What a run and its venue have each written down of the same trades.
+
+    Args:
+        data: directory with the run's journals.
+        venue_data: directory of the venue's ledger.
+    """
+
+    def __init__(self, data: Path, venue_data: Path) -> None:
+        self.data, self.venue_data = data, venue_data
+
+    def disagreements(self) -> dict[str, object]:
+        """Return where order management, positions and ledger do not agree, after a stop."""
+        sent, found = Counter(self.sent_orders()), Counter(self.orders_in_ledger())
+        fills = self._fills_in_ledger()
+        positions: Counter[str] = Counter()
+        for _, instrument, qty, _ in fills.values():
+            positions[instrument] += qty
+        differences: dict[str, set[Any]] = {
+            "more than once in the ledger": {order for order, count in found.items() if count > 1},
+            "more than once emitted": {order for order, count in sent.items() if count > 1},
+            "never emitted, but in the ledger": found.keys() - sent.keys(),
+            "fills": fills.items() ^ self._own_fills().items(),
+            "positions": positions.items() ^ self._positions().items(),
+            "open at the venue": self.open_in_ledger(),
+        }
+        return {what: found for what, found in differences.items() if found}
+
+    def sent_orders(self) -> list[str]:
+        """Return the client order ids that the gateway emitted, as its journal has them."""
+        return [order.client_order_id for order in emitted(self.data, "gateway", NewOrderSingle)]
+
+    def orders_in_ledger(self) -> list[str]:
+        """Return the client order ids that reached the exchange."""
+        orders = emitted(self.venue_data, "door", NewOrderSingle)
+        return [order.client_order_id for order in orders]
+
+    def rejections(self) -> dict[str, str]:
+        """Return why orders were rejected, as order management said it."""
+        return {o.client_order_id: o.text for o in emitted(self.data, "oms", OrderRejected)}
+
+    def ended_in_ledger(self) -> set[str]:
+        """Return client order ids of which the venue has said that they are done."""
+        return {report.client_order_id for report in self._reports() if report.ord_status in ENDS}
+
+    def open_in_ledger(self) -> set[str]:
+        """Return client order ids that the venue accepted and that are not done."""
+        accepted = {r.client_order_id for r in self._reports() if r.exec_type is ExecType.NEW}
+        return accepted - self.ended_in_ledger()
+
+    def _fills_in_ledger(self) -> dict[str, Fill]:
+        return {
+            r.exec_id: (r.client_order_id, r.instrument, r.side * r.last_qty, r.last_px)
+            for r in self._reports()
+            if r.exec_type is ExecType.TRADE
+        }
+
+    def _own_fills(self) -> dict[str, Fill]:
+        return {
+            fill.exec_id: (
+                fill.client_order_id,
+                fill.instrument,
+                fill.side * fill.last_qty,
+                fill.last_px,
+            )
+            for fill in emitted(self.data, "oms", OrderFilled)
+        }
+
+    def _positions(self) -> dict[str, int]:
+        """Return our quantity by instrument, over all strategies."""
+        updates = emitted(self.data, "positions", PositionUpdated)
+        last = {(update.strategy, update.instrument): update.qty for update in updates}
+        total: Counter[str] = Counter()
+        for (_, instrument), qty in last.items():
+            total[instrument] += qty
+        return dict(total)
+
+    def _reports(self) -> list[ExecutionReport]:
+        """Return every report of an execution in the ledger, once."""
+        numbered = {n.number: n.report for n in emitted(self.venue_data, "door", NumberedReport)}
+        return [report for report in numbered.values() if isinstance(report, ExecutionReport)]
+
+
+class Trading(Accounts):
     """`kaiju run` at a `kaiju venue`, both with all that they keep.
 
     Args:
@@ -105,8 +188,7 @@ class Trading:
 
     def __init__(self, folder: Path, socket: Path, seed: int = 0) -> None:
         endpoint = f"ipc://{socket}"
-        self.venue_data = folder / "venue"
-        self.data = folder / "run" / "paper_live"
+        super().__init__(folder / "run" / "paper_live", folder / "venue")
         self.kills = 0
         self._folder = folder
         venue, live = _quick_venue(folder), _quick_run(folder, endpoint)
@@ -179,77 +261,6 @@ class Trading:
         assert codes == (0, 0), f"exit codes {codes}\n{self.logs}"
         for memory in self._memories:
             memory.look()
-
-    def disagreements(self) -> dict[str, object]:
-        """Return where order management, positions and ledger do not agree, after a stop."""
-        sent, found = Counter(self.sent_orders()), Counter(self.orders_in_ledger())
-        fills = self._fills_in_ledger()
-        positions: Counter[str] = Counter()
-        for _, instrument, qty, _ in fills.values():
-            positions[instrument] += qty
-        differences: dict[str, set[Any]] = {
-            "more than once in the ledger": {order for order, count in found.items() if count > 1},
-            "more than once emitted": {order for order, count in sent.items() if count > 1},
-            "never emitted, but in the ledger": found.keys() - sent.keys(),
-            "fills": fills.items() ^ self._own_fills().items(),
-            "positions": positions.items() ^ self._positions().items(),
-            "open at the venue": self.open_in_ledger(),
-        }
-        return {what: found for what, found in differences.items() if found}
-
-    def sent_orders(self) -> list[str]:
-        """Return the client order ids that the gateway emitted, as its journal has them."""
-        return [order.client_order_id for order in emitted(self.data, "gateway", NewOrderSingle)]
-
-    def orders_in_ledger(self) -> list[str]:
-        """Return the client order ids that reached the exchange."""
-        orders = emitted(self.venue_data, "door", NewOrderSingle)
-        return [order.client_order_id for order in orders]
-
-    def rejections(self) -> dict[str, str]:
-        """Return why orders were rejected, as order management said it."""
-        return {o.client_order_id: o.text for o in emitted(self.data, "oms", OrderRejected)}
-
-    def ended_in_ledger(self) -> set[str]:
-        """Return client order ids of which the venue has said that they are done."""
-        return {report.client_order_id for report in self._reports() if report.ord_status in ENDS}
-
-    def open_in_ledger(self) -> set[str]:
-        """Return client order ids that the venue accepted and that are not done."""
-        accepted = {r.client_order_id for r in self._reports() if r.exec_type is ExecType.NEW}
-        return accepted - self.ended_in_ledger()
-
-    def _fills_in_ledger(self) -> dict[str, Fill]:
-        return {
-            r.exec_id: (r.client_order_id, r.instrument, r.side * r.last_qty, r.last_px)
-            for r in self._reports()
-            if r.exec_type is ExecType.TRADE
-        }
-
-    def _own_fills(self) -> dict[str, Fill]:
-        return {
-            fill.exec_id: (
-                fill.client_order_id,
-                fill.instrument,
-                fill.side * fill.last_qty,
-                fill.last_px,
-            )
-            for fill in emitted(self.data, "oms", OrderFilled)
-        }
-
-    def _positions(self) -> dict[str, int]:
-        """Return our quantity by instrument, over all strategies."""
-        updates = emitted(self.data, "positions", PositionUpdated)
-        last = {(update.strategy, update.instrument): update.qty for update in updates}
-        total: Counter[str] = Counter()
-        for (_, instrument), qty in last.items():
-            total[instrument] += qty
-        return dict(total)
-
-    def _reports(self) -> list[ExecutionReport]:
-        """Return every report of an execution in the ledger, once."""
-        numbered = {n.number: n.report for n in emitted(self.venue_data, "door", NumberedReport)}
-        return [report for report in numbered.values() if isinstance(report, ExecutionReport)]
 
     def _look(self) -> None:
         self.kills += 1
