@@ -4,7 +4,7 @@ VENV ?= .venv
 BIN := $(VENV)/bin
 BENCH_VENV ?= .venv-bench
 KILLS ?= 1000
-SOURCES := actors gateways topology grafana tests bench
+SOURCES := actors gateways topology grafana tests bench docs
 
 .PHONY: run test soak format bench clean
 
