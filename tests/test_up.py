@@ -17,11 +17,14 @@ from typing import Any
 import msgspec
 import pytest
 
-from actors.runtime.data import NODE_FILE, NodeFile
+from actors.runtime.data import JOURNALS, NODE_FILE, NodeFile
+from actors.runtime.node import END_OF_DATA
+from actors.runtime.segments import JournalReader
+from tests.linked import told as told_of
 from tests.linked import until
 from tests.running import STUBBORN, TOPOLOGY, write_topology
 from topology import child
-from topology.child import Child, unrest
+from topology.child import Child, end_of, unrest
 from topology.endpoints import ENDPOINTS_FILE, Endpoints, EndpointsError
 from topology.outcome import FAILED, MISUSED, OK
 from topology.restarts import FIRST_DELAY, JITTER, LONGEST_DELAY, MOST_DEATHS, STEADY, Restarts
@@ -32,6 +35,17 @@ from topology.verify import verify
 PATIENCE = 20
 """Seconds after which a process that should have ended is taken for stuck."""
 ONE, TWO = "one", "two"
+RECORDED = """\
+version: 1
+name: recorded
+nodes: {one: {host: one, port: 7000}, two: {host: two, port: 7100}}
+currencies: {}
+instruments: {}
+actors:
+  short: {class: "tests.relays:Feed", node: one, durable: os, settings: {count: 3}}
+  long:  {class: "tests.relays:Feed", node: two, durable: os, settings: {count: 2000}}
+  sink:  {class: "tests.relays:Sink", node: one, durable: os, inputs: [short.ticks, long.ticks]}
+"""
 ON_TWO = ("metronome", "execution", "positions", "pnl")
 
 
@@ -307,6 +321,36 @@ def test_a_node_is_at_rest_once_nothing_is_left_to_do_or_to_come(
     status = {"ending": "SIGINT", "busy": False, "queued": 0, "links": []}
     assert unrest({**status, **changed}, {ONE}) == left
     assert unrest({}, {ONE}) == "it does not answer"
+
+
+def says(node: str, ending: str = "", *, has_data: bool = False) -> dict[str, Any]:
+    return {"node": node, "ending": ending, "has_data": has_data}
+
+
+@pytest.mark.parametrize(
+    ("statuses", "end"),
+    [
+        ([says(ONE), says(TWO)], ""),
+        ([says(ONE, END_OF_DATA), says(TWO)], "one: end of data"),
+        ([says(ONE, END_OF_DATA), says(TWO, has_data=True)], ""),
+        ([says(ONE, END_OF_DATA), {}], ""),
+        ([says(ONE, "SIGINT"), says(TWO, has_data=True)], "one: SIGINT"),
+    ],
+)
+def test_a_run_ends_when_no_node_has_more_data_or_somebody_ends_a_node(
+    statuses: list[dict[str, Any]], end: str
+) -> None:
+    assert end_of(statuses) == end
+
+
+def test_a_run_ends_by_itself_when_the_longest_data_is_at_its_end(tmp_path: Path) -> None:
+    with running(tmp_path, RECORDED) as one:
+        one.start("--fast")
+        assert one.wait() == OK, one.said()
+    assert "end of data" in one.said()
+    journal = JournalReader(one.run / "recorded" / JOURNALS / "sink")
+    told = [seq for kind, _, seq in told_of(journal, "long.ticks") if kind == "event"]
+    assert told == list(range(1, 2001))
 
 
 def test_a_mistake_in_the_topology_is_told_before_anything_is_made(tmp_path: Path) -> None:

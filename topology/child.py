@@ -7,13 +7,14 @@ import signal
 import sys
 import time
 from asyncio.subprocess import PIPE, STDOUT, Process
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Iterable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 
 import msgspec
 
+from actors.runtime.node import END_OF_DATA
 from topology.outcome import FAILED
 from topology.restarts import Restarts
 
@@ -171,6 +172,18 @@ class Log:
             return self.path.read_text("utf-8", "replace").splitlines()[-count:]
         except FileNotFoundError:
             return []
+
+
+def end_of(statuses: Iterable[dict[str, Any]]) -> str:
+    """Return why a run comes to its end by itself, by the word of its nodes; empty: it does not.
+
+    A node whose data is at its end waits for those that have more, or do not say.
+    """
+    found = list(statuses)
+    ending = {s["node"]: s["ending"] for s in found if s and s["ending"]}
+    if all(s and not s["has_data"] for s in found):
+        return next((f"{node}: {why}" for node, why in ending.items()), "")
+    return next((f"{node}: {why}" for node, why in ending.items() if why != END_OF_DATA), "")
 
 
 def unrest(status: dict[str, Any], alive: Collection[str]) -> str:

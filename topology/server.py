@@ -116,6 +116,7 @@ def status_of(view: View) -> dict[str, Any]:
         "halted": statistics.halted,
         "ending": view.ending,
         "busy": view.busy,
+        "has_data": view.has_data,
         "queued": statistics.queued,
         "orders": {f"{strategy} {state}": n for (strategy, state), n in view.orders.items()},
         "actors": [

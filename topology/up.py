@@ -19,7 +19,7 @@ from typing import Any
 from rich.console import Console
 from rich.table import Table
 
-from topology.child import Child, unrest
+from topology.child import Child, end_of, unrest
 from topology.outcome import FAILED, MISUSED, OK, consoles
 from topology.restarts import MOST_DEATHS, STEADY, Restarts
 from topology.up_layout import Layout, Plan, laid_out
@@ -171,9 +171,8 @@ class Run:
         while True:
             self._echo()
             statuses = await asyncio.gather(*(child.status() for child in self._children))
-            for status in statuses:
-                if status and status["ending"] and not self._ending.is_set():
-                    self._end(f"{status['node']}: {status['ending']}")
+            if not self._ending.is_set() and (reason := end_of(statuses)):
+                self._end(reason)
             await asyncio.sleep(LOOK)
 
     async def _stop(self, keepers: Iterable[asyncio.Task[None]]) -> None:

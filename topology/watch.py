@@ -60,6 +60,8 @@ class View:
     """Why the run, of which the node is a part, is to end; empty while it goes on."""
     busy: bool = False
     """Whether business is open outside, or something is being handled."""
+    has_data: bool = False
+    """Whether a source has more to give."""
 
     def take(self, event: Event) -> None:
         """Enter one event of a snapshot."""
@@ -146,6 +148,7 @@ class Watch:
             discarded=tuple(self._discarded.values()),
             ending=self.node.stop_reason or self.node.end_reason,
             busy=self.node.busy,
+            has_data=self.node.has_data,
         )
         for actor, stream, classes in _streams(self.node):
             if any(event_class in LATEST for event_class in classes):

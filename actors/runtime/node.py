@@ -43,6 +43,8 @@ CONTROL = (HaltTrading, ResumeTrading, StopRequested, ActorFailed)
 """Classes of the control stream, which every actor that handles them reads first."""
 TURN_INTERVAL = 100_000_000
 SEGMENT_BYTES = 64 * 2**20
+END_OF_DATA = "end of data"
+"""Why a node ends whose sources have nothing more to give."""
 
 
 class Node(Wiring):
@@ -197,6 +199,11 @@ class Node(Wiring):
     def busy(self) -> bool:
         """Whether an actor has business open outside, or a mailbox is not empty."""
         return self._stop.is_busy() or bool(self.loop.queue or self.loop.latest)
+
+    @property
+    def has_data(self) -> bool:
+        """Whether a source has more to give."""
+        return bool(self.loop.heads)
 
     def run(self, duration: int | None = None, *, until: int | None = None) -> None:
         """Start, run and stop the node on this thread.
@@ -421,7 +428,7 @@ class Node(Wiring):
         """Nothing is left to do now: end the run, or wait for the next outside input."""
         moment, until = self.loop.next_moment(), self.loop.until
         if self._has_sources and not self.loop.heads and not self._ending:
-            self.request_end("end of data")
+            self.request_end(END_OF_DATA)
         elif moment == FOREVER and until == NO_LIMIT and self.clock.virtual:
             self.request_stop("nothing left to do")
         elif moment > until:
