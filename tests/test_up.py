@@ -6,6 +6,7 @@ import asyncio
 import os
 import re
 import select
+import shutil
 import signal
 import subprocess
 from collections.abc import Callable, Iterator, Mapping
@@ -20,6 +21,7 @@ import pytest
 from actors.runtime.data import JOURNALS, NODE_FILE, NodeFile
 from actors.runtime.node import END_OF_DATA
 from actors.runtime.segments import JournalReader
+from gateways.sockets import IPC
 from tests.linked import told as told_of
 from tests.linked import until
 from tests.running import STUBBORN, TOPOLOGY, write_topology
@@ -149,6 +151,10 @@ def running(folder: Path, topology: str | None = None) -> Iterator[Running]:
         if found.process is not None:
             found.process.kill()
             found.process.wait()
+        for file in found.runs.glob(f"*/{ENDPOINTS_FILE}"):
+            live = Endpoints.load(file).nodes[ONE].live
+            if live.startswith(IPC):  # a process that was killed left its sockets there
+                shutil.rmtree(Path(live.removeprefix(IPC)).parent, ignore_errors=True)
 
 
 @pytest.mark.parametrize("link", ["ipc", "tcp"])
@@ -165,7 +171,7 @@ def test_nodes_trade_with_each_other_until_ctrl_c_and_leave_nothing_open(
     assert {node.live[:3] for node in endpoints.values()} == {link}
     assert {bool(node.key) for node in endpoints.values()} == {link == "tcp"}
     if link == "ipc":
-        assert not Path(endpoints[ONE].live.removeprefix("ipc://")).parent.exists()
+        assert not Path(endpoints[ONE].live.removeprefix(IPC)).parent.exists()
     assert "nothing queued at the end" in (one.run / "one.log").read_text()
     assert "one | " in one.said()
 
