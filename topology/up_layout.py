@@ -17,6 +17,7 @@ from __future__ import annotations
 
 import fcntl
 import random
+import shutil
 import socket
 import tempfile
 from collections.abc import Iterator
@@ -27,6 +28,7 @@ from typing import Literal
 
 import msgspec
 
+from gateways.sockets import IPC
 from topology.check import Checked, examine
 from topology.endpoints import ENDPOINTS_FILE, LOOPBACK, Endpoints, NodeEndpoints
 from topology.links.key_pairs import make_keys
@@ -37,6 +39,8 @@ from topology.run import make_directory
 UP_FILE = "up.json"
 """What a run was asked for, in its directory; locked while the run goes on."""
 KEYS = "keys"
+SOCKETS = "kaiju-"
+"""How the name of a directory of sockets begins."""
 LONGEST_SOCKET = 107
 """Bytes of the path of a Unix socket."""
 PORTS = range(20_000, 32_000)
@@ -109,6 +113,7 @@ def laid_out(plan: Plan | None, runs: Path, resume: Path | None = None) -> Itera
     Raises:
         TopologyError: the file has mistakes; the text lists all of them.
         RefusedError: there is no such run, or it is going on.
+        EndpointsError: the endpoints of an earlier start are damaged.
         KeysError: a key of the run is damaged.
         OSError: the directory cannot be written.
     """
@@ -119,7 +124,8 @@ def laid_out(plan: Plan | None, runs: Path, resume: Path | None = None) -> Itera
     run = resume or make_directory(runs, f"{topology.name}-{started:%Y%m%d-%H%M%S}")
     with ExitStack() as stack:
         stack.enter_context(_locked(run / UP_FILE, plan))
-        folder = stack.enter_context(tempfile.TemporaryDirectory(prefix="kaiju-"))
+        _take_away_left_sockets(run / ENDPOINTS_FILE)
+        folder = stack.enter_context(tempfile.TemporaryDirectory(prefix=SOCKETS))
         nodes = list(topology.nodes)
         ports = _free_ports(len(nodes))
         endpoints = Endpoints(
@@ -162,6 +168,17 @@ def _locked(path: Path, plan: Plan) -> Iterator[None]:
         yield
 
 
+def _take_away_left_sockets(endpoints: Path) -> None:
+    """Remove the sockets of an earlier start of the run that was killed."""
+    if not endpoints.exists():
+        return
+    for node in Endpoints.load(endpoints).nodes.values():
+        folder = Path(node.live.removeprefix(IPC)).parent
+        mine = folder.name.startswith(SOCKETS) and folder.parent == Path(tempfile.gettempdir())
+        if node.live.startswith(IPC) and mine:
+            shutil.rmtree(folder, ignore_errors=True)
+
+
 def _endpoints(node: str, link: Link, folder: Path, keys: Path, port: int) -> NodeEndpoints:
     http = f"{LOOPBACK}:{port + 2}"
     if link == "tcp":
@@ -175,7 +192,7 @@ def _endpoints(node: str, link: Link, folder: Path, keys: Path, port: int) -> No
                 f"{path}: {len(bytes(path))} bytes, allowed is a path of {LONGEST_SOCKET} for a"
                 " socket: let TMPDIR name a directory with a shorter path, or use --link tcp"
             )
-    live, recovery = (f"ipc://{path}" for path in paths)
+    live, recovery = (f"{IPC}{path}" for path in paths)
     return NodeEndpoints(live=live, recovery=recovery, http=http)
 
 
