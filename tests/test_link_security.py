@@ -53,7 +53,7 @@ class Publishing:
     def __init__(self, keys: NodeKeys, ports: tuple[int, int] | None = None) -> None:
         self.ports = ports or (free_port(), free_port())
         self.live, self.recovery = (f"tcp://127.0.0.1:{port}" for port in self.ports)
-        topics = {GIVEN: frozenset({"core"}), KEPT_BACK: frozenset[str]()}
+        topics = {GIVEN: frozenset({"core"}), KEPT_BACK: frozenset({"other"})}
         self.sockets = LinkSockets(self.live, self.recovery, topics=topics, keys=keys)
         self.logs = {stream: Log(stream, durable=True) for stream in topics}
         self.publisher = LinkPublisher(

@@ -17,6 +17,7 @@ from topology.export import export_jsonl, export_parquet
 from topology.files_cli import keys_command, render_command
 from topology.findings import TopologyError
 from topology.journal_cli import journal
+from topology.look_cli import tap_command, top_command
 from topology.node_run import NodeOptions, run_node
 from topology.obstacles import obstacles
 from topology.outcome import FAILED, MISUSED, OK, RefusedError
@@ -62,6 +63,8 @@ main = typer.Typer(
 main.add_typer(journal, name="journal")
 main.command("up")(up_command)
 main.command("keys")(keys_command)
+main.command("tap")(tap_command)
+main.command("top")(top_command)
 main.command("plan")(plan_command)
 main.command("render")(render_command)
 main.command("verify")(verify_command)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
 
 import msgspec
@@ -54,6 +55,14 @@ class Endpoints(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields
         """Return host and port of a node's metrics, health and status."""
         host, _, port = self.nodes[node].http.rpartition(":")
         return host, int(port)
+
+    def on(self, hosts: Mapping[str, str]) -> Endpoints:
+        """Return the same with each node's HTTP at its host, for who asks from elsewhere."""
+        nodes = {
+            name: msgspec.structs.replace(node, http=f"{hosts[name]}:{self.http(name)[1]}")
+            for name, node in self.nodes.items()
+        }
+        return Endpoints(nodes=nodes)
 
     def keys(self) -> dict[str, bytes]:
         """Return the public keys, by node."""

@@ -101,8 +101,13 @@ def directory_of(options: NodeOptions, topology: str) -> Path:
 
 def _open_sockets(checked: Checked, endpoints: Endpoints, options: NodeOptions) -> LinkSockets:
     live, recovery = endpoints.bind(options.node)
-    given = {**readers_of(checked.graph, options.node)}
-    given[f"{HALTS}.{options.node}"] = frozenset(checked.topology.nodes) - {options.node}
+    readers, own = readers_of(checked.graph, options.node), frozenset({options.node})
+    given = {  # whoever has the node's own key may look at all that it says
+        stream: readers.get(stream, frozenset()) | own
+        for stream in checked.graph.streams
+        if checked.graph.actors[stream.partition(".")[0]].node == options.node
+    }
+    given[f"{HALTS}.{options.node}"] = frozenset(checked.topology.nodes)
     keys = None
     if not live.startswith(IPC):
         keys = NodeKeys.load(options.node, endpoints.keys(), options.secret)

@@ -98,17 +98,16 @@ class NodeLinks:
         self._began = self._clock.read()
         readers = readers_of(self._graph, self.name)
         sources: dict[str, ActorSource | HaltSource] = {self._halts.name: self._halts}
-        for stream, nodes in readers.items():
-            actor_name, _, output = stream.partition(".")
-            actor = node.actors[actor_name]
-            outlet = LinkOutlet(actor, node.streams[stream], waits_for_sync=self._leaves_host)
-            node.open_outlet(outlet)
-            sources[stream] = ActorSource(actor, output, outlet)
-            for reader in nodes:
-                remote = RemoteReader(actor, node.streams[stream], reader)
-                node.streams[stream].listen(remote)
-                self._given[stream, reader] = remote
-                self._waits_for.add(reader)
+        for actor in node.actors.values():
+            for output, stream in actor.streams.items():
+                outlet = LinkOutlet(actor, stream, waits_for_sync=self._leaves_host)
+                node.open_outlet(outlet)
+                sources[stream.name] = ActorSource(actor, output, outlet)
+                for reader in readers.get(stream.name, ()):
+                    remote = RemoteReader(actor, stream, reader)
+                    stream.listen(remote)
+                    self._given[stream.name, reader] = remote
+                    self._waits_for.add(reader)
         others = frozenset(self._halts_of.values())
         self._publisher = LinkPublisher(
             self.name,

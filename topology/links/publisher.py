@@ -130,6 +130,8 @@ class LinkPublisher:
         self._sources, self._readers = sources, readers
         self._on_position = on_position
         self._peers: dict[bytes, Peer] = {}
+        self._published = {stream for stream in sources if readers.get(stream)}
+        """Streams that go out live: those that another node reads, or somebody looks at."""
         self._sent = {stream: source.next_seq for stream, source in sources.items()}
         self._spoke = dict.fromkeys(sources, 0)
         self._size = dict.fromkeys(sources, GUESSED_BYTES)
@@ -157,6 +159,7 @@ class LinkPublisher:
         for peer, known in list(self._peers.items()):
             if now - known.heard > FORGOTTEN:
                 del self._peers[peer]
+                self._find_published()
                 continue
             for stream in list(known.answers):
                 said += [(peer, encode_message(m)) for m in self._go_on(known, stream)]
@@ -164,7 +167,8 @@ class LinkPublisher:
 
     def live(self, now: int) -> Iterator[bytes]:
         """Yield the frames to be published now: what is new, and heartbeats where nothing is."""
-        for stream, source in self._sources.items():
+        for stream in self._published:
+            source = self._sources[stream]
             position, end = self._sent[stream], source.next_seq
             if position < end:
                 self._sent[stream], self._spoke[stream] = end, now
@@ -243,9 +247,17 @@ class LinkPublisher:
                 refused.append(Refused(stream, reason))
         self.refused += len(refused)
         known.given = frozenset(hello.wants) - {refusal.stream for refusal in refused}
+        self._find_published()
         sources = {stream: self._sources[stream] for stream in known.given}
         streams = {stream: (s.epoch, s.next_seq) for stream, s in sources.items()}
         return [Welcome(self._node, self._incarnation, streams), *refused]
+
+    def _find_published(self) -> None:
+        looked_at = {s for peer in self._peers.values() if peer.observer for s in peer.given}
+        listed = {stream for stream in self._sources if self._readers.get(stream)}
+        for stream in looked_at - self._published:
+            self._sent[stream] = self._sources[stream].next_seq
+        self._published = looked_at | listed
 
     def _misfit(self, hello: Hello, stream: str, wanted: Schema, user: str | None) -> str:
         """Return why a node is not given a stream; empty where it is."""
