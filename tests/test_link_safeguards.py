@@ -3,12 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from contextlib import closing
 from typing import Any, NamedTuple
 
 import pytest
 
-from tests import test_link_security, test_links
-from tests.test_link_security import Keys, Publishing
+from tests import test_links
+from tests.socket_kit import (
+    GIVEN,
+    KEPT_BACK,
+    Keys,
+    Publishing,
+    Reading,
+    until,
+)
 from topology.links import frame, publisher, reader, sockets
 from topology.links.admission import Admission
 from topology.links.effects import Delivered, Effect
@@ -82,30 +90,28 @@ def schedules() -> None:
         test_links.test_every_event_arrives_once_and_in_order_or_is_told_to_be_missing(part)
 
 
+def refused(publishing: Publishing) -> bool:
+    return any(publishing.sockets.statistics())
+
+
 def stranger() -> None:
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(test_link_security, "ENOUGH", 1_000)
-        keys = Keys()
-        publishing = Publishing(keys.of("md"))
-        reading = test_link_security.Reading(keys.of("stranger"), publishing, "md.ticks")
-        try:
-            test_link_security.see_that_others_notice_nothing(keys, publishing, reading)
-            assert (reading.frames, reading.answers) == ([], [])
-        finally:
-            reading.close()
-            publishing.close()
+    keys = Keys()
+    with (
+        closing(Publishing(keys.of("md"))) as publishing,
+        closing(Reading(keys.of("stranger"), publishing, GIVEN)) as reading,
+    ):
+        until(lambda: refused(publishing) or bool(reading.frames), publishing, reading)
+        assert (reading.frames, reading.answers) == ([], [])
 
 
 def another_stream() -> None:
     keys = Keys()
-    publishing = Publishing(keys.of("md"))
-    reading = test_link_security.Reading(keys.of("core"), publishing, "md.ticks_of_ours")
-    try:
-        test_link_security.see_that_others_notice_nothing(keys, publishing, reading)
+    with (
+        closing(Publishing(keys.of("md"))) as publishing,
+        closing(Reading(keys.of("core"), publishing, KEPT_BACK)) as reading,
+    ):
+        until(lambda: refused(publishing) or bool(reading.frames), publishing, reading)
         assert reading.frames == []
-    finally:
-        reading.close()
-        publishing.close()
 
 
 class Safeguard(NamedTuple):

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import logging
 import os
-import time
-from collections.abc import Callable, Iterator
-from contextlib import closing
+import socket
+from collections.abc import Iterator
+from contextlib import closing, suppress
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
@@ -14,94 +14,26 @@ import pytest
 import zmq
 
 from tests.linked import free_port
-from tests.relays import Tick
-from tests.simulated_network import Log
+from tests.socket_kit import (
+    ENOUGH,
+    GIVEN,
+    KEPT_BACK,
+    PATIENCE,
+    Keys,
+    Publishing,
+    Reading,
+    see_that_others_notice_nothing,
+    until,
+)
 from topology.links.admission import Admission
-from topology.links.frame import read_frame
 from topology.links.keys import NodeKeys
-from topology.links.messages import Hello, Refused, Welcome, encode_message, read_of_publisher
-from topology.links.publisher import LinkPublisher
+from topology.links.messages import Hello, Refused, Resume, Stranger, Welcome, encode_message
 from topology.links.sockets import LinkSockets, make_pair
-from topology.links.sources import schema_of
-
-GIVEN, KEPT_BACK = "md.ticks", "md.ticks_of_ours"
-"""Streams: one that node `core` may read, and one that it may not, whose name begins alike."""
-PATIENCE = 20.0
-ENOUGH = 50
-"""Frames that a legitimate reader gets while others try."""
-
-
-class Keys:
-    """Pairs of the nodes md and core, and of a stranger."""
-
-    def __init__(self) -> None:
-        self.pairs = {name: make_pair() for name in ("md", "core", "stranger")}
-
-    def of(self, node: str, *, known: tuple[str, ...] = ("md", "core")) -> NodeKeys:
-        public = {name: self.pairs[name][0] for name in {*known, node}}
-        return NodeKeys(node, public, self.pairs[node][1])
 
 
 @pytest.fixture(scope="module")
 def keys() -> Keys:
     return Keys()
-
-
-class Publishing:
-    """Node md: publishes both streams over tcp, and serves whoever asks."""
-
-    def __init__(self, keys: NodeKeys, ports: tuple[int, int] | None = None) -> None:
-        self.ports = ports or (free_port(), free_port())
-        self.live, self.recovery = (f"tcp://127.0.0.1:{port}" for port in self.ports)
-        topics = {GIVEN: frozenset({"core"}), KEPT_BACK: frozenset({"other"})}
-        self.sockets = LinkSockets(self.live, self.recovery, topics=topics, keys=keys)
-        self.logs = {stream: Log(stream, durable=True) for stream in topics}
-        self.publisher = LinkPublisher(
-            "md", "test", 1, sources=self.logs, readers=topics, on_position=lambda *_: None
-        )
-
-    def turn(self) -> None:
-        """Emit one event on each stream, send it, and answer."""
-        now = time.monotonic_ns()
-        for peer, user, data in self.sockets.requests():
-            for answer in self.publisher.hear(peer, data, user, now):
-                self.sockets.answer(peer, answer)
-        for log in self.logs.values():
-            log.emit(1, now)
-        for frame in self.publisher.live(now):
-            self.sockets.publish(frame)
-
-    def close(self) -> None:
-        self.sockets.close()
-
-
-class Reading:
-    """Node core, or whoever says so: reads `streams` of md."""
-
-    def __init__(self, keys: NodeKeys, publishing: Publishing, *streams: str) -> None:
-        self.folder = TemporaryDirectory(prefix="kaiju-")
-        ipc = f"ipc://{self.folder.name}"
-        self.sockets = LinkSockets(f"{ipc}/live", f"{ipc}/recovery", topics={})
-        self.sockets._keys = keys
-        self.key, self.streams = keys.public["md"], streams
-        self.frames: list[int] = []
-        self.answers: list[object] = []
-        self.dial(publishing)
-
-    def dial(self, publishing: Publishing) -> None:
-        self.sockets.dial("md", publishing.live, publishing.recovery, self.streams, self.key)
-        hello = Hello("core", "test", {stream: schema_of([Tick]) for stream in self.streams})
-        self.sockets.say("md", encode_message(hello))
-
-    def turn(self) -> None:
-        for _, data in self.sockets.frames():
-            self.frames.append(read_frame(data).first)
-        for _, data in self.sockets.answers():
-            self.answers.append(read_of_publisher(data))
-
-    def close(self) -> None:
-        self.sockets.close()
-        self.folder.cleanup()
 
 
 @pytest.fixture
@@ -110,50 +42,41 @@ def publishing(keys: Keys) -> Iterator[Publishing]:
         yield found
 
 
-def until(condition: Callable[[], bool], *turning: Publishing | Reading) -> None:
-    """Let everybody have turns until `condition` holds."""
-    deadline = time.monotonic() + PATIENCE
-    while not condition():
-        assert time.monotonic() < deadline, "it never came to that"
-        for each in turning:
-            each.turn()
-        turning[0].sockets.wait(time.monotonic_ns() + 1_000_000)
-
-
-def see_that_others_notice_nothing(keys: Keys, publishing: Publishing, *strangers: Reading) -> None:
-    """See that the legitimate reader gets an exact sequence while strangers try."""
-    with closing(Reading(keys.of("core"), publishing, GIVEN)) as core:
-        until(lambda: len(core.frames) >= ENOUGH, publishing, core, *strangers)
-        assert core.frames == list(range(core.frames[0], core.frames[0] + len(core.frames)))
-        assert any(isinstance(answer, Welcome) for answer in core.answers)
-
-
 def test_a_node_with_its_key_is_given_what_the_topology_gives_it(
     keys: Keys, publishing: Publishing
 ) -> None:
     see_that_others_notice_nothing(keys, publishing)
-    assert publishing.sockets.statistics() == (0, 0, 0, 0)
+    assert publishing.sockets.statistics() == (0, 0, 0, 0, 0)
+
+
+def see_that_nobody_is_told_anything(
+    keys: Keys, publishing: Publishing, stranger: Reading, counted: str
+) -> None:
+    """See that a stranger is refused, counted as such, and noticed by nobody else."""
+
+    def is_counted() -> bool:
+        return bool(getattr(publishing.sockets.statistics(), counted))
+
+    until(lambda: is_counted() or bool(stranger.answers), publishing, stranger)
+    see_that_others_notice_nothing(keys, publishing, stranger)
+    assert (stranger.frames, stranger.answers) == ([], [])
+    assert is_counted()
 
 
 def test_a_stranger_with_a_key_of_its_own_gets_nothing(
     keys: Keys, publishing: Publishing, caplog: pytest.LogCaptureFixture
 ) -> None:
     with closing(Reading(keys.of("stranger"), publishing, GIVEN)) as stranger:
-        see_that_others_notice_nothing(keys, publishing, stranger)
-        assert (stranger.frames, stranger.answers) == ([], [])
-    assert publishing.sockets.statistics().refused_keys >= 1
+        see_that_nobody_is_told_anything(keys, publishing, stranger, "refused_keys")
     assert "a stranger was refused" in caplog.text
 
 
 def test_whoever_claims_a_name_without_its_secret_key_gets_nothing(
     keys: Keys, publishing: Publishing
 ) -> None:
-    public, secret = make_pair()
-    claims = NodeKeys("core", {"md": keys.pairs["md"][0], "core": keys.pairs["core"][0]}, secret)
+    claims = NodeKeys("core", keys.of("core").public, make_pair()[1])
     with closing(Reading(claims, publishing, GIVEN)) as stranger:
-        see_that_others_notice_nothing(keys, publishing, stranger)
-        assert (stranger.frames, stranger.answers) == ([], [])
-    assert public not in claims.public.values()
+        see_that_nobody_is_told_anything(keys, publishing, stranger, "refused_handshakes")
 
 
 def test_without_encryption_nobody_gets_anything(keys: Keys, publishing: Publishing) -> None:
@@ -163,9 +86,20 @@ def test_without_encryption_nobody_gets_anything(keys: Keys, publishing: Publish
         plain[0].connect(publishing.live)
         plain[1].connect(publishing.recovery)
         plain[1].send(encode_message(Hello("core", "test", {})))
+        until(lambda: publishing.sockets.statistics().refused_handshakes > 1, publishing)
         see_that_others_notice_nothing(keys, publishing)
         assert [socket.poll(0) for socket in plain] == [0, 0]
         context.destroy(linger=0)
+
+
+def test_what_is_no_peer_at_all_gets_nothing(keys: Keys, publishing: Publishing) -> None:
+    host, _, port = publishing.live.removeprefix("tcp://").rpartition(":")
+    with socket.create_connection((host, int(port)), PATIENCE) as browser:
+        browser.sendall(b"GET / HTTP/1.1\r\nHost: md\r\n\r\n" + bytes(100))
+        see_that_others_notice_nothing(keys, publishing)
+        with suppress(ConnectionError):
+            while said := browser.recv(1_000):  # ZeroMQ's greeting, and the connection is closed
+                assert b"md." not in said
 
 
 def test_who_expects_another_publisher_does_not_speak_with_this_one(
@@ -174,21 +108,26 @@ def test_who_expects_another_publisher_does_not_speak_with_this_one(
     other = keys.of("core")
     other.public["md"] = keys.pairs["stranger"][0]
     with closing(Reading(other, publishing, GIVEN)) as fooled:
-        see_that_others_notice_nothing(keys, publishing, fooled)
-        assert (fooled.frames, fooled.answers) == ([], [])
+        see_that_nobody_is_told_anything(keys, publishing, fooled, "refused_handshakes")
 
 
 def test_a_node_whose_key_was_taken_away_gets_nothing_and_all_again_with_a_known_one(
     keys: Keys,
 ) -> None:
-    with closing(Publishing(keys.of("md", known=("md",)))) as publishing:
+    with closing(Publishing(keys.of("md"))) as publishing:
         reading = Reading(keys.of("core"), publishing, GIVEN)
-        until(lambda: publishing.sockets.statistics().refused_keys > 0, publishing, reading)
-        assert (reading.frames, reading.answers) == ([], [])
-        ports = publishing.ports
-    with closing(Publishing(keys.of("md"), ports)) as publishing, closing(reading):
-        reading.dial(publishing)  # a peer that was refused does not try again by itself
         until(lambda: len(reading.frames) >= ENOUGH, publishing, reading)
+        places = publishing.places
+    with closing(Publishing(keys.of("md", known=("md",)), places)) as publishing:
+        reading.turn()
+        before = len(reading.frames)
+        until(lambda: publishing.sockets.statistics().refused_keys > 1, publishing, reading)
+        reading.dial(publishing)
+        until(lambda: publishing.sockets.statistics().refused_keys > 3, publishing, reading)
+        assert len(reading.frames) == before
+    with closing(Publishing(keys.of("md"), places)) as publishing, closing(reading):
+        reading.dial(publishing)  # a peer that was refused does not try again by itself
+        until(lambda: len(reading.frames) >= before + ENOUGH, publishing, reading)
 
 
 @pytest.mark.parametrize("topic", [KEPT_BACK, GIVEN[:-1], ""], ids=["another", "prefix", "all"])
@@ -201,11 +140,48 @@ def test_nobody_gets_a_stream_that_is_not_given_to_it(
     )
     with closing(Reading(keys.of("core"), publishing, topic)) as curious:
         monkeypatch.undo()
+        curious.say(Resume(topic, 1, 1, 1))
+        until(
+            lambda: (
+                publishing.sockets.statistics().refused_subscriptions == 1
+                and len(curious.answers) == 3
+            ),
+            publishing,
+            curious,
+        )
         see_that_others_notice_nothing(keys, publishing, curious)
         assert curious.frames == []
-        refused = [answer for answer in curious.answers if isinstance(answer, Refused)]
-        assert [answer.stream for answer in refused] == [topic]
+        assert curious.answers == [
+            Welcome("md", 1, {}),
+            Refused(topic, f"{topic} is not given to node 'core'"),
+            Refused(topic, f"{topic} is not given to node 'core'"),
+        ]
     assert publishing.sockets.statistics().refused_subscriptions == 1
+    assert publishing.publisher.refused == 2
+
+
+def test_who_comes_after_another_one_under_its_identity_is_not_taken_for_it(
+    keys: Keys, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    make = LinkSockets._socket
+
+    def alike(own: LinkSockets, kind: int) -> zmq.Socket[bytes]:
+        made = make(own, kind)
+        if kind == zmq.DEALER:
+            made.setsockopt(zmq.ROUTING_ID, b"one and the same")
+        return made
+
+    monkeypatch.setattr(LinkSockets, "_socket", alike)
+    known = ("md", "core", "stranger")
+    with closing(Publishing(keys.of("md", known=known))) as publishing:
+        with closing(Reading(keys.of("core"), publishing, GIVEN)) as core:
+            until(lambda: bool(core.answers), publishing, core)
+        with closing(Reading(keys.of("stranger", known=known), publishing)) as other:
+            until(lambda: bool(other.answers), publishing, other)
+            other.answers.clear()
+            other.say(Resume(GIVEN, 1, 1, 1))
+            until(lambda: bool(other.answers), publishing, other)
+            assert other.answers == [Stranger()]
 
 
 def test_a_key_is_good_for_its_own_name_alone(keys: Keys) -> None:
@@ -222,7 +198,7 @@ def test_a_port_or_path_that_another_node_uses_is_refused_and_it_keeps_its_traff
     keys: Keys, publishing: Publishing, tmp_path: Path
 ) -> None:
     with pytest.raises(OSError, match=f"cannot listen on {publishing.live}: Address"):
-        Publishing(keys.of("md"), publishing.ports)
+        Publishing(keys.of("md"), publishing.places)
     see_that_others_notice_nothing(keys, publishing)
     with TemporaryDirectory(prefix="kaiju-") as folder:
         endpoints = f"ipc://{folder}/live", f"ipc://{folder}/recovery"

@@ -95,8 +95,10 @@ class Answer(NamedTuple):
 class Peer:
     """One connected reader node."""
 
-    def __init__(self, hello: Hello, now: int) -> None:
+    def __init__(self, hello: Hello, user: str | None, now: int) -> None:
         self.node, self.observer = hello.node, hello.observer
+        self.user = user
+        """Node that it has proved to be."""
         self.heard = now
         self.given: frozenset[str] = frozenset()
         self.answers: dict[str, Answer] = {}
@@ -187,8 +189,8 @@ class LinkPublisher:
         if isinstance(message, Hello):
             return self._welcome(peer, message, user, now)
         known = self._peers.get(peer)
-        if known is None:
-            return [Stranger()]
+        if known is None or known.user != user:
+            return [Stranger()]  # who has left may be followed by another one under its identity
         known.heard = now
         match message:
             case Resume():
@@ -240,7 +242,7 @@ class LinkPublisher:
         if problem:
             self.refused += 1
             return [Refused("", problem)]
-        known = self._peers[peer] = Peer(hello, now)
+        known = self._peers[peer] = Peer(hello, user, now)
         refused = []
         for stream, wanted in hello.wants.items():
             if reason := self._misfit(hello, stream, wanted, user):

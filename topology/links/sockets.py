@@ -40,6 +40,8 @@ RECONNECT_MS, LONGEST_RECONNECT_MS = 100, 2_000
 HEARTBEAT_MS, SILENCE_MS = 1_000, 3_000
 """ZeroMQ's own heartbeats: without them a peer that vanished would keep its queue for ever."""
 MILLISECOND = 1_000_000
+UNASKED = zmq.EVENT_HANDSHAKE_FAILED_NO_DETAIL | zmq.EVENT_HANDSHAKE_FAILED_PROTOCOL
+"""Handshakes that fail before anybody's key is looked at."""
 LINGER_MS = 500
 """For what was sent last to leave when a node ends."""
 
@@ -54,6 +56,8 @@ class SocketRecord(NamedTuple):
     """What the sockets refused or lost."""
 
     refused_keys: int
+    refused_handshakes: int
+    """Of who speaks no CURVE, or to another node's key."""
     refused_subscriptions: int
     unsent: int
     malformed: int
@@ -90,7 +94,11 @@ class LinkSockets:
         self._poller = zmq.Poller()
         self._poller.register(self._wake.fileno(), zmq.POLLIN)
         self._readers = {topic_of(stream): nodes for stream, nodes in topics.items()}
-        self._refused_subscriptions = self._unsent = self._malformed = 0
+        self._proven = keys is not None
+        """Whether all who speak to this node have proved who they are."""
+        self._refused_subscriptions = self._refused_handshakes = 0
+        self._unsent = self._malformed = 0
+        self._monitors: list[zmq.Socket[bytes]] = []
         self._locks: list[IO[bytes]] = []
         self._subscribers: dict[str, zmq.Socket[bytes]] = {}
         self._dealers: dict[str, zmq.Socket[bytes]] = {}
@@ -164,13 +172,16 @@ class LinkSockets:
     def requests(self) -> Iterator[tuple[bytes, str | None, bytes]]:
         """Yield (peer, node that its key proves, message) of what others ask, a part at a time."""
         self._admit()
+        self._count_failures()
+        self._subscribe()
         for _ in range(AT_ONCE):
             try:
                 peer, *parts = self._recovery.recv_multipart(zmq.NOBLOCK, copy=False)
             except zmq.Again:
                 return
-            if len(parts) == 1:
-                yield peer.bytes, _user(parts[0]), parts[0].bytes
+            user = _user(parts[0]) if len(parts) == 1 else None
+            if len(parts) == 1 and self._admitted(user):
+                yield peer.bytes, user, parts[0].bytes
             else:
                 self._malformed += 1
 
@@ -189,7 +200,13 @@ class LinkSockets:
     def statistics(self) -> SocketRecord:
         """Return what was refused and lost so far."""
         refused = 0 if self._admission is None else self._admission.refused
-        return SocketRecord(refused, self._refused_subscriptions, self._unsent, self._malformed)
+        return SocketRecord(
+            refused,
+            self._refused_handshakes,
+            self._refused_subscriptions,
+            self._unsent,
+            self._malformed,
+        )
 
     def close(self) -> None:
         """Give what was sent last a moment to leave, and close everything; twice does nothing."""
@@ -212,11 +229,22 @@ class LinkSockets:
                     self._malformed += 1
 
     def _admit(self) -> None:
-        """Answer who wants to connect or to subscribe."""
+        """Answer who wants to connect."""
         if self._admission is not None:
             with suppress(zmq.Again):
-                while asked := self._strangers.recv_multipart(zmq.NOBLOCK):
+                for _ in range(AT_ONCE):
+                    asked = self._strangers.recv_multipart(zmq.NOBLOCK)
                     self._strangers.send_multipart(self._admission.answer(asked))
+
+    def _count_failures(self) -> None:
+        for monitor in self._monitors:
+            with suppress(zmq.Again):
+                for _ in range(AT_ONCE):
+                    monitor.recv_multipart(zmq.NOBLOCK)
+                    self._refused_handshakes += 1
+
+    def _subscribe(self) -> None:
+        """Answer who wants to subscribe."""
         for _ in range(AT_ONCE):
             try:
                 message = self._live.recv(zmq.NOBLOCK, copy=False)
@@ -230,12 +258,19 @@ class LinkSockets:
                 self._refused_subscriptions += 1
                 if self._refused_subscriptions <= MOST_LOGGED:
                     log.warning("node %s may not read %r: refused", user or "unknown", topic[:80])
-            elif data[:1] == b"\0" and topic in self._readers:
+            elif data[:1] != b"\0":
+                self._malformed += 1
+            elif topic in self._readers:
                 self._live.setsockopt(zmq.UNSUBSCRIBE, topic)
 
     def _may(self, user: str | None, topic: bytes) -> bool:
         """Tell whether a node may subscribe: to exactly one stream, that is given to it."""
-        return topic in self._readers and (user is None or user in self._readers[topic])
+        given = self._readers.get(topic)
+        return given is not None and self._admitted(user) and (user is None or user in given)
+
+    def _admitted(self, user: str | None) -> bool:
+        """Tell whether somebody may speak here at all: by TCP only who has proved a name."""
+        return user is not None or not self._proven
 
     def _socket(self, kind: int) -> zmq.Socket[bytes]:
         socket: zmq.Socket[bytes] = self._context.socket(kind)
@@ -261,6 +296,7 @@ class LinkSockets:
             socket.curve_publickey = self._keys.own
             socket.setsockopt(zmq.ZAP_DOMAIN, b"kaiju")
             socket.setsockopt(zmq.ZAP_ENFORCE_DOMAIN, 1)
+            self._monitors.append(self._monitor(socket, kind))
         try:
             if endpoint.startswith(IPC):
                 self._locks.append(_locked(Path(endpoint.removeprefix(IPC))))
@@ -270,6 +306,16 @@ class LinkSockets:
             raise OSError(error.errno, f"cannot listen on {endpoint}: {reason}") from error
         self._poller.register(socket, zmq.POLLIN)
         return socket
+
+    def _monitor(self, socket: zmq.Socket[bytes], kind: int) -> zmq.Socket[bytes]:
+        """Return where failed handshakes are told that ZeroMQ refuses without asking anybody."""
+        place = f"inproc://failed-{kind}"
+        socket.monitor(place, UNASKED)
+        monitor: zmq.Socket[bytes] = self._context.socket(zmq.PAIR)
+        monitor.setsockopt(zmq.RCVHWM, 0)  # a full one would stop ZeroMQ's own thread
+        monitor.connect(place)
+        self._poller.register(monitor, zmq.POLLIN)
+        return monitor
 
     def _hang_up(self, node: str) -> None:
         for sockets in (self._subscribers, self._dealers):
