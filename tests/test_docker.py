@@ -49,10 +49,12 @@ pytestmark = pytest.mark.skipif(bool(NO_ENGINE), reason=NO_ENGINE)
 
 
 class Project:
-    """A copy of this project, up in containers of its own."""
+    """A copy of this project, up in containers and with an image of its own."""
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
+        # Another run of these tests on this machine must not take these containers for its own.
+        self.name = f"kaijutest{os.getpid()}"
         for name in COPIED:
             source = ROOT / name
             if source.is_dir():
@@ -62,7 +64,8 @@ class Project:
         file = folder / "docker-compose.yml"
         lines = file.read_text().splitlines()
         text = "\n".join(line for line in lines if line.strip() not in PUBLISHED)
-        file.write_text(text.replace("name: kaiju\n", "name: kaijutest\n"))
+        text = text.replace("name: kaiju\n", f"name: {self.name}\n")
+        file.write_text(text.replace("image: kaiju\n", f"image: {self.name}\n"))
 
     def compose(self, *arguments: str, check: bool = True) -> str:
         done = subprocess.run(
@@ -115,6 +118,7 @@ def project(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Project]:
         yield found
     finally:
         found.compose("down", "-v", "-t", "5", check=False)
+        subprocess.run(["docker", "image", "rm", found.name], capture_output=True, check=False)
         patch.undo()
 
 
