@@ -15,9 +15,12 @@ from hypothesis import strategies as st
 from ruamel.yaml import YAML
 from typer.testing import CliRunner
 
+from topology.changes import Change
 from topology.check import Checked, examine
 from topology.cli import main
-from topology.plan import Change, Plan, Reading, plan
+from topology.findings import TopologyError
+from topology.plan import Plan, plan
+from topology.plan_restarts import Reading
 
 ROOT = Path(__file__).parents[1]
 TOPOLOGY = """\
@@ -81,14 +84,32 @@ def test_an_actor_that_moves_on_its_host_keeps_what_it_knows() -> None:
         Reading("origin.ticks", ("two",), ()),
         Reading("relay.ticks", (), ("two",)),
     }
-    assert set(found.restarts) == {"one", "two"}
-    assert (found.refused, found.begins_anew) == ((), ())
+    assert set(found.restarts) == {"one", "two", "far"}
+    assert "relay.ticks: relay moved" in found.restarts["far"]
+    assert not found.refused
+
+
+@pytest.mark.parametrize(
+    "edit",
+    [{"node": "two"}, {"durable": "fsync"}, {"class": "tests.relays:OrderPathRelay"}],
+)
+def test_nodes_that_read_an_actor_restart_when_it_lives_elsewhere_or_is_another(
+    edit: dict[str, str],
+) -> None:
+    """See that nobody asks the old place, or expects what it said before."""
+    found = planned(lambda data: data["actors"]["relay"].update(edit))
+    assert any(why.startswith("relay.ticks: relay ") for why in found.restarts["far"])
+
+
+def test_settings_of_a_publisher_concern_its_own_node_alone() -> None:
+    found = planned(lambda data: data["actors"]["feed"].update(settings={"count": 5}))
+    assert set(found.restarts) == {"one"}
 
 
 def test_an_actor_that_is_not_durable_begins_anew_where_it_moves_to() -> None:
     found = planned(lambda data: data["actors"]["feed"].update(node="far"))
 
-    assert found.begins_anew == ("feed",)
+    assert found.begins_anew == ("feed", "other")  # `other` lives where it moves to
     assert not found.refused
 
 
@@ -97,7 +118,7 @@ def test_what_an_actor_has_otherwise_is_told_from_and_to() -> None:
     assert found.changes == (Change("changed", "actor", "feed", "settings: {} -> {'count': 5}"),)
 
     found = planned(lambda data: data["actors"]["sink"].update(inputs=["feed.ticks"]))
-    detail = "no longer reads relay.ticks; reads feed.ticks (stream)"
+    detail = "no longer reads relay.ticks (stream); reads feed.ticks (stream)"
     assert found.changes == (Change("changed", "actor", "sink", detail),)
 
 
@@ -110,6 +131,72 @@ def test_a_node_that_comes_is_heard_by_all_others() -> None:
     found = planned(edit)
     assert {c.name for c in found.changes if c.what == "node"} == {"more", "far"}
     assert set(found.restarts) == {"one", "two", "more"}
+
+
+def test_a_node_that_goes_is_no_longer_waited_for() -> None:
+    def edit(data: dict[str, Any]) -> None:
+        del data["nodes"]["far"]
+        del data["actors"]["other"]
+
+    found = planned(edit)
+    assert {(c.kind, c.what, c.name) for c in found.changes} == {
+        ("removed", "node", "far"),
+        ("removed", "actor", "other"),
+    }
+    assert set(found.restarts) == {"one", "two"}
+
+
+def test_who_keeps_nothing_begins_anew_wherever_its_node_restarts() -> None:
+    found = planned(lambda data: data["actors"]["sink"].update(accepts={"venue": "SIM"}))
+    assert (set(found.restarts), found.begins_anew) == ({"two"}, ())
+
+    found = planned(lambda data: data["actors"]["origin"].update(settings={"count": 5}))
+    assert (set(found.restarts), found.begins_anew) == ({"one"}, ("feed",))
+
+    found = planned(lambda data: data["actors"]["feed"].update(durable="os"))
+    assert "feed" in found.begins_anew
+
+
+def test_how_much_is_kept_of_journals_concerns_all_nodes() -> None:
+    found = planned(lambda data: data.update(journal={"keep_bytes": 4096}))
+
+    [change] = found.changes
+    assert change == Change("changed", "journal", "", "keep_bytes: 1073741824 -> 4096")
+    assert set(found.restarts) == {"one", "two", "far"}
+
+
+def test_who_is_served_first_on_a_node_is_told() -> None:
+    def edit(data: dict[str, Any]) -> None:
+        data["actors"]["feed"] = data["actors"].pop("feed")
+
+    found = planned(edit)
+    detail = "feed, origin, relay -> origin, relay, feed"
+    assert found.changes == (Change("changed", "order", "one", detail),)
+    assert set(found.restarts) == {"one"}
+
+
+def test_nodes_with_one_machine_take_over_from_each_other_whatever_their_hosts() -> None:
+    def on_one_machine(data: dict[str, Any]) -> dict[str, Any]:
+        found = deepcopy(data)
+        for node in found["nodes"].values():
+            node["machine"] = "desk"
+        return found
+
+    edited = deepcopy(BASE)
+    durable_to_another_host(edited)
+    found = plan(checked(on_one_machine(BASE), "old.yaml"), checked(on_one_machine(edited)))
+    assert not found.refused
+    assert found.changes == (Change("moved", "actor", "relay", "one -> far"),)
+
+
+def test_what_the_guide_of_the_containers_moves_can_be_moved() -> None:
+    path = ROOT / "topology" / "compose.yaml"
+    before, _, behind = path.read_text().partition("  taker:\n")
+    text = f"{before}  taker:\n{behind.replace('node: core', 'node: md', 1)}"
+    found = plan(examine(path), examine(path, text=text))
+
+    assert found.changes == (Change("moved", "actor", "taker", "core -> md"),)
+    assert (set(found.restarts), found.refused, found.begins_anew) == ({"md", "core"}, (), ())
 
 
 def durable_to_another_host(data: dict[str, Any]) -> None:
@@ -136,14 +223,24 @@ def another_name(data: dict[str, Any]) -> None:
     data["name"] = "renamed"
 
 
+def another_kind_of_contract(data: dict[str, Any]) -> None:
+    data["instruments"]["BTCUSDT.SIM"] |= {"contract": "inverse"}
+
+
+def node_on_another_machine(data: dict[str, Any]) -> None:
+    data["nodes"]["two"]["host"] = "elsewhere"
+
+
 @pytest.mark.parametrize(
     ("edit", "said"),
     [
-        (durable_to_another_host, "its journal is on host 'here'"),
+        (another_kind_of_contract, "BTCUSDT.SIM: contract: linear -> inverse"),
+        (node_on_another_machine, "'sink' is durable, and its journal is on machine 'here'"),
+        (durable_to_another_host, "its journal is on machine 'here'"),
         (no_longer_durable, "'relay' would begin anew"),
         (another_class, "'sink' was tests.relays:Sink"),
-        (another_scale, "BTCUSDT.SIM: qty_scale: 5 -> 6: scales are for life"),
-        (another_currency, "BTC: scale: 8 -> 9: scales are for life"),
+        (another_scale, "BTCUSDT.SIM: qty_scale: 5 -> 6: this is for life"),
+        (another_currency, "BTC: scale: 8 -> 9: this is for life"),
         (another_name, "the topology was 'planned'"),
     ],
 )
@@ -162,6 +259,14 @@ def test_all_losses_are_told_at_once() -> None:
             one(data)
 
     assert len(planned(edit).refused) == 3
+
+
+def test_mistakes_of_both_files_are_told_at_once() -> None:
+    bad = deepcopy(BASE)
+    bad["actors"]["sink"]["node"] = "nowhere"
+    with pytest.raises(TopologyError) as caught:
+        plan(checked(bad, "old.yaml"), checked(bad, "new.yaml"))
+    assert {finding.file for finding in caught.value.findings.all} == {"old.yaml", "new.yaml"}
 
 
 def test_a_durable_actor_that_goes_is_a_warning() -> None:

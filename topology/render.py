@@ -29,7 +29,7 @@ def render_compose(checked: Checked, file: str) -> str:
         file: its path, as it is in the project's folder and in the containers.
 
     Raises:
-        RefusedError: nodes share a host, or have no public key.
+        RefusedError: nodes share a host, are on several machines, or have no public key.
     """
     topology = checked.topology
     hosts = [node.host for node in topology.nodes.values()]
@@ -42,6 +42,12 @@ def render_compose(checked: Checked, file: str) -> str:
             raise RefusedError(
                 f"{file}: node '{name}' has no key: add `public_key: ../keys/{name}.public`"
             )
+    machines = {node.machine for node in topology.nodes.values()}
+    if len(topology.nodes) > 1 and (len(machines) > 1 or "" in machines):
+        raise RefusedError(
+            f"{file}: the containers are on one machine and share a volume: give all nodes the"
+            " same `machine:`, such as `machine: docker`"
+        )
     venue = _venue_of(checked)
     services: dict[str, Any] = {}
     for name in topology.nodes:

@@ -71,6 +71,17 @@ class NodeSpec(Spec):
     public_key: Annotated[
         str, Field(description="File of its public key, beside this one: links by TCP need it.")
     ] = ""
+    machine: Annotated[
+        str,
+        Field(
+            description="Nodes with the same one have one data directory; else the host says that."
+        ),
+    ] = ""
+
+    @property
+    def keeps_data_at(self) -> str:
+        """Name of the machine whose data directory the node uses, with others of that machine."""
+        return self.machine or self.host
 
 
 class CurrencySpec(Spec):
