@@ -1,4 +1,4 @@
-"""``python -m bench [hop] [path] [actors] [latency] [journal]``: measure and print one table."""
+"""``python -m bench [hop] [path] [actors] [latency] [journal] [links]``: measure and print one table."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from rich.console import Console
 from bench.machine import describe_machine
 from bench.table import Row, draw
 
-SECTIONS = ("hop", "path", "actors", "latency", "journal")
+SECTIONS = ("hop", "path", "actors", "latency", "journal", "links")
 TABLE_WIDTH = 150
 """Characters; a narrower table would be cut into words."""
 
