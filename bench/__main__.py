@@ -1,4 +1,4 @@
-"""``python -m bench [hop] [path] [actors] [latency] [journal] [links]``: measure and print one table."""
+"""``python -m bench [hop] [path] [actors] [latency] [journal] [links]``: measure, print a table."""
 
 from __future__ import annotations
 
