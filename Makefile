@@ -4,9 +4,10 @@ VENV ?= .venv
 BIN := $(VENV)/bin
 BENCH_VENV ?= .venv-bench
 KILLS ?= 1000
+FAULTS ?= 20
 SOURCES := actors gateways topology grafana tests bench docs
 
-.PHONY: run test soak format bench clean
+.PHONY: run test soak faults format bench clean
 
 run: $(VENV)/.ready  ## trade on the synthetic market for ten virtual minutes
 	$(BIN)/kaiju run topology/paper.yaml --for 10m
@@ -19,6 +20,10 @@ test: $(VENV)/.ready  ## format check, lint, types and every test
 
 soak: $(VENV)/.ready  ## kill a run and its venue KILLS times at random, or for as long as FOR says
 	$(BIN)/python -m tests.soak $(if $(FOR),--for $(FOR),--kills $(KILLS))
+
+faults: $(VENV)/.ready  ## kill, stop, cut off and mistreat linked nodes FAULTS times each
+	FAULTS=$(FAULTS) $(BIN)/pytest tests/test_link_faults.py
+	$(BIN)/python -m tests.simulated_network --schedules 10000
 
 format: $(VENV)/.ready  ## write the code as `make test` wants it
 	$(BIN)/ruff format $(SOURCES)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import signal
 import time
 from collections.abc import Iterator, Sequence
@@ -15,8 +16,8 @@ from tests.linked import TOPOLOGY, LinkedRun, linked, until
 from tests.unkind import enter, mistreat_frames, queue_frames, two_hosts, why_no_hosts
 from topology.state import state_of
 
-KILLS = 5
-STOPS = 5
+TIMES = int(os.environ.get("FAULTS", "5"))
+"""How often each fault befalls a run; `make faults` has it twenty times."""
 CUTS = (0.2, 4.0, 0.2, 4.0, 0.2, 4.0, 30.0)
 """Seconds for which two hosts are cut off from each other."""
 BUSY = TOPOLOGY.replace("interval: 2000000", "interval: 400000")
@@ -46,14 +47,14 @@ def test_a_node_that_is_killed_again_and_again_takes_nothing_along(node: str) ->
     with linked(tcp=node == "two") as run:
         run.start()
         until(run.is_live, "live inputs", run.logs)
-        for number in range(KILLS):
+        for number in range(TIMES):
             emitted = run.emitted("relay.ticks")
             run.processes[node].kill()
             run.start(node)
             until(lambda: run.is_live(node), f"life after kill {number}", run.logs)
             run.until_emitted("relay.ticks", emitted + 1)
         finish(run)
-        lost = KILLS if node == "one" else 0
+        lost = TIMES if node == "one" else 0
         assert run.resets() == lost * 3, "one reset of each reader of the one that lost its state"
 
 
@@ -63,7 +64,7 @@ def test_a_reader_that_is_stopped_past_the_high_water_mark_costs_the_others_noth
         run.start()
         until(run.is_live, "live inputs", run.logs)
         other = run.link("two", "kept.ticks")
-        for number in range(STOPS):
+        for number in range(TIMES):
             before, emitted = run.link("three", "kept.ticks"), run.emitted("kept.ticks")
             run.processes["three"].signal(signal.SIGSTOP)
             run.until_emitted("kept.ticks", emitted + MISSED)
@@ -74,7 +75,16 @@ def test_a_reader_that_is_stopped_past_the_high_water_mark_costs_the_others_noth
             run.link("two", "kept.ticks")[what] == other[what] for what in ("gaps", "resumes")
         )
         finish(run)
-        assert run.resets() <= STOPS, "only of the stream that is not durable"
+        assert run.resets() <= TIMES, "only of the stream that is not durable"
+
+
+def test_a_node_that_joins_late_is_given_everything_that_was_kept_for_it() -> None:
+    with linked() as run:
+        run.start("one", "two")
+        run.until_emitted("relay.ticks", 500)
+        run.start("three")
+        finish(run)
+        assert run.resets() == 0
 
 
 @pytest.mark.parametrize("seed", range(2))
