@@ -99,10 +99,11 @@ class Hosts:
     """Two hosts, each in a network namespace: a cable between them, and one from each to here.
 
     Args:
-        number: tells apart what belongs to several of these.
+        number: tells apart what belongs to several of these, 0 to 2, in one process.
     """
 
     def __init__(self, number: int) -> None:
+        number = (3 * os.getpid() + number) % 250  # another run of these tests may have its own
         self.names = (f"kaiju{number}a", f"kaiju{number}b")
         self.addresses = (f"10.77.{number}.1", f"10.77.{number}.2")
         """At which they find each other."""
