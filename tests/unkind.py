@@ -88,10 +88,11 @@ def why_no_hosts() -> str:
         return "only root may make network namespaces"
     if shutil.which("ip") is None:
         return "there is no `ip`, of iproute2"
-    tried = subprocess.run(["ip", "netns", "add", "kaijuprobe"], capture_output=True, check=False)
+    probe = f"kaijuprobe{os.getpid()}"
+    tried = subprocess.run(["ip", "netns", "add", probe], capture_output=True, check=False)
     if tried.returncode:
         return f"no network namespace can be made: {tried.stderr.decode().strip()}"
-    subprocess.run(["ip", "netns", "del", "kaijuprobe"], check=True)
+    subprocess.run(["ip", "netns", "del", probe], check=True)
     return ""
 
 
