@@ -26,6 +26,7 @@ from actors.runtime.durable import read_step
 from actors.runtime.segments import JournalReader
 from tests.mortal_run import MortalProcess
 from tests.simulated_network import Seen, defects
+from tests.verifying import verify_elsewhere
 from topology.check import examine
 from topology.endpoints import ENDPOINTS_FILE, Endpoints, NodeEndpoints
 from topology.links.keys import PUBLIC, SECRET, read_public_key
@@ -225,11 +226,13 @@ class End(NamedTuple):
 
 @contextmanager
 def linked(topology: str = TOPOLOGY, **options: Any) -> Iterator[LinkedRun]:
-    """Give a run, and leave nothing of it behind."""
+    """Give a run, see that it can be done again, and leave nothing of it behind."""
     folder = Path(tempfile.mkdtemp(prefix="kaiju-"))
     run = LinkedRun(folder, topology, **options)
     try:
         yield run
+        equal, said = verify_elsewhere([run.data / run.name])
+        assert equal, said
     finally:
         for process in run.processes.values():
             process.end()

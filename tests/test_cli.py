@@ -306,7 +306,7 @@ def test_a_second_signal_stops_the_run_at_once(tmp_path: Path) -> None:
     with pytest.raises(subprocess.TimeoutExpired):
         process.wait(timeout=1)
     process.send_signal(signal.SIGINT)
-    _, errors = process.communicate(timeout=3)
+    _, errors = process.communicate(timeout=30)
 
     assert process.returncode == 1
     assert errors == "error: stopped at once; there is no report\n"

@@ -267,14 +267,14 @@ def test_at_a_venue_all_is_canceled_while_the_disk_is_full_and_agrees_in_the_end
     with TemporaryDirectory() as folder, Trading(tmp_path, Path(folder) / "v") as trades:
         trades.venue.start()
         trades.run.start()
-        for trouble in (1, 2):
+        for _ in range(2):
             trades.await_orders(10)
             halts = times("trading halted: ")
             room.fill()
             until(lambda: times("trading halted: ") > halts, "a halt")  # noqa: B023
             until(lambda: not trades.open_in_ledger(), "an end of all orders")
             room.make_room()
-            until(lambda: times("trading resumed: ") == trouble, "trading")  # noqa: B023
+            until(lambda: times("trading resumed: ") == times("trading halted: "), "trading")
         trades.await_orders(10)
         trades.stop()
 

@@ -91,10 +91,11 @@ def one_instrument(folder: Path) -> Path:
 
 
 @pytest.fixture(scope="module")
-def venue() -> Iterator[VenueProcess]:
+def venue(tmp_path_factory: pytest.TempPathFactory) -> Iterator[VenueProcess]:
     # A socket's path must be short.
     folder = Path(tempfile.mkdtemp(prefix="kaiju-"))
-    with VenueProcess(folder, one_instrument(folder)) as venue:
+    data = tmp_path_factory.mktemp("venue")
+    with VenueProcess(folder, data, one_instrument(folder)) as venue:
         until((folder / "v").exists, "the venue's socket")
         yield venue
     shutil.rmtree(folder)
@@ -106,7 +107,7 @@ def traded(venue: VenueProcess, tmp_path_factory: pytest.TempPathFactory) -> Pat
     folder = tmp_path_factory.mktemp("traded")
     topology, runs = write_topology(folder, at_a_venue(venue.endpoint)), folder / "runs"
     done = kaiju(
-        "run", topology, "--live", "--for", "2900ms", "--runs", runs, "--metrics-port", "0"
+        "run", topology, "--live", "--for", "4900ms", "--runs", runs, "--metrics-port", "0"
     )
     assert done.exit_code == 0, done.output
     assert venue.stop() == 0

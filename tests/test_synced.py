@@ -27,6 +27,7 @@ from tests.troubled import (
     path_of,
     trading,
 )
+from topology.verify import verify
 
 TICKS = 2_000
 
@@ -65,6 +66,12 @@ def test_a_process_that_cannot_sync_ends_at_once_and_sends_nothing_more(
     assert "a journal could not be synced, so this process ends: [Errno 5]" in said.read_text()
     taken = disk.assert_nothing_left_early(tmp_path / "run")
     assert bool(taken) == (first > 1)
+
+    again = trading(tmp_path / "run", clock(), Disk(), durable="fsync")
+    again.run()
+    assert again.supervisor.failures == []
+    assert (again.actors["desk"].state.orders, again.actors["tally"].state.ticks) == (TICKS, TICKS)
+    assert verify(tmp_path / "run").equal
 
 
 def test_a_sync_that_fails_before_a_snapshot_ends_the_process_as_well(tmp_path: Path) -> None:

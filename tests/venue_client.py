@@ -47,11 +47,17 @@ def until(condition: Callable[[], T], what: str, patience: float = PATIENCE) -> 
 
 
 class VenueProcess:
-    """`kaiju venue` with a ledger in `folder`, which may be killed and started again."""
+    """`kaiju venue`, which may be killed and started again.
 
-    def __init__(self, folder: Path, topology: Path = VENUE) -> None:
+    Args:
+        folder: of its socket; its name must be short.
+        data: of its ledger.
+        topology: what it is.
+    """
+
+    def __init__(self, folder: Path, data: Path, topology: Path = VENUE) -> None:
         self.endpoint = f"ipc://{folder}/v"
-        self.data = folder / "data"
+        self.data = data
         self.log = folder / "venue.log"
         self._topology = topology
         self.process: subprocess.Popen[bytes] | None = None
