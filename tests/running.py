@@ -84,11 +84,13 @@ class Metronome(Actor):
     """Buy and sell in turns, twice as often buy, four times a second."""
 
     class Settings(Actor.Settings):
-        """How much to trade, what to leave out, and when to break."""
+        """How much to trade, what to leave out, and when to break or to be silent."""
 
         qty: int = 1_000
         leaves_out: int = 0
         """Number of a signal that is not given; 0 for none."""
+        most: int = 0
+        """Signals after which there are no more; 0 for no end."""
         breaks_after: int = 0
         """Signals after which the handler raises; 0 for never."""
 
@@ -117,7 +119,7 @@ class Metronome(Actor):
     @handles(TimerFired)
     def on_timer(self, _timer: TimerFired) -> None:
         self.set_timer("tick", INTERVAL)
-        if not self.state.instrument:
+        if not self.state.instrument or 0 < self.settings.most <= self.state.signals:
             return
         self.state.signals += 1
         if self.state.signals == self.settings.breaks_after:

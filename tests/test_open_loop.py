@@ -48,8 +48,9 @@ from tests.test_cli import kaiju
 from tests.test_damaged_captures import TOPOLOGY as PLAYED
 from tests.test_recorded_feed import diff, snapshot, write
 from tests.venue_client import KAIJU, PATIENCE, ROOT, VENUE, VenueProcess, until
+from topology.check import examine
 from topology.differences_table import when
-from topology.open_loop import operated, outside_inputs
+from topology.open_loop import OpenLoop, journals_of_doors, operated, outside_inputs
 from topology.record import Record, Recorded
 from topology.run_file import RunFile
 from topology.stand_in import NO_ANSWER, Counterparts
@@ -63,6 +64,10 @@ FEED = """\
     settings: {endpoint: ENDPOINT}
   book:
 """
+SILENT = """\
+inputs: [{from: book.top, delivery: latest}]
+    settings: {most: 9}
+  execution:"""
 NEVER = "the connection of a run that is done again"
 
 
@@ -76,6 +81,8 @@ def at_a_venue(endpoint: str) -> str:
         "[oms.requests, risk.control, market.reports, market.connection]",
         "[oms.requests, risk.control]\n    settings: {endpoint: ENDPOINT}",
     )
+    # The last order has its answer long before the end, however slow the machine is.
+    text = text.replace("inputs: [{from: book.top, delivery: latest}]\n  execution:", SILENT)
     return f"journal: {{segment_bytes: 16384}}\n{text}".replace("ENDPOINT", endpoint)
 
 
@@ -284,6 +291,24 @@ def test_a_run_that_was_killed_is_done_again_up_to_its_last_recorded_event(run: 
     note = f"{run} did not come to its end: it is done again up to its last recorded event"
     assert output[:2] == [f"{note}, {when(last)}", ANSWERED]
     assert len(contents(before, "OrderFilled")) == len(contents(run, "OrderFilled"))
+
+
+def test_what_is_open_at_the_end_stays_open_and_no_time_passes(run: Path, tmp_path: Path) -> None:
+    sent = recorded(run, "NewOrderSingle")[1].time
+    original = RunFile.load(run)
+    checked = examine(Path(original.topology), text=original.text)
+    loop = OpenLoop(run, original, journals_of_doors(run, original, checked), until=sent)
+    with Record(run) as record:
+        counterparts = Counterparts.in_record(record)
+    again = tmp_path / "again"
+    again.mkdir()
+
+    assert loop.do_again(checked, again, counterparts) == ()
+    first, second = [event[1] for event in contents(again, "NewOrderSingle")]
+    assert {event[1] for event in contents(again, "OrderFilled")} == {first}
+    assert [event[1] for event in contents(again, "CancelOrder")] == [second]
+    with Record(again) as record:
+        assert max(event.time for event in record) <= sent
 
 
 def refusal(run: Path, *options: object) -> str:

@@ -97,6 +97,9 @@ class OpenLoop:
             # node sends by what it returns. It is never called, so there is nothing to send with.
             actor.ports = tuple  # type: ignore[method-assign]
         for actor in node.actors.values():
+            # Nothing comes any more once the run is told to stop. Whoever waited for an answer then
+            # would wait in vain, and timers that never fired would fire meanwhile.
+            actor.busy = _never  # type: ignore[method-assign]
             if actor.name in self.journals:
                 actor.source = _nothing  # type: ignore[method-assign]
             if isinstance(actor, Recorder):
@@ -139,6 +142,10 @@ class OpenLoop:
 
 def _nothing() -> None:
     return None
+
+
+def _never() -> bool:
+    return False
 
 
 def _streams(actors: Mapping[str, Actor], event_class: type[Event]) -> list[str]:
