@@ -19,7 +19,8 @@ from grafana.panels import GRID_WIDTH
 from topology.check import examine
 from topology.compose import compose
 from topology.ledger import ORDER_STATES
-from topology.render import render_compose, render_prometheus
+from topology.outcome import RefusedError
+from topology.render import render_compose, render_prometheus, write_all
 from topology.server import NodeServer
 from topology.watch import Watch
 
@@ -138,6 +139,37 @@ def test_every_mounted_file_exists(services: dict[str, Any]) -> None:
 def test_a_file_is_what_the_topology_renders_to(what: str) -> None:
     render, path = FILES[what]
     assert path.read_text(encoding="utf-8") == render(examine(ROOT / TOPOLOGY), TOPOLOGY)
+
+
+def test_what_cannot_be_in_containers_is_refused_and_nothing_is_written(tmp_path: Path) -> None:
+    text = (ROOT / TOPOLOGY).read_text(encoding="utf-8")
+    keyless = text.replace("public_key: ../keys/md.public, ", "")
+    one_host = text.replace("host: md, port: 7000", "host: core, port: 7100")
+    apart = text.replace("machine: docker", "machine: other", 1)
+    for edited, said in (
+        (keyless, "node 'md' has no key: add `public_key: ../keys/md.public`"),
+        (one_host, "host 'core' has several nodes"),
+        (apart, "give all nodes the same `machine:`"),
+    ):
+        with pytest.raises(RefusedError, match=re.escape(said)):
+            write_all(examine(ROOT / TOPOLOGY, text=edited), TOPOLOGY, tmp_path)
+    for outside in ("/elsewhere/mine.yaml", "mine.yaml", "topology/../mine.yaml"):
+        with pytest.raises(RefusedError, match="folders topology and user"):
+            write_all(examine(ROOT / TOPOLOGY), outside, tmp_path)
+    assert not [*tmp_path.iterdir()]
+
+
+def test_only_nodes_that_an_edit_concerns_have_another_service(tmp_path: Path) -> None:
+    (tmp_path / "grafana").mkdir()
+    text = (ROOT / TOPOLOGY).read_text(encoding="utf-8")
+    write_all(examine(ROOT / TOPOLOGY, text=text), TOPOLOGY, tmp_path)
+    before = read_yaml(tmp_path / "docker-compose.yml")["services"]
+    assert not any(write_all(examine(ROOT / TOPOLOGY, text=text), TOPOLOGY, tmp_path).values())
+
+    wider = ["maker.half_spread_bps=2"]
+    write_all(examine(ROOT / TOPOLOGY, text=text, overrides=wider), TOPOLOGY, tmp_path)
+    after = read_yaml(tmp_path / "docker-compose.yml")["services"]
+    assert [name for name in after if after[name] != before[name]] == ["core"]
 
 
 def test_the_containers_trade_as_the_laptop_does() -> None:

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import assume, given
 from hypothesis import strategies as st
 from ruamel.yaml import YAML
 from typer.testing import CliRunner
@@ -21,6 +21,7 @@ from topology.cli import main
 from topology.findings import TopologyError
 from topology.plan import Plan, plan
 from topology.plan_restarts import Reading
+from topology.views import digest_of
 
 ROOT = Path(__file__).parents[1]
 TOPOLOGY = """\
@@ -300,6 +301,62 @@ def test_any_moves_are_told_as_exactly_those_moves(places: dict[str, str]) -> No
     assert len(found.refused) == len(crossed)
     assert {BASE["actors"][n]["node"] for n in moved} <= found.restarts.keys()
     assert {places[n] for n in moved} <= found.restarts.keys()
+
+
+def moved(data: dict[str, Any], actor: str, node: str) -> None:
+    data["actors"][actor]["node"] = node
+
+
+def set_to(key: str, value: Any) -> Callable[[dict[str, Any], str, str], None]:
+    def edit(data: dict[str, Any], actor: str, _node: str) -> None:
+        data["actors"][actor][key] = value
+
+    return edit
+
+
+def put_last(data: dict[str, Any], actor: str, _node: str) -> None:
+    data["actors"][actor] = data["actors"].pop(actor)
+
+
+def added(data: dict[str, Any], actor: str, node: str) -> None:
+    data["actors"][f"{actor}_more"] = {
+        "class": "tests.relays:Sink",
+        "node": node,
+        "inputs": ["relay.ticks"],
+    }
+
+
+def at_another_port(data: dict[str, Any], _actor: str, node: str) -> None:
+    data["nodes"][node]["port"] += 300
+
+
+KINDS = [
+    *(moved, put_last, added, at_another_port),
+    *(set_to("accepts", {"venue": "SIM"}), set_to("durable", "fsync"), set_to("settings", {})),
+]
+ANY_EDITS = st.lists(
+    st.tuples(
+        st.sampled_from(KINDS),
+        st.sampled_from([*BASE["actors"]]),
+        st.sampled_from([*BASE["nodes"]]),
+    ),
+    max_size=3,
+)
+
+
+@given(ANY_EDITS)
+def test_exactly_the_nodes_that_hold_something_else_restart(
+    edits: list[tuple[Callable[[dict[str, Any], str, str], None], str, str]],
+) -> None:
+    """See that the plan and the labels of the containers say the same."""
+    data = deepcopy(BASE)
+    for edit, actor, node in edits:
+        edit(data, actor, node)
+    old, new = checked(BASE, "old.yaml"), checked(data)
+    assume(not new.findings.errors)
+
+    differ = {node for node in new.topology.nodes if digest_of(old, node) != digest_of(new, node)}
+    assert set(plan(old, new).restarts) == differ
 
 
 def test_the_command_prints_it_and_refuses_by_its_exit_code(tmp_path: Path) -> None:

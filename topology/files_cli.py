@@ -11,7 +11,7 @@ from topology.check import examine
 from topology.links.key_pairs import make_keys
 from topology.outcome import RefusedError
 from topology.refusals import refusals
-from topology.render import render_compose, render_prometheus
+from topology.render import render_compose, render_prometheus, write_all
 
 
 def keys_command(
@@ -50,21 +50,29 @@ def keys_command(
 
 def render_command(
     what: Annotated[
-        Literal["compose", "prometheus"], typer.Argument(help="The file that is wanted.")
+        Literal["all", "compose", "prometheus"], typer.Argument(help="The file that is wanted.")
     ],
     file: Annotated[
         Path, typer.Argument(metavar="FILE", help="A topology, such as topology/compose.yaml.")
     ],
 ) -> None:
-    """Print the file of another program that follows from a topology.
+    """Write the files of other programs that follow from a topology.
 
-    Write it from the project's folder, so that FILE is found in the containers by the same name.
+    `all` writes `docker-compose.yml` and `grafana/prometheus.yml`; `docker compose up -d` then
+    starts again what the edit concerns. `compose` and `prometheus` print the one file.
+    It is to be run from the project's folder, so that FILE is found in the containers by the same
+    name.
 
     **Examples**
 
-    - `kaiju render compose topology/compose.yaml > docker-compose.yml`
-    - `kaiju render prometheus topology/compose.yaml > grafana/prometheus.yml`
+    - `kaiju render all topology/compose.yaml`
+    - `kaiju render compose user/mine.yaml`
     """
     with refusals():
-        render = {"compose": render_compose, "prometheus": render_prometheus}[what]
-        typer.echo(render(examine(file), str(file)), nl=False)
+        checked = examine(file)
+        if what == "all":
+            for path, changed in write_all(checked, str(file), Path()).items():
+                typer.echo(f"{path}: {'written' if changed else 'was so'}")
+        else:
+            render = {"compose": render_compose, "prometheus": render_prometheus}[what]
+            typer.echo(render(checked, str(file)), nl=False)

@@ -29,10 +29,16 @@ def readings_between(old: Checked, new: Checked) -> Iterator[Reading]:
             yield Reading(stream, tuple(sorted(later - earlier)), tuple(sorted(earlier - later)))
 
 
+def links_between(checked: Checked) -> Iterator[Edge]:
+    """Return the edges whose events go from one node to another."""
+    actors = checked.graph.actors
+    return (e for e in checked.graph.edges if actors[e.reader].node != actors[e.source].node)
+
+
 def reading_nodes(checked: Checked) -> dict[str, set[str]]:
     """Return the nodes on which each stream is read, other than its own."""
     found: dict[str, set[str]] = {}
-    for edge in _links(checked):
+    for edge in links_between(checked):
         found.setdefault(edge.stream, set()).add(checked.graph.actors[edge.reader].node)
     return found
 
@@ -42,6 +48,8 @@ def restarts(
 ) -> dict[str, tuple[str, ...]]:
     """Return why each node of the new topology must start again, or for the first time."""
     told = [reason for change in changes for reason in _because_of(change, old, new)]
+    if old.topology.name != new.topology.name:
+        told += [(node, "the topology has another name") for node in new.topology.nodes]
     for stream, gained, lost in readings:
         publisher = new.topology.actors[stream.partition(".")[0]].node
         told.append((publisher, f"{stream}: {_readers(gained, lost)}"))
@@ -93,7 +101,7 @@ def _of_other_publishers(old: Checked, new: Checked) -> Iterator[tuple[str, str]
     They hold where its publisher is, whether it is durable and what events it emits; one that
     asked the old place would be refused, and halt trading.
     """
-    for edge in _links(new):
+    for edge in links_between(new):
         before = old.topology.actors.get(edge.source)
         after = new.topology.actors[edge.source]
         reader = new.graph.actors[edge.reader].node

@@ -1,8 +1,14 @@
-"""The files of other programs that follow from a topology: docker compose's, and Prometheus's."""
+"""The files of other programs that follow from a topology: docker compose's, and Prometheus's.
+
+Compose makes a container anew when its service is another one, and only then. So each service has
+a label that says what it takes from the topology: after an edit, ``docker compose up -d`` starts
+again the nodes that must, and no other.
+"""
 
 from __future__ import annotations
 
 import json
+from pathlib import Path, PurePosixPath
 from typing import Any
 
 from gateways.simulated.remote import VenueFeed, VenueGateway
@@ -11,12 +17,13 @@ from topology.file import as_yaml
 from topology.links.keys import SECRET
 from topology.outcome import RefusedError
 from topology.spec import NodeSpec
+from topology.views import digest_of
 
 HOME = "/kaiju"
 HTTP = 2
 """A node's metrics, health and status are so far behind its port."""
 VENUE_FILE = "topology/venue.yaml"
-WRITTEN = "# Written by `kaiju render {what} {file}`: edit that, and write this again.\n"
+WRITTEN = "# Written by `kaiju render all {file}`: edit that, and write this again.\n"
 LOGGING = {"driver": "json-file", "options": {"max-size": "10m", "max-file": "3"}}
 SCRAPE = "5s"
 
@@ -29,9 +36,15 @@ def render_compose(checked: Checked, file: str) -> str:
         file: its path, as it is in the project's folder and in the containers.
 
     Raises:
-        RefusedError: nodes share a host, are on several machines, or have no public key.
+        RefusedError: nodes share a host, are on several machines, or have no public key; or the
+            file is none that the containers see.
     """
     topology = checked.topology
+    if PurePosixPath(file).parts[:1] not in (("topology",), ("user",)) or ".." in file:
+        raise RefusedError(
+            f"{file}: the containers see the folders topology and user of the project: give a file"
+            " in one of them, from the project's folder"
+        )
     hosts = [node.host for node in topology.nodes.values()]
     for name, node in topology.nodes.items():
         if hosts.count(node.host) > 1:
@@ -54,9 +67,11 @@ def render_compose(checked: Checked, file: str) -> str:
         services[f"keys-{name}"] = _keys(file, name, built=not services)
     for name, node in topology.nodes.items():
         services[node.host] = _node(file, name, node, list(topology.nodes))
+        services[node.host]["labels"] = {"kaiju.topology": digest_of(checked, name)}
     if venue:
         services["venue"] = _venue(venue)
     services |= {"prometheus": _prometheus(), "grafana": _grafana()}
+    services["prometheus"]["labels"] = {"kaiju.targets": " ".join(_targets(checked))}
     volumes = ["data", "keys", *(f"secret-{name}" for name in topology.nodes)]
     volumes += ["venue"] if venue else []
     document = {
@@ -64,7 +79,7 @@ def render_compose(checked: Checked, file: str) -> str:
         "services": services,
         "volumes": dict.fromkeys([*volumes, "prometheus"]),
     }
-    heading = WRITTEN.format(what="compose", file=file) + (
+    heading = WRITTEN.format(file=file) + (
         "#   docker compose up -d --build     then http://127.0.0.1:3000 (dashboard) and :9090"
         " (Prometheus)\n# docs/containers.md says what is mounted and what survives.\n"
     )
@@ -78,12 +93,40 @@ def render_prometheus(checked: Checked, file: str) -> str:
         checked: the topology.
         file: its path, for the heading.
     """
-    targets = [f"{node.host}:{node.port + HTTP}" for node in checked.topology.nodes.values()]
+    targets = _targets(checked)
     document = {
         "global": {"scrape_interval": SCRAPE, "scrape_timeout": "4s"},
         "scrape_configs": [{"job_name": "kaiju", "static_configs": [{"targets": targets}]}],
     }
-    return WRITTEN.format(what="prometheus", file=file) + as_yaml(_unshared(document))
+    return WRITTEN.format(file=file) + as_yaml(_unshared(document))
+
+
+def write_all(checked: Checked, file: str, folder: Path) -> dict[Path, bool]:
+    """Write both files where the project has them, and return whether each is another one now.
+
+    Args:
+        checked: the topology.
+        file: its path, as it is in the project's folder.
+        folder: the project's.
+
+    Raises:
+        RefusedError: as `render_compose`; nothing was written.
+        OSError: a file cannot be written.
+    """
+    texts = {
+        folder / "docker-compose.yml": render_compose(checked, file),
+        folder / "grafana" / "prometheus.yml": render_prometheus(checked, file),
+    }
+    changed = {}
+    for path, text in texts.items():
+        changed[path] = not path.exists() or path.read_text(encoding="utf-8") != text
+        if changed[path]:
+            path.write_text(text, encoding="utf-8")
+    return changed
+
+
+def _targets(checked: Checked) -> list[str]:
+    return [f"{node.host}:{node.port + HTTP}" for node in checked.topology.nodes.values()]
 
 
 def _venue_of(checked: Checked) -> str:
