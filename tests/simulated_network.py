@@ -45,7 +45,17 @@ TAIL = 40
 """Events that memory keeps."""
 STREAMS = {"feed.ticks": True, "noise.ticks": False}
 """Name, and whether its publisher is durable."""
-FAULTS = ("loss", "double", "damage", "late", "cut", "one way", "publisher dies", "reader dies")
+FAULTS = (
+    "loss",
+    "double",
+    "damage",
+    "late",
+    "cut",
+    "one way",
+    "live breaks",
+    "publisher dies",
+    "reader dies",
+)
 LIKELY = {
     "loss": 0.07,
     "double": 0.03,
@@ -53,6 +63,7 @@ LIKELY = {
     "late": 0.4,
     "cut": 0.04,
     "one way": 0.02,
+    "live breaks": 0.01,
     "publisher dies": 0.01,
     "reader dies": 0.01,
 }
@@ -141,6 +152,8 @@ class World:
         self._numbers = self._incarnation = self._connection = 0
         self._deaf: set[str] = set()
         """Ways on which nothing arrives at the moment."""
+        self._live_broke = False
+        """Whether no live frame comes before the reader makes its sockets anew."""
         self._busy_until = {"to reader": 0, "to publisher": 0}
         self._start_publisher()
         self._start_reader()
@@ -176,6 +189,7 @@ class World:
             self._connection += 1  # what is on its way is lost; both sides connect by themselves
         if self._happens("one way"):
             self._deaf ^= {self._chances["one way"].choice(("to reader", "to publisher", "live"))}
+        self._live_broke |= self._happens("live breaks")
         if self._happens("publisher dies"):
             self._connection += 1
             for log in self.logs.values():
@@ -212,6 +226,10 @@ class World:
             seen.live = False
         wants = {name: schema_of([Tick]) for name in STREAMS}
         self.reader = LinkReader(READER, "test", "md", readers, wants)
+        self._dial()
+
+    def _dial(self) -> None:
+        self._live_broke = False
         self._act(self.reader.dialed(self.now))
 
     def _publish(self, frame: bytes) -> None:
@@ -237,6 +255,8 @@ class World:
 
     def _arrive(self, way: str, connection: int, data: bytes) -> None:
         # A live frame may be older than the connection, even than the publisher's last crash.
+        if way == "live" and self._live_broke:
+            return
         if way in self._deaf or (connection != self._connection and way != "live"):
             return
         if way == "to publisher":
@@ -254,7 +274,7 @@ class World:
                 self._send("to publisher", encode_message(effect.message))
             elif isinstance(effect, Redial):
                 self._connection += 1
-                self._act(self.reader.dialed(self.now))
+                self._dial()
             elif isinstance(effect, CannotResume):
                 self.refusals.append(f"{effect.stream}: {effect.reason}")
             else:

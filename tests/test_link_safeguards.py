@@ -21,6 +21,7 @@ from topology.links import frame, publisher, reader, sockets
 from topology.links.admission import Admission
 from topology.links.effects import Delivered, Effect
 from topology.links.frame import Frame
+from topology.links.node_reader import LinkReader
 from topology.links.reader import State, StreamReader
 
 Patch = pytest.MonkeyPatch
@@ -64,6 +65,11 @@ def no_heartbeats(patch: Patch) -> None:
     """A stream that says nothing does not say how far it is, and nobody minds its silence."""
     patch.setattr(publisher, "HEARTBEAT", 1 << 62)
     patch.setattr(reader, "SILENCE", 1 << 62)
+
+
+def no_frames_expected(patch: Patch) -> None:
+    """Nobody minds that nothing comes live from a publisher that answers."""
+    patch.setattr(LinkReader, "_expects_frames", lambda _reader: False)
 
 
 def no_crc(patch: Patch) -> None:
@@ -124,6 +130,7 @@ SAFEGUARDS = {
     "resume on a gap": Safeguard(go_on_over_gaps, schedules),
     "the epoch fence": Safeguard(let_older_epochs_in, schedules),
     "heartbeats": Safeguard(no_heartbeats, schedules),
+    "the expectation of live frames": Safeguard(no_frames_expected, schedules),
     "the CRC of frames": Safeguard(no_crc, schedules),
     "admission by key": Safeguard(admit_everybody, stranger),
     "subscriptions by topic": Safeguard(give_every_topic, another_stream),

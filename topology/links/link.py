@@ -224,13 +224,19 @@ class NodeLinks:
             for answer in self._publisher.hear(peer, data, user, now):
                 sockets.answer(peer, answer)
         if not self._reads or self._lags(2 * INTAKE):
+            self._leave_lying(now, answers=True)
             return
         for node, data in sockets.answers():
             self._apply(node, self._readers[node].hear(data, now), now)
         if self._lags(INTAKE):
+            self._leave_lying(now, answers=False)
             return
         for node, data in sockets.frames():
             self._apply(node, self._readers[node].frame(data, now), now)
+
+    def _leave_lying(self, now: int, *, answers: bool) -> None:
+        for reader in self._readers.values():
+            reader.was_deaf(now, answers=answers)
 
     def _lags(self, bound: int) -> bool:
         return any(mirror.lags(bound) for mirror in self._node.mirrors.values())
@@ -244,6 +250,8 @@ class NodeLinks:
             if now >= self._dial_at.get(node, now + 1):
                 self._dial(node, now)
             self._apply(node, reader.tick(now), now)
+            if reader.connected:
+                self._back_off.pop(node, None)
             self._apply(node, reader.positions(self._positions(node), now), now)
 
     def _positions(self, node: str) -> dict[str, tuple[int, int, int]]:

@@ -30,7 +30,7 @@ from topology.links.reader import State, StreamReader
 QUIET = 500_000_000
 """Nanoseconds after which somebody who says nothing asks whether the other one is there."""
 NO_ANSWER = 3_000_000_000
-"""Nanoseconds without any answer after which a connection is taken for lost."""
+"""Nanoseconds without any answer, or any live frame, after which a connection is taken for lost."""
 BETWEEN_POSITIONS = 250_000_000
 PATIENCE = 1_000_000_000
 """Nanoseconds after which what was not answered is said again: a hello, a wish for a snapshot."""
@@ -69,7 +69,7 @@ class LinkReader:
         self._connected = False
         self._lost = False
         """Whether the sockets are to be made anew."""
-        self._heard = self._said = self._positions_at = 0
+        self._heard = self._heard_live = self._said = self._positions_at = 0
         self._hello_at = 0
         """When to say hello again, unless a welcome comes before."""
         self._positions: dict[str, Handled] = {}
@@ -77,10 +77,21 @@ class LinkReader:
         """(request, when it was asked) by stream of which a snapshot is wanted."""
         self._request = 0
 
+    @property
+    def connected(self) -> bool:
+        """Whether the publisher knows this node."""
+        return self._connected
+
     def dialed(self, now: int) -> list[Effect]:
         """Begin the conversation: the sockets were made, for the first time or anew."""
         self._lost, self._heard = False, now
         return self._say_hello(now)
+
+    def was_deaf(self, now: int, *, answers: bool) -> None:
+        """Note that live frames, or answers too, are left lying for now: silence means nothing."""
+        self._heard_live = now
+        if answers:
+            self._heard = now
 
     def frame(self, data: bytes, now: int) -> list[Effect]:
         """Take what came live."""
@@ -93,6 +104,7 @@ class LinkReader:
         if reader is None:
             self.malformed += 1
             return []
+        self._heard_live = now
         return self._noted(reader.frame(frame, now), now)
 
     def hear(self, data: bytes, now: int) -> list[Effect]:
@@ -112,6 +124,9 @@ class LinkReader:
             return []
         if now - self._heard > NO_ANSWER:
             return self._lose(f"no answer for {NO_ANSWER // 10**9} s")
+        # ZeroMQ gives up for good on a connection that broke its protocol, each one by itself.
+        if self._expects_frames() and now - self._heard_live > NO_ANSWER:
+            return self._lose(f"no live frame for {NO_ANSWER // 10**9} s")
         effects: list[Effect] = []
         for reader in self.readers.values():
             effects += reader.tick(now)
@@ -184,6 +199,7 @@ class LinkReader:
 
     def _welcome(self, message: Welcome, now: int) -> list[Effect]:
         self._connected, self.incarnation = True, message.incarnation
+        self._heard_live = now
         self._positions.clear()  # whoever begins anew knows none
         effects: list[Effect] = []
         for stream, (epoch, next_seq) in message.streams.items():
@@ -206,6 +222,10 @@ class LinkReader:
             self.refused += 1
             effects += reader.refused(reason)
         return effects
+
+    def _expects_frames(self) -> bool:
+        given = any(reader.state is not State.REFUSED for reader in self.readers.values())
+        return self._connected and given
 
     def _lose(self, reason: str) -> list[Effect]:
         self._lost = True
