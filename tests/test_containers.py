@@ -147,9 +147,11 @@ def test_what_cannot_be_in_containers_is_refused_and_nothing_is_written(tmp_path
     one_host = text.replace("host: md, port: 7000", "host: core, port: 7100")
     apart = text.replace("machine: docker", "machine: other", 1)
     for edited, said in (
-        (keyless, "node 'md' has no key: add `public_key: ../keys/md.public`"),
+        (keyless, "the key of node 'md' is `public_key: ../keys/md.public` in the containers"),
         (one_host, "host 'core' has several nodes"),
         (apart, "give all nodes the same `machine:`"),
+        (text.replace("host: md", "host: grafana"), "host 'grafana' of node 'md' is the name of"),
+        (text.replace("//venue:", "//127.0.0.1:"), "write tcp://venue:7100"),
     ):
         with pytest.raises(RefusedError, match=re.escape(said)):
             write_all(examine(ROOT / TOPOLOGY, text=edited), TOPOLOGY, tmp_path)
@@ -157,6 +159,15 @@ def test_what_cannot_be_in_containers_is_refused_and_nothing_is_written(tmp_path
         with pytest.raises(RefusedError, match="folders topology and user"):
             write_all(examine(ROOT / TOPOLOGY), outside, tmp_path)
     assert not [*tmp_path.iterdir()]
+
+
+def test_a_venue_elsewhere_is_no_container(tmp_path: Path) -> None:
+    text = (ROOT / TOPOLOGY).read_text(encoding="utf-8").replace("//venue:", "//exchange.lan:")
+    (tmp_path / "grafana").mkdir()
+    write_all(examine(ROOT / TOPOLOGY, text=text), TOPOLOGY, tmp_path)
+
+    written = read_yaml(tmp_path / "docker-compose.yml")
+    assert "venue" not in written["services"].keys() | written["volumes"].keys()
 
 
 def test_only_nodes_that_an_edit_concerns_have_another_service(tmp_path: Path) -> None:
