@@ -19,7 +19,7 @@ import msgpack
 import zmq
 
 HEAD = struct.Struct("<BBIQHQ")  # version, 0, epoch, first, count, sent
-QUIET, LOST, PATIENCE = 0.5, 3.0, 1.0
+BETWEEN_PINGS, LOST, PATIENCE = 0.5, 3.0, 1.0
 
 
 def crc32c(data: bytes) -> int:
@@ -71,7 +71,7 @@ class Reader:
 
     def follow(self, sub: Any, dealer: Any) -> None:
         """Read until the node does not answer any more."""
-        heard = said = time.monotonic()
+        heard = pinged = time.monotonic()
         welcome = False
         poller = zmq.Poller()
         poller.register(sub, zmq.POLLIN)
@@ -95,8 +95,8 @@ class Reader:
                     self.answered(dealer, tag, fields)
             if sub in ready:
                 self.took(dealer, read_frame(sub.recv()))
-            if now - said > QUIET:
-                said = now
+            if now - pinged > BETWEEN_PINGS:
+                pinged = now
                 self.say(dealer, ["Ping"] if welcome else hello)
             if welcome and self.resuming and now - self.asked > PATIENCE:
                 self.resume(dealer)

@@ -59,7 +59,7 @@ def test_a_node_that_is_killed_again_and_again_takes_nothing_along(node: str) ->
 
 
 def test_a_reader_that_is_stopped_past_the_high_water_mark_costs_the_others_nothing() -> None:
-    preludes = {node: partial(queue_frames, 50) for node in ("one", "two", "three")}
+    preludes = {node: partial(queue_frames, 500) for node in ("one", "two", "three")}
     with linked(BUSY, preludes=preludes) as run:
         run.start()
         until(run.is_live, "live inputs", run.logs)

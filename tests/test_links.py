@@ -59,6 +59,15 @@ def test_the_schedules_do_what_they_are_named_for() -> None:
     assert told == {"event", "reset"}
 
 
+@pytest.mark.parametrize("seed", range(5))
+def test_a_connection_on_which_nothing_goes_wrong_is_never_made_anew(seed: int) -> None:
+    world = World(Schedule(seed, turns=400, faults=frozenset()))
+    world.run()
+
+    assert world.reader.redials == 0
+    assert [reader.resumes for reader in world.reader.readers.values()] == [1, 1]
+
+
 def twice(original: Any) -> Any:
     return lambda self, frame: 2 * original(self, frame)
 

@@ -27,8 +27,8 @@ from topology.links.messages import (
 )
 from topology.links.reader import State, StreamReader
 
-QUIET = 500_000_000
-"""Nanoseconds after which somebody who says nothing asks whether the other one is there."""
+BETWEEN_PINGS = 500_000_000
+"""Nanoseconds between two questions whether the publisher is there."""
 NO_ANSWER = 3_000_000_000
 """Nanoseconds without any answer, or any live frame, after which a connection is taken for lost."""
 BETWEEN_POSITIONS = 250_000_000
@@ -69,7 +69,7 @@ class LinkReader:
         self._connected = False
         self._lost = False
         """Whether the sockets are to be made anew."""
-        self._heard = self._heard_live = self._said = self._positions_at = 0
+        self._heard = self._heard_live = self._pinged = self._positions_at = 0
         self._hello_at = 0
         """When to say hello again, unless a welcome comes before."""
         self._positions: dict[str, Handled] = {}
@@ -105,7 +105,7 @@ class LinkReader:
             self.malformed += 1
             return []
         self._heard_live = now
-        return self._noted(reader.frame(frame, now), now)
+        return reader.frame(frame, now)
 
     def hear(self, data: bytes, now: int) -> list[Effect]:
         """Take what the publisher answered."""
@@ -116,7 +116,7 @@ class LinkReader:
             self.malformed += 1
             return []
         self._heard = now
-        return self._noted(effects, now)
+        return effects
 
     def tick(self, now: int) -> list[Effect]:
         """Notice silence, and answers that do not come."""
@@ -135,9 +135,10 @@ class LinkReader:
                 effects += self.want_snapshot(stream, now)
         if not self._connected and now >= self._hello_at:
             effects += self._say_hello(now)
-        elif now - self._said > QUIET:
+        elif now - self._pinged > BETWEEN_PINGS:  # positions have no answer
+            self._pinged = now
             effects.append(Say(Ping()))
-        return self._noted(effects, now)
+        return effects
 
     def positions(self, positions: Mapping[str, tuple[int, int, int]], now: int) -> list[Effect]:
         """Tell how far this node is, where that has changed.
@@ -158,7 +159,7 @@ class LinkReader:
             return []
         self._positions_at = now
         self._positions.update(changed)
-        return self._noted([Say(Positions(changed))], now)
+        return [Say(Positions(changed))]
 
     def want_snapshot(self, stream: str, now: int) -> list[Effect]:
         """Ask what all of a stream comes to, for a new reader here; until it is answered."""
@@ -166,7 +167,7 @@ class LinkReader:
         self._snapshots[stream] = (self._request, now)
         if not self._connected:
             return []
-        return self._noted([Say(TakeSnapshot(stream, self._request))], now)
+        return [Say(TakeSnapshot(stream, self._request))]
 
     def _hear(  # noqa: PLR0911 - one answer for each kind of message
         self, message: ToReader, now: int
@@ -241,13 +242,8 @@ class LinkReader:
         return effects
 
     def _say_hello(self, now: int) -> list[Effect]:
-        self._hello_at = now + PATIENCE
-        return self._noted([Say(self._hello)], now)
-
-    def _noted(self, effects: list[Effect], now: int) -> list[Effect]:
-        if any(isinstance(effect, Say) for effect in effects):
-            self._said = now
-        return effects
+        self._hello_at, self._pinged = now + PATIENCE, now
+        return [Say(self._hello)]
 
 
 def said(effects: Iterable[Effect]) -> list[Message]:
