@@ -69,7 +69,7 @@ def test_a_connection_on_which_nothing_goes_wrong_is_never_made_anew(seed: int) 
 
 
 def twice(original: Any) -> Any:
-    return lambda self, frame: 2 * original(self, frame)
+    return lambda self, frame, now: 2 * original(self, frame, now)
 
 
 def never(_original: Any) -> Any:
@@ -79,7 +79,7 @@ def never(_original: Any) -> Any:
 def deaf_to_gaps(_original: Any) -> Any:
     def frame(self: StreamReader, frame: Any, now: int) -> Any:
         self.position = max(self.position, frame.first)
-        return [*self._deliver(frame), *self._go_live(now)]
+        return [*self._deliver(frame, now), *self._go_live(now)]
 
     return frame
 

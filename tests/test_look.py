@@ -84,6 +84,7 @@ def test_what_is_in_trouble_comes_first() -> None:
         "halted": "",
         "ending": "",
         "links": [],
+        "link_counts": None,
         "actors": [],
     }
     halted = {**well, "node": "b", "halted": "the disk is full"}

@@ -12,7 +12,6 @@ from typing import Any
 import msgspec
 import pytest
 from prometheus_client import CollectorRegistry, generate_latest
-from prometheus_client.parser import text_string_to_metric_families
 
 from actors.runtime.clock import VirtualClock
 from actors.runtime.data import JOURNALS
@@ -23,6 +22,7 @@ from actors.runtime.node import Node
 from actors.runtime.statistics import ActorRecord, Histogram
 from actors.testing import START
 from tests.running import write_topology
+from tests.scrapes import Samples, samples_in, value
 from tests.troubled import trading
 from topology.check import examine
 from topology.compose import compose
@@ -32,8 +32,6 @@ from topology.server import NodeServer
 from topology.watch import View, Watch
 
 SECOND = 1_000_000_000
-
-Samples = dict[tuple[str, frozenset[tuple[str, str]]], float]
 
 
 @pytest.fixture(scope="module")
@@ -52,12 +50,7 @@ def samples_of(node: Node, view: View | None) -> Samples:
     collector.view = view
     registry = CollectorRegistry()
     registry.register(collector)
-    text = generate_latest(registry).decode()
-    return {
-        (sample.name, frozenset(sample.labels.items())): sample.value
-        for family in text_string_to_metric_families(text)
-        for sample in family.samples
-    }
+    return samples_in(generate_latest(registry).decode())
 
 
 def histogram_record(name: str, histogram: Histogram) -> ActorRecord:
@@ -76,10 +69,6 @@ def histogram_record(name: str, histogram: Histogram) -> ActorRecord:
 
 def changed(view: View, **changes: Any) -> View:
     return replace(view, statistics=msgspec.structs.replace(view.statistics, **changes))
-
-
-def value(samples: Samples, name: str, **labels: str) -> float:
-    return samples[name, frozenset(labels.items())]
 
 
 def test_nothing_is_claimed_before_the_first_look(ran: tuple[Node, View]) -> None:
@@ -146,6 +135,10 @@ def test_tick_to_order_is_the_time_until_an_order_reaches_the_gateway(
 
 def test_a_node_that_keeps_nothing_has_no_figures_of_journals(ran: tuple[Node, View]) -> None:
     assert not [name for name, _ in samples_of(*ran) if "journal" in name or "recovery" in name]
+
+
+def test_a_node_that_is_alone_has_no_figures_of_links(ran: tuple[Node, View]) -> None:
+    assert not [name for name, _ in samples_of(*ran) if "link" in name]
 
 
 def test_journals_and_recovery_have_figures(tmp_path: Path) -> None:

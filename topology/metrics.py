@@ -1,4 +1,4 @@
-"""Prometheus metrics of a node, rendered when they are asked for; the only importer of its client.
+"""Prometheus metrics of a node, rendered when they are asked for.
 
 Actors hold no metric code: the runtime counts, a `Watch` looks on the loop's thread a few times a
 second, and a scrape turns the latest look into text. Names begin with ``kaiju_`` and values are in
@@ -7,30 +7,24 @@ base units: seconds, whole quantities, whole currency.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
-from typing import Any
-
-from prometheus_client import CollectorRegistry, ProcessCollector, make_wsgi_app
-from prometheus_client.core import (
-    CounterMetricFamily,
-    GaugeMetricFamily,
-    HistogramMetricFamily,
-    Metric,
-)
-from prometheus_client.registry import Collector
+from collections.abc import Iterator
 
 from actors.events.market import BookState
 from actors.events.orders import NewOrderSingle, OrderSubmitted
 from actors.runtime.node import Node
-from actors.runtime.statistics import Histogram, bucket_bound
 from topology.discarded import by_reason
+from topology.families import (
+    SECOND,
+    Collector,
+    CounterMetricFamily,
+    GaugeMetricFamily,
+    HistogramMetricFamily,
+    Metric,
+    add_histogram,
+)
+from topology.link_metrics import link_families
 from topology.watch import View
 
-SECOND = 1_000_000_000
-OCTAVE = 8
-"""Buckets of our histograms that make one of Prometheus."""
-FIRST_OCTAVE, LAST_OCTAVE = 5, 32
-"""From half a microsecond to more than a minute."""
 EDGE_COUNTS = ("sent", "handled", "unhandled", "conflated")
 
 
@@ -56,12 +50,14 @@ class NodeCollector(Collector):
         yield from self._edges(view)
         yield from self._actors(view)
         yield from _durability(view)
+        yield from link_families(view.statistics)
         yield from _market(view)
         yield from _trading(view)
 
     def _node(self, view: View) -> Iterator[Metric]:
         statistics = view.statistics
-        info = GaugeMetricFamily("kaiju_node_info", "Always 1.", labels=["topology", "node"])
+        # Which node a figure is of is told by the label that Prometheus gives to what it reads.
+        info = GaugeMetricFamily("kaiju_node_info", "Always 1.", labels=["topology", "name"])
         info.add_metric([view.topology, statistics.node], 1)
         yield info
         yield CounterMetricFamily(
@@ -145,11 +141,11 @@ class NodeCollector(Collector):
             depth.add_metric([actor.name], actor.mailbox_depth)
             alive.add_metric([actor.name], actor.alive)
             failed.add_metric([actor.name], actor.failed)
-            _add_histogram(handle, [actor.name], actor.handle)
-            _add_histogram(arrival, [actor.name], actor.since_arrival)
+            add_histogram(handle, [actor.name], actor.handle)
+            add_histogram(arrival, [actor.name], actor.since_arrival)
         for edge in view.statistics.edges:
             if (edge.reader, edge.stream) in self._order_edges:
-                _add_histogram(order, [edge.reader], edge.since_arrival)
+                add_histogram(order, [edge.reader], edge.since_arrival)
         yield from (depth, alive, failed, handle, arrival, order)
 
 
@@ -165,7 +161,7 @@ def _durability(view: View) -> Iterator[Metric]:
     sync = HistogramMetricFamily(
         "kaiju_journal_sync_seconds", "How long all journals took to sync together.", labels=[]
     )
-    _add_histogram(sync, [], record.sync_time)
+    add_histogram(sync, [], record.sync_time)
     yield from (appended, sync)
     yield CounterMetricFamily(
         "kaiju_journal_steps", "Steps written to journals.", value=record.written
@@ -241,23 +237,6 @@ def _trading(view: View) -> Iterator[Metric]:
     yield from (orders, position, pnl)
 
 
-def _add_histogram(
-    family: HistogramMetricFamily, labels: Sequence[str], histogram: Histogram
-) -> None:
-    # The loop goes on counting while this runs; one copy keeps the buckets consistent.
-    counts = list(histogram.counts)
-    if not counts:
-        return
-    buckets, seen, first = [], 0, 0
-    for octave in range(FIRST_OCTAVE, LAST_OCTAVE + 1):
-        end = (octave + 1) * OCTAVE
-        seen += sum(counts[first:end])
-        first = end
-        buckets.append((str(bucket_bound(end - 1) / SECOND), seen))
-    buckets.append(("+Inf", sum(counts)))
-    family.add_metric(labels, buckets, histogram.total / SECOND)
-
-
 def order_edges(node: Node) -> frozenset[tuple[str, str]]:
     """Return (reader, stream) of every edge on which an order reaches a gateway."""
     return frozenset(
@@ -267,12 +246,3 @@ def order_edges(node: Node) -> frozenset[tuple[str, str]]:
         for reader in actor.inputs
         if OrderSubmitted in reader.handlers
     )
-
-
-def metrics_page(collector: NodeCollector) -> Callable[..., Any]:
-    """Return what answers a scrape: a WSGI application."""
-    registry = CollectorRegistry()
-    registry.register(collector)
-    ProcessCollector(registry=registry)
-    page: Callable[..., Any] = make_wsgi_app(registry)
-    return page

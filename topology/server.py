@@ -11,7 +11,9 @@ from wsgiref.simple_server import WSGIRequestHandler, WSGIServer, make_server
 import msgspec
 
 from actors.runtime.node import Node
-from topology.metrics import NodeCollector, metrics_page, order_edges
+from actors.runtime.statistics import LinkRecord
+from topology.families import metrics_page
+from topology.metrics import NodeCollector, order_edges
 from topology.watch import View
 
 SECOND = 1_000_000_000
@@ -134,5 +136,12 @@ def status_of(view: View) -> dict[str, Any]:
         "streams": [
             {"name": s.name, "epoch": s.epoch, "next_seq": s.next_seq} for s in statistics.streams
         ],
-        "links": [msgspec.structs.asdict(link) for link in statistics.links],
+        "links": [_status_of_link(link) for link in statistics.links],
+        "link_counts": statistics.link_counts,
     }
+
+
+def _status_of_link(link: LinkRecord) -> dict[str, Any]:
+    plain = msgspec.structs.asdict(link)
+    delay = plain.pop("delay")
+    return {**plain, "delay_p50": delay.quantile(0.5), "delay_p99": delay.quantile(0.99)}

@@ -34,16 +34,17 @@ def draw(now: Statuses, before: Statuses, seconds: float) -> Group:
 
 
 def _nodes(now: Statuses, before: Statuses, seconds: float) -> Table:
-    table = _table("node", "steps/s", "steps", "queued", "state")
+    table = _table("node", "steps/s", "steps", "queued", "state", "links")
     for name in sorted(now, key=lambda n: not _trouble(now[n])):
         status = now[name]
         if not status:
-            table.add_row(name, "", "", "", Text("does not answer", "bold red"))
+            table.add_row(name, "", "", "", Text("does not answer", "bold red"), "")
             continue
         rate = _rate(status["steps"], before.get(name, {}).get("steps"), seconds)
         problem = _trouble(status)
         state = Text(problem, "bold red") if problem else Text(status["ending"] or "ok", "green")
-        table.add_row(name, rate, f"{status['steps']:,}", f"{status['queued']:,}", state)
+        counts = (f"{status['steps']:,}", f"{status['queued']:,}")
+        table.add_row(name, rate, *counts, state, _told_of_links(status["link_counts"]))
     return table
 
 
@@ -56,8 +57,18 @@ def _trouble(status: dict[str, Any]) -> str:
     return f"not live: {', '.join(stale)}" if stale else ""
 
 
+def _told_of_links(counts: dict[str, Any] | None) -> str:
+    """Return what went wrong on links since the node's start; empty for nothing."""
+    if counts is None:
+        return ""
+    sums = {name: sum(counts[name].values()) for name in ("refused", "malformed", "redials")}
+    sums["unsent"] = counts["unsent"]
+    return ", ".join(f"{count:,} {name}" for name, count in sums.items() if count)
+
+
 def _links(now: Statuses) -> Table:
-    table = _table("stream", "from", "to", "state", "at", "behind", "gaps", "resumes", "resets")
+    counted = ("gaps", "resumes", "resets")
+    table = _table("stream", "from", "to", "state", "at", "behind", *counted, "delay p50")
     links = [
         (status["node"], link)
         for status in now.values()
@@ -67,7 +78,6 @@ def _links(now: Statuses) -> Table:
     ]
     for node, link in sorted(links, key=lambda x: (x[1]["state"] == LIVE, -x[1]["behind"])):
         live = link["state"] == LIVE
-        counts = (link["gaps"], link["resumes"], link["resets"])
         table.add_row(
             link["stream"],
             link["node"],
@@ -75,7 +85,8 @@ def _links(now: Statuses) -> Table:
             Text(link["state"], "green" if live else "bold red"),
             f"{link['epoch']}/{link['position']:,}",
             f"{link['behind']:,}",
-            *(f"{count:,}" for count in counts),
+            *(f"{link[name]:,}" for name in counted),
+            _microseconds(link["delay_p50"]),
         )
     return table
 
@@ -108,7 +119,7 @@ def _table(*headings: str) -> Table:
     return table
 
 
-_WORDS = ("node", "stream", "from", "to", "state", "actor", "")
+_WORDS = ("node", "stream", "from", "to", "state", "links", "actor", "")
 
 
 def _rate(now: int, before: int | None, seconds: float) -> str:

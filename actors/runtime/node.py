@@ -254,6 +254,7 @@ class Node(Wiring):
             self.supervisor.halted,
             None if self._archive is None else self._archive.statistics(),
             () if self.links is None else self.links.statistics(),
+            None if self.links is None else self.links.counts(),
         )
 
     def _start(self) -> None:

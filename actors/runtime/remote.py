@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from actors.runtime.loop import Loop
     from actors.runtime.node import Node
     from actors.runtime.recovery import Recovery
-    from actors.runtime.statistics import LinkRecord
+    from actors.runtime.statistics import LinkCounts, LinkRecord
 
 
 class Links(Protocol):
@@ -47,6 +47,9 @@ class Links(Protocol):
 
     def statistics(self) -> tuple[LinkRecord, ...]:
         """Return one record for each stream and each node at its other end."""
+
+    def counts(self) -> LinkCounts:
+        """Return what was lost, refused and begun anew, on all links together."""
 
     def close(self) -> None:
         """Give out what is left, and close."""

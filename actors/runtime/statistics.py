@@ -166,6 +166,24 @@ class LinkRecord(msgspec.Struct, frozen=True):
     resumes: int = 0
     resets: int = 0
     malformed: int = 0
+    durable: bool = False
+    """Whether it is never reset, unless its reader joins late."""
+    delay: Histogram = msgspec.field(default_factory=Histogram)
+    """From when a live frame left its node until it was taken in here, by the clocks of both."""
+
+
+class LinkCounts(msgspec.Struct, frozen=True):
+    """What a node's links lost, refused and began anew since its start."""
+
+    unsent: int
+    """Messages to others that found a full queue, or nobody there."""
+    refused: dict[str, int]
+    """By what was refused: a key, a handshake, a subscription or a request."""
+    malformed: dict[str, int]
+    """Messages that could not be read, by the node that they came from; "" for whoever asks here.
+    Events of a frame that could be read are counted with their stream."""
+    redials: dict[str, int]
+    """How often the connection was made anew, by the node that is read."""
 
 
 class NodeStatistics(msgspec.Struct, frozen=True):
@@ -186,3 +204,5 @@ class NodeStatistics(msgspec.Struct, frozen=True):
     """None where nothing is kept."""
     links: tuple[LinkRecord, ...] = ()
     """Empty where the node is alone."""
+    link_counts: LinkCounts | None = None
+    """None where the node is alone."""

@@ -12,7 +12,7 @@ from actors.events.system import HaltTrading, ResumeTrading
 from actors.runtime.clock import LiveClock
 from actors.runtime.node import Node
 from actors.runtime.remote import Mirror, RemoteReader
-from actors.runtime.statistics import LinkRecord
+from actors.runtime.statistics import LinkCounts, LinkRecord
 from topology.endpoints import Endpoints
 from topology.graph import Graph
 from topology.links.effects import (
@@ -164,6 +164,8 @@ class NodeLinks:
                 reader.resumes,
                 reader.resets,
                 reader.malformed,
+                self._is_durable(reader.stream),
+                reader.delay,
             )
             for node, streams in self._streams.items()
             for reader in streams.values()
@@ -182,6 +184,24 @@ class NodeLinks:
             for (stream, node), reader in self._given.items()
         ]
         return (*inputs, *outputs)
+
+    def counts(self) -> LinkCounts:
+        """See `Links.counts`."""
+        sockets, asked = self._sockets.statistics(), self._publisher
+        return LinkCounts(
+            sockets.unsent,
+            refused={
+                "key": sockets.refused_keys,
+                "handshake": sockets.refused_handshakes,
+                "subscription": sockets.refused_subscriptions,
+                "request": asked.refused,
+            },
+            malformed={
+                "": sockets.malformed + asked.malformed,
+                **{node: reader.malformed for node, reader in self._readers.items()},
+            },
+            redials={node: reader.redials for node, reader in self._readers.items()},
+        )
 
     def close(self) -> None:
         """See `Links.close`."""
@@ -211,6 +231,10 @@ class NodeLinks:
             mirror.ask_snapshot = self._asks(node)
         self._dial(node, self._clock.read())
 
+    def _is_durable(self, stream: str) -> bool:
+        mirror = self._node.mirrors.get(stream)
+        return mirror is not None and mirror.publisher.durable
+
     def _asks(self, node: str) -> Callable[[str], None]:
         def ask(stream: str) -> None:
             now = self._clock.read()
@@ -232,7 +256,8 @@ class NodeLinks:
             self._leave_lying(now, answers=False)
             return
         for node, data in sockets.frames():
-            self._apply(node, self._readers[node].frame(data, now), now)
+            taken = self._clock.read()  # a frame may have left after this turn began
+            self._apply(node, self._readers[node].frame(data, taken), taken)
 
     def _leave_lying(self, now: int, *, answers: bool) -> None:
         for reader in self._readers.values():

@@ -14,6 +14,7 @@ from enum import StrEnum
 import msgspec
 
 from actors.events.event import Event
+from actors.runtime.statistics import Histogram
 from topology.links.effects import (
     BecameLive,
     BecameStale,
@@ -81,6 +82,8 @@ class StreamReader:
         self.newest = 0
         """Next sequence number of the publisher, as far as is known."""
         self.repeated = self.gaps = self.malformed = self.resumes = self.resets = 0
+        self.delay = Histogram()
+        """From when live frames left until they were taken in, by the clocks of both nodes."""
         self._events = events
         self._begun = begun
         self._request = 0
@@ -139,7 +142,7 @@ class StreamReader:
             self._park(frame)
             self.gaps += 1
             return [*self._become_stale("a gap"), *self._ask(now)]
-        return [*self._deliver(frame), *self._go_live(now)]
+        return [*self._deliver(frame, now), *self._go_live(now)]
 
     def replayed(self, request: int, frame: Frame, now: int) -> list[Effect]:
         """Take a frame that was asked for."""
@@ -150,7 +153,7 @@ class StreamReader:
         if frame.epoch != self.epoch or frame.end <= self.position:
             return []
         malformed = self.malformed
-        effects = self._deliver(frame)
+        effects = self._deliver(frame, now)
         if self.malformed > malformed:
             return self.refused(f"events at {self.position} cannot be read")
         self._asked, self._patience = now, PATIENCE
@@ -202,7 +205,7 @@ class StreamReader:
             if frame.epoch == self.epoch:
                 self.newest = max(self.newest, frame.end)
                 if first <= self.position:
-                    effects += self._deliver(frame)
+                    effects += self._deliver(frame, now)
         self._unpark()
         if self.newest > self.position:
             return effects + self._ask(now)
@@ -217,7 +220,7 @@ class StreamReader:
         self.why_stale = ""
         return [BecameLive(self.stream)]
 
-    def _deliver(self, frame: Frame) -> list[Effect]:
+    def _deliver(self, frame: Frame, now: int) -> list[Effect]:
         if frame.end <= self.position:
             self.repeated += frame.size
             return []
@@ -230,6 +233,8 @@ class StreamReader:
             self.repeated += self.position - frame.first
             envelopes = envelopes[self.position - frame.first :]
         self.position = frame.end
+        if frame.sent:  # of what was asked for the delay means nothing, and it bears no time
+            self.delay.observe(max(0, now - frame.sent))
         return [Delivered(self.stream, envelopes, frame.sent)]
 
     def _park(self, frame: Frame) -> None:

@@ -1,0 +1,61 @@
+"""Families of samples and the page that shows them: the only importer of Prometheus's client."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+from prometheus_client import CollectorRegistry, ProcessCollector, make_wsgi_app
+from prometheus_client.core import (
+    CounterMetricFamily,
+    GaugeMetricFamily,
+    HistogramMetricFamily,
+    Metric,
+)
+from prometheus_client.registry import Collector
+
+from actors.runtime.statistics import Histogram, bucket_bound
+
+__all__ = [
+    "SECOND",
+    "Collector",
+    "CounterMetricFamily",
+    "GaugeMetricFamily",
+    "HistogramMetricFamily",
+    "Metric",
+    "add_histogram",
+    "metrics_page",
+]
+
+SECOND = 1_000_000_000
+OCTAVE = 8
+"""Buckets of our histograms that make one of Prometheus."""
+FIRST_OCTAVE, LAST_OCTAVE = 5, 32
+"""From half a microsecond to more than a minute."""
+
+
+def add_histogram(
+    family: HistogramMetricFamily, labels: Sequence[str], histogram: Histogram
+) -> None:
+    """Add what a histogram counted, in buckets that double; nothing while it is empty."""
+    # The loop goes on counting while this runs; one copy keeps the buckets consistent.
+    counts = list(histogram.counts)
+    if not counts:
+        return
+    buckets, seen, first = [], 0, 0
+    for octave in range(FIRST_OCTAVE, LAST_OCTAVE + 1):
+        end = (octave + 1) * OCTAVE
+        seen += sum(counts[first:end])
+        first = end
+        buckets.append((str(bucket_bound(end - 1) / SECOND), seen))
+    buckets.append(("+Inf", sum(counts)))
+    family.add_metric(labels, buckets, histogram.total / SECOND)
+
+
+def metrics_page(collector: Collector) -> Callable[..., Any]:
+    """Return what answers a scrape: a WSGI application."""
+    registry = CollectorRegistry()
+    registry.register(collector)
+    ProcessCollector(registry=registry)
+    page: Callable[..., Any] = make_wsgi_app(registry)
+    return page
