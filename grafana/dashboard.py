@@ -1,4 +1,8 @@
-"""Writes the dashboard that Grafana is provisioned with: ``python -m grafana.dashboard``."""
+"""Writes the dashboard that Grafana is provisioned with: ``python -m grafana.dashboard``.
+
+Prometheus gives all that it reads of a node the label ``node``. What nodes share is added up over
+them, what each has for itself is shown node by node.
+"""
 
 from __future__ import annotations
 
@@ -19,8 +23,16 @@ BOOK_STATES: Words = {
     3: ("STALE", "orange"),
     4: ("GAP", "red"),
 }
+LINK_STATES: Words = {
+    0: ("CONNECTING", "red"),
+    1: ("REFUSED", "dark-red"),
+    2: ("RESUMING", "orange"),
+    3: ("CATCHING_UP", "yellow"),
+    4: ("LIVE", "green"),
+}
 MID = "avg by (instrument) (kaiju_book_top)"
-POSITION_VALUE = f"kaiju_position * on (instrument) group_left () ({MID})"
+POSITION = "sum by (strategy, instrument) (kaiju_position)"
+POSITION_VALUE = f"{POSITION} * on (instrument) group_left () ({MID})"
 FILLS = 'kaiju_orders_total{state=~"filled|partly_filled"}'
 SUBMITTED = 'sum by (strategy) (kaiju_orders_total{state="submitted"})'
 FINISHED = 'sum by (strategy) (kaiju_orders_total{state=~"filled|canceled|rejected|expired"})'
@@ -38,6 +50,8 @@ def build() -> Json:
         _orders(),
         _market_data(),
         _speed(),
+        _links(),
+        _link_troubles(),
         _load(),
         _durability(),
         _losses(),
@@ -58,20 +72,40 @@ def counted(counter: str) -> str:
     return f"sum({counter} or 0 * kaiju_steps_total)"
 
 
+def numbered(gauge: str, states: Words, labels: str = "") -> str:
+    """Return the PromQL of the number of the state for which `gauge` is 1, for each node.
+
+    Args:
+        gauge: has a label ``state``.
+        states: names by number.
+        labels: that are selected, such as ``kind="input",``.
+    """
+    return " or ".join(
+        f'{number} * {gauge}{{{labels}state="{word}"}}' for number, (word, _) in states.items()
+    )
+
+
 def _well() -> Row:
     order_p99 = quantile(0.99, "kaiju_tick_to_order_seconds", "actor")
     tiles = [
         verdict(
             "Node",
             "Whether the node answered the last scrape.",
-            Query('up{job="kaiju"}'),
+            Query('up{job="kaiju"}', "{{node}}"),
             UP_OR_DOWN,
         ),
         verdict(
             "Trading",
             "HALTED: no new orders until an operator resumes, or a full disk has room.",
-            Query("kaiju_trading_halted"),
+            Query("kaiju_trading_halted", "{{node}}"),
             ON_OR_HALTED,
+        ),
+        figure(
+            "Alerts",
+            "short",
+            "How many of Prometheus's alerts fire; it shows them on its page /alerts.",
+            Query('sum(ALERTS{alertstate="firing"}) or vector(0)'),
+            red_from=1,
         ),
         figure(
             "Handlers that raised",
@@ -90,8 +124,8 @@ def _well() -> Row:
         figure(
             "Events",
             "eps",
-            "Events handled by all actors together, a second.",
-            Query(f"rate(kaiju_steps_total{PER})"),
+            "Events handled by all actors of a node together, a second.",
+            Query(f"sum by (node) (rate(kaiju_steps_total{PER}))", "{{node}}"),
         ),
         figure(
             "Fills",
@@ -109,10 +143,10 @@ def _well() -> Row:
             "Tick to order, p99",
             "s",
             "From an outside event's arrival to the gateway's turn on the order that it led to.",
-            Query(order_p99),
+            Query(order_p99, "{{actor}}"),
         ),
     ]
-    return Row("", 4, [(3, tile) for tile in tiles])
+    return Row("", 4, list(zip((4, 4, 2, 2, 2, 3, 2, 2, 3), tiles, strict=True)))
 
 
 def _money() -> Row:
@@ -138,7 +172,7 @@ def _money() -> Row:
         "Position",
         "Whole quantity, now.",
         "quantity",
-        Query("sum by (strategy, instrument) (kaiju_position)"),
+        Query(POSITION),
     )
     return Row("Money", 9, [(6, net), (6, parts), (7, value), (5, position)])
 
@@ -167,26 +201,25 @@ def _orders() -> Row:
 
 
 def _market_data() -> Row:
-    numbered = " or ".join(
-        f'{number} * kaiju_book_state{{state="{word}"}}'
-        for number, (word, _) in BOOK_STATES.items()
-    )
     state = bands(
         "Book state",
         "Only a LIVE book is used for decisions.",
-        Query(f"sum by (instrument) ({numbered})", "{{instrument}}"),
+        Query(
+            f"sum by (instrument, node) ({numbered('kaiju_book_state', BOOK_STATES)})",
+            "{{instrument}} at {{node}}",
+        ),
         BOOK_STATES,
     )
     age = lines(
         "Age of market data",
         "s",
         "Since the best bid or offer changed, and since the newest event of a feed.",
-        Query("kaiju_book_age_seconds", "{{instrument}}"),
-        Query("kaiju_feed_age_seconds", "{{stream}}"),
+        Query("max by (instrument) (kaiju_book_age_seconds)", "{{instrument}}"),
+        Query("max by (stream) (kaiju_feed_age_seconds)", "{{stream}}"),
         reach=1,
     )
-    width = 'sum by (instrument) (kaiju_book_top{side="ask"})'
-    width += ' - sum by (instrument) (kaiju_book_top{side="bid"})'
+    width = 'avg by (instrument) (kaiju_book_top{side="ask"})'
+    width += ' - avg by (instrument) (kaiju_book_top{side="bid"})'
     spread = lines(
         "Spread",
         "percentunit",
@@ -204,7 +237,9 @@ def _speed() -> Row:
         "From an outside event's arrival to the gateway's turn on the order that it led to. "
         f"{sampled}",
         *(
-            Query(quantile(q, "kaiju_tick_to_order_seconds", "actor"), f"p{100 * q:g}")
+            Query(
+                quantile(q, "kaiju_tick_to_order_seconds", "actor"), f"{{{{actor}}}} p{100 * q:g}"
+            )
             for q in (0.5, 0.99, 0.999)
         ),
         log=True,
@@ -227,6 +262,74 @@ def _speed() -> Row:
     return Row("Speed", 9, [(8, order), (8, arrival), (8, handle)])
 
 
+def _links() -> Row:
+    shown = numbered("kaiju_link_state", LINK_STATES, 'kind="input",')
+    state = bands(
+        "Streams of other nodes",
+        "By the node that reads. LIVE: nothing is missing, and what is emitted next comes by"
+        " itself.",
+        Query(f"sum by (stream, node) ({shown})", "{{stream}} at {{node}}"),
+        LINK_STATES,
+    )
+    behind = lines(
+        "Events behind",
+        "short",
+        "Emitted by one node and not yet come to the other; and for all streams of a node together"
+        " what the other one has not handled, as far as it has said: it says so four times a"
+        " second.",
+        Query(
+            'sum by (stream, node) (kaiju_link_behind{kind="input"})', "{{stream}} not at {{node}}"
+        ),
+        Query(
+            'sum by (node, peer) (kaiju_link_behind{kind="output"})',
+            "of {{node}} not handled by {{peer}}",
+        ),
+        reach=1,
+    )
+    delay = lines(
+        "Delay",
+        "s",
+        "From when a live frame left one node until the other took it in. It compares two clocks:"
+        " between machines it is as good as they agree. Buckets double in width.",
+        *(
+            Query(
+                quantile(q, "kaiju_link_delay_seconds", "peer, node"),
+                f"{{{{peer}}}} to {{{{node}}}} p{100 * q:g}",
+            )
+            for q in (0.5, 0.99)
+        ),
+        log=True,
+    )
+    return Row("Links", 10, [(8, state), (8, behind), (8, delay)])
+
+
+def _link_troubles() -> Row:
+    again = lines(
+        "Begun again",
+        "short",
+        "Since the start, by the node that reads. Gaps: frames that were missing. Resumes: what"
+        " was missing was asked for, once for each stream at the start too. Resets: it will never"
+        " come. Redials: connections made anew after silence.",
+        *(
+            Query(f"sum by (node) (kaiju_link_{what}_total)", f"{what} at {{{{node}}}}")
+            for what in ("gaps", "resumes", "resets", "redials")
+        ),
+        reach=1,
+    )
+    refused = lines(
+        "Refused, malformed and unsent",
+        "short",
+        "Since the start. Refused: a stranger's key, who speaks no encryption, a stream or a"
+        " request of who may not have it. Malformed: what could not be read. Unsent: messages that"
+        " found a full queue or nobody there; live frames that are lost so are gaps of who reads.",
+        Query("sum by (node, what) (kaiju_link_refused_total)", "{{what}} refused by {{node}}"),
+        Query("sum by (node) (kaiju_link_malformed_total)", "malformed at {{node}}"),
+        Query("sum by (node) (kaiju_link_unsent_total)", "unsent by {{node}}"),
+        reach=1,
+    )
+    return Row("", 8, [(12, again), (12, refused)])
+
+
 def _load() -> Row:
     events = lines(
         "Events by actor",
@@ -246,13 +349,13 @@ def _load() -> Row:
         "Processor",
         "percentunit",
         "Share of one core that the node's process uses.",
-        Query(f'rate(process_cpu_seconds_total{{job="kaiju"}}{PER})', "processor"),
+        Query(f'rate(process_cpu_seconds_total{{job="kaiju"}}{PER})', "{{node}}"),
     )
     memory = lines(
         "Memory",
         "bytes",
         "Resident memory of the node's process.",
-        Query('process_resident_memory_bytes{job="kaiju"}', "resident"),
+        Query('process_resident_memory_bytes{job="kaiju"}', "{{node}}"),
     )
     return Row("Load", 9, [(8, events), (8, depth), (4, process), (4, memory)])
 
@@ -271,11 +374,7 @@ def _durability() -> Row:
         "How long all journals took to sync together: what an order waits for at least where an "
         "actor is fsync. Buckets double in width.",
         *(
-            Query(
-                f"histogram_quantile({q}, sum by (le) "
-                f"(rate(kaiju_journal_sync_seconds_bucket{PER})))",
-                f"p{100 * q:g}",
-            )
+            Query(quantile(q, "kaiju_journal_sync_seconds", "node"), f"{{{{node}}}} p{100 * q:g}")
             for q in (0.5, 0.99)
         ),
         log=True,
@@ -287,21 +386,21 @@ def _durability() -> Row:
         Query(
             f"rate(kaiju_journal_synced_steps_total{PER})"
             f" / rate(kaiju_journal_sync_seconds_count{PER})",
-            "steps",
+            "{{node}}",
         ),
     )
     held = figure(
         "Held steps",
         "short",
         "Steps that wait in memory for a disk that is full or fails; trading is halted meanwhile.",
-        Query("kaiju_journal_held_steps"),
+        Query("kaiju_journal_held_steps", "{{node}}"),
         red_from=1,
     )
     recovered = figure(
         "Recovery",
         "s",
         "How long it took at the start to do again what the journals hold.",
-        Query("kaiju_recovery_seconds"),
+        Query("kaiju_recovery_seconds", "{{node}}"),
     )
     return Row("Durability", 8, [(8, written), (6, sync), (4, group), (3, held), (3, recovered)])
 
@@ -325,7 +424,7 @@ def _losses() -> Row:
         Query(counted("kaiju_actor_failures_total"), "handlers that raised"),
         Query(counted("kaiju_dead_letters_total"), "dead letters"),
         Query(counted("kaiju_messages_discarded_total"), "messages discarded"),
-        Query("kaiju_trading_halted", "trading halted"),
+        Query("max(kaiju_trading_halted)", "trading halted"),
         reach=1,
     )
     reasons = (

@@ -79,7 +79,8 @@ def figure(
 def verdict(title: str, meaning: str, query: Query, words: Words) -> Json:
     """Return a panel that says in a word what the newest value stands for."""
     defaults = {"mappings": _mappings(words)}
-    return _panel("stat", title, "none", meaning, [query], defaults=defaults, options=_newest())
+    options = _newest("value_and_name" if query.legend else "value")
+    return _panel("stat", title, "none", meaning, [query], defaults=defaults, options=options)
 
 
 def bands(title: str, meaning: str, query: Query, words: Words) -> Json:
@@ -134,7 +135,7 @@ def dashboard(uid: str, title: str, rows: Sequence[Row]) -> Json:
     }
 
 
-def _newest(text: str = "auto") -> Json:
+def _newest(text: str) -> Json:
     return {
         "reduceOptions": {"calcs": ["lastNotNull"], "fields": "", "values": False},
         "colorMode": "value",

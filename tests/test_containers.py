@@ -6,23 +6,27 @@ import shutil
 import subprocess
 import urllib.request
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import msgspec
 import pytest
 from ruamel.yaml import YAML
 
 from actors.recorder import Recorder
 from actors.runtime.clock import VirtualClock
+from actors.runtime.statistics import Histogram, LinkCounts, LinkRecord
 from grafana.dashboard import FILE, build
 from grafana.panels import GRID_WIDTH
 from topology.check import examine
 from topology.compose import compose
+from topology.discarded import Discarded
 from topology.ledger import ORDER_STATES
 from topology.outcome import RefusedError
 from topology.render import render_compose, render_prometheus, write_all
 from topology.server import NodeServer
-from topology.watch import Watch
+from topology.watch import View, Watch
 
 ROOT = Path(__file__).parents[1]
 TOPOLOGY = "topology/compose.yaml"
@@ -31,9 +35,13 @@ FILES = {
     "prometheus": (render_prometheus, ROOT / "grafana" / "prometheus.yml"),
 }
 SECOND = 1_000_000_000
-PROMQL_WORDS = {"avg", "by", "group_left", "histogram_quantile", "label_join", "label_replace"}
-PROMQL_WORDS |= {"on", "or", "rate", "sort_desc", "sum"}
-GIVEN_BY_PROMETHEUS = {"up", "job"}
+ADD_UP = ("sum", "max", "avg", "histogram_quantile", "sort_desc")
+"""What makes one figure of those of several nodes, or of those that share labels."""
+SAYS_OF_WHICH = re.compile("{{(node|actor)}}")
+"""An actor is on one node."""
+PROMQL_WORDS = {"by", "group_left", "increase", "label_join", "label_replace", "offset", "on", "or"}
+PROMQL_WORDS |= {"rate", "unless", "vector", *ADD_UP}
+GIVEN_BY_PROMETHEUS = {"up", "job", "node", "ALERTS", "alertstate"}
 LABELS_MADE_HERE = {"why"}
 
 
@@ -60,7 +68,7 @@ def panels(dashboard: dict[str, Any]) -> list[dict[str, Any]]:
 
 @pytest.fixture(scope="module")
 def metrics(tmp_path_factory: pytest.TempPathFactory) -> str:
-    """Return what ``/metrics`` says after a minute of the topology that the containers run."""
+    """Return what ``/metrics`` says after a minute of the containers' actors, and of links."""
     directory = tmp_path_factory.mktemp("run")
     node = compose(
         examine(ROOT / "topology" / "paper.yaml"),
@@ -73,10 +81,24 @@ def metrics(tmp_path_factory: pytest.TempPathFactory) -> str:
     watch = Watch(node, "paper")
     node.run(60 * SECOND)
     with NodeServer(node) as server:
-        server.show(watch.look())
+        server.show(with_all(watch.look()))
         with urllib.request.urlopen(f"http://{server.address}/metrics", timeout=10) as answer:
             text: str = answer.read().decode()
     return text
+
+
+def with_all(view: View) -> View:
+    """Return a node with a stream from another one, one to it, and a message it discarded."""
+    delay = Histogram()
+    delay.observe(SECOND)
+    links = (
+        LinkRecord("input", "md", "book.top", "LIVE", 1, 9, 0, durable=True, delay=delay),
+        LinkRecord("output", "md", "book.requests", "LIVE", 1, 9, 0),
+    )
+    counts = LinkCounts(0, {"key": 0}, {"md": 0}, {"md": 0})
+    statistics = msgspec.structs.replace(view.statistics, links=links, link_counts=counts)
+    discarded = (Discarded("feed", "venue", "crossed", 1, 1, ""),)
+    return replace(view, statistics=statistics, discarded=discarded)
 
 
 def queries(panels: list[dict[str, Any]]) -> Iterator[tuple[str, str]]:
@@ -223,10 +245,19 @@ def test_prometheus_and_the_health_check_ask_the_port_that_the_node_listens_on(
     config = read_yaml(ROOT / "grafana" / "prometheus.yml")
     [job] = config["scrape_configs"]
 
-    assert job["static_configs"] == [{"targets": ["md:7002", "core:7002"]}]
+    assert job["static_configs"] == [
+        {"targets": [f"{node}:7002"], "labels": {"node": node}} for node in ("md", "core")
+    ]
     for node in ("md", "core"):
         assert "--metrics-host=0.0.0.0" in services[node]["command"]
         assert "/dev/tcp/127.0.0.1/7002 " in services[node]["healthcheck"]["test"][-1]
+
+
+def test_prometheus_is_given_its_alerts(services: dict[str, Any]) -> None:
+    [rules] = read_yaml(ROOT / "grafana" / "prometheus.yml")["rule_files"]
+
+    mounted = f"./grafana/{rules}:/etc/prometheus/{rules}:ro"
+    assert mounted in services["prometheus"]["volumes"]
 
 
 def test_the_data_source_knows_how_often_prometheus_scrapes() -> None:
@@ -276,24 +307,61 @@ def test_panels_fill_the_grid_without_overlap(dashboard: dict[str, Any]) -> None
     assert cells == {(x, y) for x in range(GRID_WIDTH) for y in range(height)}
 
 
+def test_a_figure_that_each_node_has_for_itself_says_of_which_it_is(
+    panels: list[dict[str, Any]],
+) -> None:
+    for panel in panels:
+        for target in panel["targets"]:
+            added_up = target["expr"].lstrip("(").startswith(ADD_UP)
+            assert added_up or SAYS_OF_WHICH.search(target["legendFormat"]), panel["title"]
+
+
+@pytest.fixture(scope="module")
+def alerts() -> list[dict[str, Any]]:
+    [group] = read_yaml(ROOT / "grafana" / "alerts.yml")["groups"]
+    rules: list[dict[str, Any]] = group["rules"]
+    return rules
+
+
+def test_every_alert_says_how_bad_and_where_it_is(alerts: list[dict[str, Any]]) -> None:
+    for rule in alerts:
+        assert rule["labels"]["severity"] in {"critical", "warning"}, rule["alert"]
+        assert "{{ $labels." in rule["annotations"]["summary"], rule["alert"]
+        assert not re.match(rf"({'|'.join(ADD_UP)})\b", rule["expr"]), "it must keep all labels"
+
+
 def test_queries_use_only_metrics_and_labels_that_are_exported(
-    panels: list[dict[str, Any]], metrics: str
+    panels: list[dict[str, Any]], alerts: list[dict[str, Any]], metrics: str
 ) -> None:
     exported = set(re.findall(r"^# TYPE (\w+) ", metrics, re.MULTILINE))
     exported |= set(re.findall(r"^(\w+)(?:\{| )", metrics, re.MULTILINE))
     known = exported | labels_of(metrics).keys() | PROMQL_WORDS | GIVEN_BY_PROMETHEUS
 
-    for title, promql in queries(panels):
-        bare = re.sub(r'"[^"]*"|\[\$__rate_interval\]', "", promql)
+    told = [("", label) for rule in alerts for label in labels_told(rule)]
+    for title, promql in [*queries(panels), *expressions(alerts), *told]:
+        bare = re.sub(r'"[^"]*"|\[[^]]*\]|\b\d+[smh]\b', "", promql)
         assert set(re.findall(r"[A-Za-z_]\w*", bare)) - LABELS_MADE_HERE <= known, title
 
 
-def test_queries_select_label_values_that_occur(panels: list[dict[str, Any]], metrics: str) -> None:
+def expressions(alerts: list[dict[str, Any]]) -> Iterator[tuple[str, str]]:
+    for rule in alerts:
+        yield rule["alert"], rule["expr"]
+
+
+def labels_told(rule: dict[str, Any]) -> list[str]:
+    found: list[str] = re.findall(r"\$labels\.(\w+)", rule["annotations"]["summary"])
+    return found
+
+
+def test_queries_select_label_values_that_occur(
+    panels: list[dict[str, Any]], alerts: list[dict[str, Any]], metrics: str
+) -> None:
     values = labels_of(metrics)
+    values["alertstate"] = {"firing"}
     values["state"] |= {state.replace(" ", "_") for state in ORDER_STATES.values()}
     values["job"] = {"kaiju"}
 
-    for title, promql in queries(panels):
+    for title, promql in [*queries(panels), *expressions(alerts)]:
         for label, wanted in re.findall(r'(\w+)=~?"([^"]*)"', promql):
             assert set(wanted.split("|")) <= values[label], title
 
@@ -317,3 +385,10 @@ def test_every_figure_of_the_trading_chain_is_shown(panels: list[dict[str, Any]]
         "kaiju_trading_halted",
     ):
         assert metric in shown
+
+
+def test_all_that_is_told_of_links_is_shown(panels: list[dict[str, Any]], metrics: str) -> None:
+    told = set(re.findall(r"^# TYPE (kaiju_link_\w+) ", metrics, re.MULTILINE))
+    shown = " ".join(promql for _, promql in queries(panels))
+
+    assert [metric for metric in told if metric not in shown] == ["kaiju_link_repeated_total"]

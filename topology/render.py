@@ -55,7 +55,8 @@ def render_compose(checked: Checked, file: str) -> str:
     if venue:
         services[VENUE] = venue_service(venue)
     services |= {"prometheus": prometheus_service(), "grafana": grafana_service()}
-    services["prometheus"]["labels"] = {"kaiju.targets": " ".join(_targets(checked))}
+    targets = (f"{name}={target}" for name, target in _targets(checked).items())
+    services["prometheus"]["labels"] = {"kaiju.targets": " ".join(targets)}
     volumes = ["data", "keys", *(f"secret-{name}" for name in topology.nodes)]
     volumes += [VENUE] if venue else []
     document = {
@@ -71,16 +72,24 @@ def render_compose(checked: Checked, file: str) -> str:
 
 
 def render_prometheus(checked: Checked, file: str) -> str:
-    """Return ``prometheus.yml``: every node is asked for its metrics.
+    """Return ``prometheus.yml``: every node is asked for its metrics, which get its name.
 
     Args:
         checked: the topology.
         file: its path, for the heading.
     """
-    targets = _targets(checked)
+    targets = [
+        {"targets": [target], "labels": {"node": name}}
+        for name, target in _targets(checked).items()
+    ]
     document = {
-        "global": {"scrape_interval": SCRAPE, "scrape_timeout": "4s"},
-        "scrape_configs": [{"job_name": "kaiju", "static_configs": [{"targets": targets}]}],
+        "global": {
+            "scrape_interval": SCRAPE,
+            "scrape_timeout": "4s",
+            "evaluation_interval": SCRAPE,
+        },
+        "rule_files": ["alerts.yml"],
+        "scrape_configs": [{"job_name": "kaiju", "static_configs": targets}],
     }
     return WRITTEN.format(file=file) + as_yaml(_unshared(document))
 
@@ -109,8 +118,10 @@ def write_all(checked: Checked, file: str, folder: Path) -> dict[Path, bool]:
     return changed
 
 
-def _targets(checked: Checked) -> list[str]:
-    return [f"{node.host}:{node.port + HTTP}" for node in checked.topology.nodes.values()]
+def _targets(checked: Checked) -> dict[str, str]:
+    """Return where each node is asked, by its name."""
+    nodes = checked.topology.nodes
+    return {name: f"{node.host}:{node.port + HTTP}" for name, node in nodes.items()}
 
 
 def _refuse_misfits(checked: Checked, file: str) -> None:

@@ -125,6 +125,7 @@ def prometheus_service() -> dict[str, Any]:
         "ports": ["127.0.0.1:9090:9090"],
         "volumes": [
             "./grafana/prometheus.yml:/etc/prometheus/prometheus.yml:ro",
+            "./grafana/alerts.yml:/etc/prometheus/alerts.yml:ro",
             "prometheus:/prometheus",
         ],
         "healthcheck": _check("wget", "-q", "-O", "/dev/null", "http://127.0.0.1:9090/-/ready"),
