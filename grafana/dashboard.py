@@ -274,15 +274,14 @@ def _links() -> Row:
     behind = lines(
         "Events behind",
         "short",
-        "Emitted by one node and not yet come to the other; and for all streams of a node together"
-        " what the other one has not handled, as far as it has said: it says so four times a"
-        " second.",
+        "All streams of one node to another: what has not come, and what was not handled there as"
+        " far as the reader has said. It says so four times a second, so that is never quite 0.",
         Query(
-            'sum by (stream, node) (kaiju_link_behind{kind="input"})', "{{stream}} not at {{node}}"
+            'sum by (peer, node) (kaiju_link_behind{kind="input"})', "{{peer}} to {{node}}, to come"
         ),
         Query(
             'sum by (node, peer) (kaiju_link_behind{kind="output"})',
-            "of {{node}} not handled by {{peer}}",
+            "{{node}} to {{peer}}, to be handled",
         ),
         reach=1,
     )
@@ -319,9 +318,10 @@ def _link_troubles() -> Row:
     refused = lines(
         "Refused, malformed and unsent",
         "short",
-        "Since the start. Refused: a stranger's key, who speaks no encryption, a stream or a"
-        " request of who may not have it. Malformed: what could not be read. Unsent: messages that"
-        " found a full queue or nobody there; live frames that are lost so are gaps of who reads.",
+        "Since the start. Refused: a key of a stranger, a handshake without encryption or whose"
+        " connection broke meanwhile, a stream or a request of who may not have it. Malformed: what"
+        " could not be read. Unsent: messages that found a full queue or nobody there; live frames"
+        " that are lost so are gaps of who reads.",
         Query("sum by (node, what) (kaiju_link_refused_total)", "{{what}} refused by {{node}}"),
         Query("sum by (node) (kaiju_link_malformed_total)", "malformed at {{node}}"),
         Query("sum by (node) (kaiju_link_unsent_total)", "unsent by {{node}}"),

@@ -95,7 +95,7 @@ def with_all(view: View) -> View:
         LinkRecord("input", "md", "book.top", "LIVE", 1, 9, 0, durable=True, delay=delay),
         LinkRecord("output", "md", "book.requests", "LIVE", 1, 9, 0),
     )
-    counts = LinkCounts(0, {"key": 0}, {"md": 0}, {"md": 0})
+    counts = LinkCounts(0, {"key": 0, "handshake": 0}, {"md": 0}, {"md": 0})
     statistics = msgspec.structs.replace(view.statistics, links=links, link_counts=counts)
     discarded = (Discarded("feed", "venue", "crossed", 1, 1, ""),)
     return replace(view, statistics=statistics, discarded=discarded)
@@ -362,7 +362,7 @@ def test_queries_select_label_values_that_occur(
     values["job"] = {"kaiju"}
 
     for title, promql in [*queries(panels), *expressions(alerts)]:
-        for label, wanted in re.findall(r'(\w+)=~?"([^"]*)"', promql):
+        for label, wanted in re.findall(r'(\w+)!?=~?"([^"]*)"', promql):
             assert set(wanted.split("|")) <= values[label], title
 
 

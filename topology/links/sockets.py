@@ -57,7 +57,7 @@ class SocketRecord(NamedTuple):
 
     refused_keys: int
     refused_handshakes: int
-    """Of who speaks no CURVE, or to another node's key."""
+    """Of who speaks no CURVE, or to another node's key, or is gone before it has ended."""
     refused_subscriptions: int
     unsent: int
     """Messages that found a full queue, or nobody there. Of live frames ZeroMQ does not tell what
