@@ -16,7 +16,7 @@ test: $(VENV)/.ready  ## format check, lint, types and every test
 	$(BIN)/ruff format --check $(SOURCES)
 	$(BIN)/ruff check $(SOURCES)
 	$(BIN)/mypy
-	$(BIN)/pytest
+	$(BIN)/pytest -n 2 --dist loadgroup  # one works on the group "live", which mostly waits
 
 soak: $(VENV)/.ready  ## kill a run and its venue KILLS times at random, or for as long as FOR says
 	$(BIN)/python -m tests.soak $(if $(FOR),--for $(FOR),--kills $(KILLS))

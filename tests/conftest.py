@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from pathlib import Path
+from typing import Any
 
 import pytest
 from hypothesis import HealthCheck, settings
@@ -18,8 +19,13 @@ settings.register_profile(
 )
 settings.load_profile("kaiju")
 
-BASE = pytest.StashKey[Path]()
+BASES = pytest.StashKey[set[Path]]()
 SAID = pytest.StashKey[str]()
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Make room for the places of the tests of this process, and of those that work for it."""
+    config.stash[BASES] = set()
 
 
 @pytest.fixture(scope="session", autouse=True)
@@ -27,7 +33,17 @@ def where_runs_are_made(
     tmp_path_factory: pytest.TempPathFactory, pytestconfig: pytest.Config
 ) -> None:
     """Remember for the end of the session where the tests kept their files."""
-    pytestconfig.stash[BASE] = tmp_path_factory.getbasetemp()
+    base = tmp_path_factory.getbasetemp()
+    pytestconfig.stash[BASES].add(base)
+    if (told := getattr(pytestconfig, "workeroutput", None)) is not None:
+        told["base"] = str(base)
+
+
+@pytest.hookimpl(optionalhook=True)
+def pytest_testnodedown(node: Any, error: object) -> None:
+    """Take over where a process that worked for this one kept its files."""
+    if not error and "base" in node.workeroutput:
+        node.config.stash[BASES].add(Path(node.workeroutput["base"]))
 
 
 @pytest.fixture
@@ -38,10 +54,13 @@ def not_verified(tmp_path: Path) -> None:
 
 def pytest_sessionfinish(session: pytest.Session, exitstatus: int) -> None:
     """Do all runs again that the tests left behind; the session fails if one differs."""
-    stash, base = session.config.stash, session.config.stash.get(BASE, None)
-    if base is None or exitstatus not in {pytest.ExitCode.OK, pytest.ExitCode.TESTS_FAILED}:
+    if exitstatus not in {pytest.ExitCode.OK, pytest.ExitCode.TESTS_FAILED}:
         return
-    found = find_runs(base)
+    if hasattr(session.config, "workeroutput"):
+        return  # who it works for does it, for all of them
+    stash = session.config.stash
+    bases = stash[BASES]
+    found = find_runs(bases)
     if not found.chosen:
         return
     equal, said = verify_elsewhere(found.chosen)

@@ -18,6 +18,8 @@ from typer.testing import CliRunner, Result
 from tests.running import EXAGGERATOR, STUBBORN, TOPOLOGY, write_topology
 from topology.cli import main
 
+pytestmark = pytest.mark.xdist_group("live")
+
 ROOT = Path(__file__).parent.parent
 KAIJU = [sys.executable, "-c", "from topology.cli import main; main()"]
 

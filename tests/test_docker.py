@@ -71,7 +71,10 @@ def why_no_engine() -> str:
 
 
 NO_ENGINE = why_no_engine()
-pytestmark = pytest.mark.skipif(bool(NO_ENGINE), reason=NO_ENGINE)
+pytestmark = [
+    pytest.mark.xdist_group("live"),
+    pytest.mark.skipif(bool(NO_ENGINE), reason=NO_ENGINE),
+]
 
 
 class Project:

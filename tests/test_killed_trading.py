@@ -18,6 +18,8 @@ from tests.killed_trading import Trading, emitted
 from tests.mortal_run import Failpoint
 from tests.venue_client import until
 
+pytestmark = pytest.mark.xdist_group("live")
+
 KILLS = 50
 """At random, in all lives together."""
 SEEDS = (1, 2)

@@ -16,6 +16,8 @@ from tests.linked import TOPOLOGY, LinkedRun, linked, until
 from tests.unkind import enter, mistreat_frames, queue_frames, two_hosts, why_no_hosts
 from topology.state import state_of
 
+pytestmark = pytest.mark.xdist_group("live")
+
 TIMES = int(os.environ.get("FAULTS", "5"))
 """How often each fault befalls a run; `make faults` has it twenty times."""
 CUTS = (0.2, 4.0, 0.2, 4.0, 0.2, 4.0, 30.0)

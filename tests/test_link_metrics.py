@@ -18,6 +18,8 @@ from topology.links.messages import Resumed
 from topology.links.reader import State, StreamReader
 from topology.top import draw
 
+pytestmark = pytest.mark.xdist_group("live")
+
 TOPOLOGY = """\
 version: 1
 name: linked

@@ -22,6 +22,8 @@ from topology.links.reader import StreamReader
 from topology.links.sockets import LinkSockets
 from topology.links.sources import schema_of
 
+pytestmark = pytest.mark.xdist_group("live")
+
 STREAM = "md.ticks"
 EACH = 25_000
 """Frames at each of four kinds of sockets."""

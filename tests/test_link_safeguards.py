@@ -24,6 +24,8 @@ from topology.links.frame import Frame
 from topology.links.node_reader import LinkReader
 from topology.links.reader import State, StreamReader
 
+pytestmark = pytest.mark.xdist_group("live")
+
 Patch = pytest.MonkeyPatch
 
 

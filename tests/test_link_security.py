@@ -30,6 +30,8 @@ from topology.links.keys import NodeKeys
 from topology.links.messages import Hello, Refused, Resume, Stranger, Welcome, encode_message
 from topology.links.sockets import LinkSockets, make_pair
 
+pytestmark = pytest.mark.xdist_group("live")
+
 
 @pytest.fixture(scope="module")
 def keys() -> Keys:

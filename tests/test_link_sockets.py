@@ -30,6 +30,8 @@ from topology.links.messages import (
 )
 from topology.links.sockets import LinkSockets
 
+pytestmark = pytest.mark.xdist_group("live")
+
 MANY = 1_000
 FEW = 5
 KeysOf = Callable[[str], NodeKeys | None]

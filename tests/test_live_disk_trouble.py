@@ -32,6 +32,8 @@ from tests.troubled import (
 from tests.venue_client import KAIJU, ROOT, until
 from topology.verify import verify
 
+pytestmark = pytest.mark.xdist_group("live")
+
 A_BEGINNING = 50_000
 """Bytes of a record; every actor has done something then."""
 READ_ONLY = "Read-only file system"

@@ -15,6 +15,8 @@ from topology.links.keys import SECRET
 from topology.top import draw
 from topology.up_layout import UP_FILE
 
+pytestmark = pytest.mark.xdist_group("live")
+
 
 @pytest.fixture(scope="module", params=[False, True], ids=["ipc", "tcp"])
 def run(request: pytest.FixtureRequest) -> Iterator[LinkedRun]:

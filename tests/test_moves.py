@@ -4,9 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
+import pytest
+
 from tests.linked import TOPOLOGY, LinkedRun, linked, until
 from topology.check import Checked, examine
 from topology.plan import plan
+
+pytestmark = pytest.mark.xdist_group("live")
 
 FOUR = TOPOLOGY.replace("}\ncurrencies", "}\n  four: {host: four, port: 7300}\ncurrencies") + (
     '  apart:   {class: "tests.relays:Counter", node: four, durable: os, inputs: [kept.ticks]}\n'

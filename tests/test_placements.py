@@ -15,6 +15,8 @@ from tests.captures import DATA
 from tests.venue_client import KAIJU, ROOT
 from topology.verify import verify
 
+pytestmark = pytest.mark.xdist_group("live")
+
 TOPOLOGY = """\
 version: 1
 name: placed

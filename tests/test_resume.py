@@ -6,12 +6,15 @@ import json
 import subprocess
 from pathlib import Path
 
+import pytest
 from typer.testing import CliRunner
 
 from tests.running import TOPOLOGY, write_topology
 from tests.test_system import KAIJU, PAPER, ROOT
 from tests.venue_client import until
 from topology.cli import main
+
+pytestmark = pytest.mark.xdist_group("live")
 
 
 def kaiju(*arguments: object) -> subprocess.CompletedProcess[str]:

@@ -34,6 +34,8 @@ from topology.up import UpOptions, up
 from topology.up_layout import UP_FILE, Plan
 from topology.verify import verify
 
+pytestmark = pytest.mark.xdist_group("live")
+
 PATIENCE = 60
 """Seconds after which a process that should have ended is taken for stuck."""
 ONE, TWO = "one", "two"

@@ -69,6 +69,8 @@ from tests.venue_client import (
 )
 from topology.check import load
 
+pytestmark = pytest.mark.xdist_group("live")
+
 
 @pytest.fixture
 def folder() -> Iterator[Path]:

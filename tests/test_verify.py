@@ -448,7 +448,7 @@ def test_the_runs_of_the_tests_are_found_but_those_that_were_planted(tmp_path: P
     planted = spoken(tmp_path / "planted")
     (planted / EXCUSED).touch()
 
-    found = find_runs(tmp_path)
+    found = find_runs([tmp_path])
 
     assert (sorted(found.chosen), found.left_out, found.excused) == (good, 0, 1)
 

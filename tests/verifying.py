@@ -8,7 +8,7 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from hashlib import sha256
 from pathlib import Path
 from typing import NamedTuple
@@ -36,18 +36,22 @@ class Found(NamedTuple):
     excused: int
 
 
-def find_runs(base: Path) -> Found:
-    """Return the runs with journals below `base`, in an order that depends on their names alone."""
-    excuses = {file.parent for file in base.rglob(EXCUSED)}
-    runs = {file.parent for file in base.rglob(NODE_FILE) if (file.parent / JOURNALS).is_dir()}
-    excused = {run for run in runs if not excuses.isdisjoint((run, *run.parents))}
-    ordered = sorted(runs - excused, key=lambda run: _rank(run.relative_to(base)))
+def find_runs(bases: Iterable[Path]) -> Found:
+    """Return the runs with journals below `bases`, in an order that depends on names alone."""
+    ranks, excused = dict[Path, bytes](), 0
+    for base in bases:
+        excuses = {file.parent for file in base.rglob(EXCUSED)}
+        runs = {file.parent for file in base.rglob(NODE_FILE) if (file.parent / JOURNALS).is_dir()}
+        verified = {run for run in runs if excuses.isdisjoint((run, *run.parents))}
+        excused += len(runs - verified)
+        ranks |= {run: _rank(run.relative_to(base)) for run in verified}
+    ordered = sorted(ranks, key=lambda run: ranks[run])
     chosen, size = list[Path](), 0
     for run in ordered[:MOST_RUNS]:
         size += sum(file.stat().st_size for file in (run / JOURNALS).rglob("*.kaiju"))
         if size <= MOST_BYTES:
             chosen.append(run)
-    return Found(chosen, len(ordered) - len(chosen), len(excused))
+    return Found(chosen, len(ordered) - len(chosen), excused)
 
 
 def verify_elsewhere(runs: list[Path]) -> tuple[bool, str]:
