@@ -55,6 +55,9 @@ def test_a_node_that_is_killed_again_and_again_takes_nothing_along(node: str) ->
             run.start(node)
             until(lambda: run.is_live(node), f"life after kill {number}", run.logs)
             run.until_emitted("relay.ticks", emitted + 1)
+            if node == "one":
+                for reader in ("two", "three"):
+                    run.until_count("resets", reader, "loose.ticks", number + 1)
         finish(run)
         lost = TIMES if node == "one" else 0
         assert run.resets() == lost * 3, "one reset of each reader of the one that lost its state"

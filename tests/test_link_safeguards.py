@@ -32,7 +32,7 @@ Patch = pytest.MonkeyPatch
 def deliver_what_comes_twice(patch: Patch) -> None:
     """A frame is delivered whole, whatever of it was delivered before."""
 
-    def deliver(stream: StreamReader, found: Frame) -> list[Effect]:
+    def deliver(stream: StreamReader, found: Frame, _now: int) -> list[Effect]:
         stream.position = max(stream.position, found.end)
         if not found.size:
             return []
