@@ -6,7 +6,7 @@ import logging
 import os
 import socket
 from collections.abc import Iterator
-from contextlib import closing, suppress
+from contextlib import ExitStack, closing, suppress
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
@@ -116,20 +116,20 @@ def test_who_expects_another_publisher_does_not_speak_with_this_one(
 def test_a_node_whose_key_was_taken_away_gets_nothing_and_all_again_with_a_known_one(
     keys: Keys,
 ) -> None:
-    with closing(Publishing(keys.of("md"))) as publishing:
-        reading = Reading(keys.of("core"), publishing, GIVEN)
-        until(lambda: len(reading.frames) >= ENOUGH, publishing, reading)
-        places = publishing.places
-    with closing(Publishing(keys.of("md", known=("md",)), places)) as publishing:
-        reading.turn()
-        before = len(reading.frames)
-        until(lambda: publishing.sockets.statistics().refused_keys > 1, publishing, reading)
-        reading.dial(publishing)
-        until(lambda: publishing.sockets.statistics().refused_keys > 3, publishing, reading)
-        assert len(reading.frames) == before
-    with closing(Publishing(keys.of("md"), places)) as publishing, closing(reading):
-        reading.dial(publishing)  # a peer that was refused does not try again by itself
-        until(lambda: len(reading.frames) >= before + ENOUGH, publishing, reading)
+    with ExitStack() as stack:
+        with closing(Publishing(keys.of("md"))) as publishing:
+            reading = stack.enter_context(closing(Reading(keys.of("core"), publishing, GIVEN)))
+            until(lambda: len(reading.frames) >= ENOUGH, publishing, reading)
+            places = publishing.places
+        with closing(Publishing(keys.of("md", known=("md",)), places)) as publishing:
+            until(lambda: publishing.sockets.statistics().refused_keys > 1, publishing, reading)
+            before = len(reading.frames)  # with what was still on its way from the one before
+            reading.dial(publishing)
+            until(lambda: publishing.sockets.statistics().refused_keys > 3, publishing, reading)
+            assert len(reading.frames) == before
+        with closing(Publishing(keys.of("md"), places)) as publishing:
+            reading.dial(publishing)  # a peer that was refused does not try again by itself
+            until(lambda: len(reading.frames) >= before + ENOUGH, publishing, reading)
 
 
 @pytest.mark.parametrize("topic", [KEPT_BACK, GIVEN[:-1], ""], ids=["another", "prefix", "all"])
