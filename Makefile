@@ -22,7 +22,7 @@ soak: $(VENV)/.ready  ## kill a run and its venue KILLS times at random, or for 
 	$(BIN)/python -m tests.soak $(if $(FOR),--for $(FOR),--kills $(KILLS))
 
 faults: $(VENV)/.ready  ## kill, stop, cut off and mistreat linked nodes FAULTS times each
-	FAULTS=$(FAULTS) $(BIN)/pytest tests/test_link_faults.py
+	FAULTS=$(FAULTS) $(BIN)/pytest tests/test_link_faults.py tests/test_linked_trading.py
 	$(BIN)/python -m tests.simulated_network --schedules 10000
 
 format: $(VENV)/.ready  ## write the code as `make test` wants it

@@ -104,6 +104,8 @@ class Accounts:
 
     def __init__(self, data: Path, venue_data: Path) -> None:
         self.data, self.venue_data = data, venue_data
+        self._seen = self._orders = 0
+        """Steps of the exchange that were looked at, and orders among them."""
 
     def disagreements(self) -> dict[str, object]:
         """Return where order management, positions and ledger do not agree, after a stop."""
@@ -143,6 +145,15 @@ class Accounts:
         """Return client order ids that the venue accepted and that are not done."""
         accepted = {r.client_order_id for r in self._reports() if r.exec_type is ExecType.NEW}
         return accepted - self.ended_in_ledger()
+
+    def orders_at_venue(self) -> int:
+        """Return how many orders the exchange has taken so far; it may be running."""
+        journal = self.venue_data / JOURNALS / "exchange"
+        if journal.is_dir():
+            for body in JournalReader(journal).steps(after=self._seen):
+                self._seen += 1
+                self._orders += msgspec.msgpack.decode(body)[8][0] == "NewOrderSingle"
+        return self._orders
 
     def _fills_in_ledger(self) -> dict[str, Fill]:
         return {
@@ -191,7 +202,10 @@ class Trading(Accounts):
         super().__init__(folder / "run" / "paper_live", folder / "venue")
         self.kills = 0
         self._folder = folder
-        venue, live = _quick_venue(folder), _quick_run(folder, endpoint)
+        venue, live = (
+            quick_venue(folder),
+            _written(folder / "paper_live.yaml", quick_trading(endpoint)),
+        )
         self.venue = MortalProcess(
             ["venue", venue, "--data", self.venue_data, "--bind", endpoint], folder / "venue.log"
         )
@@ -200,8 +214,6 @@ class Trading(Accounts):
         )
         self._memories = [Memory(self.venue_data), Memory(self.data)]
         self._chance = random.Random(seed)  # noqa: S311 - the same kills every time
-        self._seen = self._orders = 0
-        """Steps of the exchange that were looked at, and orders among them."""
 
     def __enter__(self) -> Self:
         return self
@@ -248,8 +260,8 @@ class Trading(Accounts):
 
     def await_orders(self, count: int) -> None:
         """Wait until the venue has taken `count` more orders."""
-        wanted = self._orders_at_venue() + count
-        until(lambda: self._orders_at_venue() >= wanted, "orders at the venue", PATIENCE)
+        wanted = self.orders_at_venue() + count
+        until(lambda: self.orders_at_venue() >= wanted, "orders at the venue", PATIENCE)
 
     def stop(self) -> None:
         """Stop the run and then the venue in order.
@@ -268,16 +280,9 @@ class Trading(Accounts):
             if not process.alive:
                 memory.look()
 
-    def _orders_at_venue(self) -> int:
-        journal = self.venue_data / JOURNALS / "exchange"
-        if journal.is_dir():
-            for body in JournalReader(journal).steps(after=self._seen):
-                self._seen += 1
-                self._orders += msgspec.msgpack.decode(body)[8][0] == "NewOrderSingle"
-        return self._orders
 
-
-def _quick_venue(folder: Path) -> Path:
+def quick_venue(folder: Path) -> Path:
+    """Write the venue's file with an exchange that answers at once, and return its path."""
     content = YAML(typ="safe").load(VENUE)
     exchange = content["actors"]["exchange"]["settings"]
     exchange |= {"order_latency": "1ms", "report_latency": "1ms", "latency_jitter": "1ms"}
@@ -285,13 +290,14 @@ def _quick_venue(folder: Path) -> Path:
     return _written(folder / "venue.yaml", content)
 
 
-def _quick_run(folder: Path, endpoint: str) -> Path:
-    content = YAML(typ="safe").load(LIVE)
+def quick_trading(endpoint: str) -> dict[str, Any]:
+    """Return the live topology with strategies that trade all the time at this endpoint."""
+    content: dict[str, Any] = YAML(typ="safe").load(LIVE)
     for name in ("feed", "gateway"):
         content["actors"][name]["settings"]["endpoint"] = endpoint
     content["actors"]["maker"]["settings"] = {"interval": "20ms", "reprice_bps": "0"}
     content["actors"]["taker"]["settings"] = {"cooldown": "500ms"}
-    return _written(folder / "paper_live.yaml", content)
+    return content
 
 
 def _written(path: Path, content: dict[str, Any]) -> Path:

@@ -136,11 +136,15 @@ class LinkedRun:
 
         until(enough, f"{count} {what} of {stream}", self.logs)
 
-    def stop(self) -> None:
-        """End the run in order, and see that everybody ended well."""
+    def stop(self, rest: Callable[[], bool] | None = None) -> None:
+        """End the run in order, and see that everybody ended well.
+
+        Args:
+            rest: tells whether nothing is left to do; without, that nothing is on its way.
+        """
         for process in self.processes.values():
             process.signal(signal.SIGINT)
-        until(self._is_quiet, "rest", self.logs)
+        until(rest or self._is_quiet, "rest", self.logs)
         codes = {node: process.stop() for node, process in self.processes.items()}
         assert set(codes.values()) == {0}, (codes, self.logs())
 
@@ -183,7 +187,9 @@ class LinkedRun:
     def _is_quiet(self) -> bool:
         found = [self.status(node) for node in self.nodes]
         return all(
-            status and status["ending"] and not status["busy"] and not behind(status)
+            status
+            and status["ending"]
+            and not (status["busy"] or status["queued"] or behind(status))
             for status in found
         )
 

@@ -197,8 +197,8 @@ class Node(Wiring):
 
     @property
     def busy(self) -> bool:
-        """Whether an actor has business open outside, or a mailbox is not empty."""
-        return self._stop.is_busy() or bool(self.loop.queue or self.loop.latest)
+        """Whether an actor has business open, such as an order."""
+        return self._stop.is_busy()
 
     @property
     def has_data(self) -> bool:
