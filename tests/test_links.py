@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import os
+import subprocess
+import sys
 from collections.abc import Callable
 from itertools import permutations, product
 from typing import Any
@@ -19,6 +22,7 @@ from tests.simulated_network import (
     shrunk,
     wrong_with,
 )
+from tests.venue_client import ROOT
 from topology.links.effects import BecameStale, Delivered, Say
 from topology.links.frame import EventReader, encode_frame, read_frame
 from topology.links.messages import (
@@ -33,7 +37,7 @@ from topology.links.messages import (
     read_of_publisher,
 )
 from topology.links.publisher import AHEAD, LinkPublisher
-from topology.links.reader import StreamReader
+from topology.links.reader import State, StreamReader
 from topology.links.sources import schema_of
 
 SCHEDULES = 250
@@ -156,6 +160,37 @@ def test_six_frames_in_any_order_are_delivered_in_theirs(missing: int | None) ->
 
         expected = list(range(1, 7))
         assert delivered == (expected[:5] if missing == 5 and not any(asked) else expected), order
+
+
+def test_a_late_frame_of_an_epoch_before_does_not_keep_a_first_reader_waiting() -> None:
+    reader = StreamReader("feed.ticks", EventReader([Tick]))
+    (resume,) = reader.connected(2, 1, 0)
+    assert isinstance(resume, Say)
+    assert isinstance(resume.message, Resume)
+
+    reader.frame(read_frame(frames_of(1)[0]), 1)
+    reader.resumed(Resumed("feed.ticks", 2, 1, resume.message.request), 2)
+
+    assert reader.state is State.LIVE
+
+
+def test_a_simulated_network_does_the_same_whatever_the_hash_seed() -> None:
+    program = (
+        "from tests.simulated_network import *\n"
+        "for seed in range(5):\n"
+        "    world = World(Schedule(seed))\n"
+        "    world.run()\n"
+        "    print(world.now, world._numbers, world.seen)\n"
+    )
+    seeds = ("1", "2", "3")
+    said = {
+        subprocess.check_output(
+            [sys.executable, "-c", program], env={**os.environ, "PYTHONHASHSEED": seed}, cwd=ROOT
+        )
+        for seed in seeds
+    }
+
+    assert len(said) == 1
 
 
 def test_frames_that_come_twice_are_delivered_once() -> None:

@@ -132,7 +132,7 @@ class LinkPublisher:
         self._sources, self._readers = sources, readers
         self._on_position = on_position
         self._peers: dict[bytes, Peer] = {}
-        self._published = {stream for stream in sources if readers.get(stream)}
+        self._published = [stream for stream in sources if readers.get(stream)]
         """Streams that go out live: those that another node reads, or somebody looks at."""
         self._sent = {stream: source.next_seq for stream, source in sources.items()}
         self._spoke = dict.fromkeys(sources, 0)
@@ -250,16 +250,15 @@ class LinkPublisher:
         self.refused += len(refused)
         known.given = frozenset(hello.wants) - {refusal.stream for refusal in refused}
         self._find_published()
-        sources = {stream: self._sources[stream] for stream in known.given}
+        sources = {s: self._sources[s] for s in hello.wants if s in known.given}
         streams = {stream: (s.epoch, s.next_seq) for stream, s in sources.items()}
         return [Welcome(self._node, self._incarnation, streams), *refused]
 
     def _find_published(self) -> None:
         looked_at = {s for peer in self._peers.values() if peer.observer for s in peer.given}
-        listed = {stream for stream in self._sources if self._readers.get(stream)}
-        for stream in looked_at - self._published:
+        for stream in looked_at.difference(self._published):
             self._sent[stream] = self._sources[stream].next_seq
-        self._published = looked_at | listed
+        self._published = [s for s in self._sources if s in looked_at or self._readers.get(s)]
 
     def _misfit(self, hello: Hello, stream: str, wanted: Schema, user: str | None) -> str:
         """Return why a node is not given a stream; empty where it is."""

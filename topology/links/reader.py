@@ -134,7 +134,8 @@ class StreamReader:
             # A late frame of an epoch before, or the first of a new one: only the publisher knows.
             newer = frame.epoch > self.epoch and self.state is not State.RESUMING
             return [*self._become_stale("a new epoch"), *self._ask(now)] if newer else []
-        self.newest = max(self.newest, frame.end)
+        if self.epoch:  # without one, nobody can tell yet whether this frame is of an older one
+            self.newest = max(self.newest, frame.end)
         if self.state is State.RESUMING:
             self._park(frame)
             return []
