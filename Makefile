@@ -18,7 +18,7 @@ test: $(VENV)/.ready  ## format check, lint, types and every test
 	$(BIN)/mypy
 	$(BIN)/pytest -n 2 --dist loadgroup  # one works on the group "live", which mostly waits
 
-soak: $(VENV)/.ready  ## kill a run and its venue KILLS times at random, or for as long as FOR says
+soak: $(VENV)/.ready  ## kill runs, nodes and their venues KILLS times at random, or for as long as FOR says
 	$(BIN)/python -m tests.soak $(if $(FOR),--for $(FOR),--kills $(KILLS))
 
 faults: $(VENV)/.ready  ## kill, stop, cut off and mistreat linked nodes FAULTS times each

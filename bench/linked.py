@@ -9,7 +9,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from multiprocessing import get_context
 from pathlib import Path
@@ -173,10 +173,13 @@ def measure_bare_link(*, size: int, tcp: bool) -> Figures:
         ready.connect(control)
         decode = msgspec.msgpack.Decoder(Payload).decode
         try:
-            while not sub.poll(10):
-                ready.send(b"go")
+            sub.recv_multipart()  # the publisher knows of the subscription
+            ready.send(b"go")
+            while not (event := sub.recv_multipart()[1]):
+                pass
             began = time.perf_counter()
-            for _ in range(EVENTS):
+            decode(event)
+            for _ in range(EVENTS - 1):
                 decode(sub.recv_multipart()[1])
             return {"per_second": EVENTS / (time.perf_counter() - began)}
         finally:
@@ -192,9 +195,10 @@ def _publish_bare(folder: str, size: int, tcp: bool) -> None:
     live, control = _places(folder, tcp=tcp)
     pub.bind(live)
     ready.bind(control)
-    ready.recv()
     topic, encode = STREAM.encode(), msgspec.msgpack.Encoder().encode
     events = [payload(n, size) for n in range(EVENTS)]
+    while not ready.poll(10):
+        pub.send_multipart([topic, b""])
     for event in events:
         pub.send_multipart([topic, encode(event)])
     time.sleep(PATIENCE)
@@ -340,8 +344,3 @@ def _figures(out: Path, process: subprocess.Popen[bytes]) -> list[Any]:
 def _folder() -> Iterator[str]:
     with tempfile.TemporaryDirectory(prefix="kaiju-") as folder:
         yield folder
-
-
-def repeated(act: Callable[[], Figures], times: int) -> list[Figures]:
-    """Return what came of each time."""
-    return [act() for _ in range(times)]

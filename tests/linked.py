@@ -232,7 +232,7 @@ class End(NamedTuple):
 
 @contextmanager
 def linked(topology: str = TOPOLOGY, **options: Any) -> Iterator[LinkedRun]:
-    """Give a run, see that it can be done again, and leave nothing of it behind."""
+    """Give a run, see that it can be done again, and leave nothing behind if all is well."""
     folder = Path(tempfile.mkdtemp(prefix="kaiju-"))
     run = LinkedRun(folder, topology, **options)
     try:
@@ -242,7 +242,7 @@ def linked(topology: str = TOPOLOGY, **options: Any) -> Iterator[LinkedRun]:
     finally:
         for process in run.processes.values():
             process.end()
-        shutil.rmtree(folder, ignore_errors=True)
+    shutil.rmtree(folder)
 
 
 def all_live(status: dict[str, Any]) -> bool:

@@ -72,6 +72,12 @@ class MortalProcess:
     def alive(self) -> bool:
         return self._process is not None and self._process.is_alive()
 
+    @property
+    def resident(self) -> int:
+        """Bytes of memory that it has now."""
+        pages = Path(f"/proc/{self._process.pid}/statm").read_text().split()[1]
+        return int(pages) * os.sysconf("SC_PAGE_SIZE")
+
     def start(self, failpoint: Failpoint | None = None) -> None:
         """Start one; it dies at `failpoint`, if there is one."""
         self._process = SERVER.Process(

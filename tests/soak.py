@@ -1,8 +1,8 @@
-"""Kills a run and its venue at random for a long time: ``python -m tests.soak --kills 1000``.
+"""Kills runs and their venues at random for a long time: ``python -m tests.soak --kills 1000``.
 
-One life after the other, each in an empty folder; at its end everything must agree, and be done
-again with the same outcome in another process. A life in which something is wrong is the last one,
-and its folder stays.
+One life after the other, each in an empty folder: by turns a run in one process and one on three
+linked nodes. At its end everything must agree, and be done again with the same outcome in another
+process. A life in which something is wrong is the last one, and its folder stays.
 """
 
 from __future__ import annotations
@@ -13,22 +13,33 @@ import signal
 import sys
 import tempfile
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from functools import partial
 from itertools import count
 from pathlib import Path
 
 from actors.runtime.settings import parse_duration
 from tests.killed_trading import Trading
+from tests.linked_trading import NODES, desk
+from tests.unkind import mistreat_frames
 from tests.verifying import verify_elsewhere
 
 KILLS_A_LIFE = 50
 LONGER_THAN_SILENCE = 2.5
 """Seconds for which one of the two stands still once a life."""
+MOST_GROWTH = 16 * 2**20
+"""Bytes by which a process may grow in the second half of its life."""
 
 
-def live(folder: Path, seed: int, kills: int) -> str:
-    """Let a run and a venue live, and return what is wrong in the end; empty for nothing."""
-    with Trading(folder, folder / "v", seed) as trading:
+def live_in_one_process(seed: int, kills: int) -> str:
+    """Kill a run and its venue, and return what there is to say of them in the end.
+
+    Raises:
+        AssertionError: something is wrong.
+    """
+    folder = Path(tempfile.mkdtemp(prefix="kaiju-"))
+    with _explained(folder, seed), Trading(folder, folder / "v", seed) as trading:
         trading.venue.start()
         trading.run.start()
         while trading.kills < kills:
@@ -37,41 +48,76 @@ def live(folder: Path, seed: int, kills: int) -> str:
                 trading.pause_at_random(LONGER_THAN_SILENCE)
         trading.await_orders(5)
         trading.stop()
-        if found := trading.disagreements():
-            return f"{found}\n{trading.logs}"
+        assert trading.disagreements() == {}
         equal, said = verify_elsewhere([trading.venue_data, trading.data])
-        return "" if equal else said
+        assert equal, said
+        size = sum(file.stat().st_size for file in folder.rglob("*") if file.is_file())
+    shutil.rmtree(folder)
+    return f"a run and its venue, {size >> 20} MB of journals"
+
+
+def live_on_three_nodes(seed: int, kills: int) -> str:
+    """Kill two linked nodes and their venue, or let them stand still; the third one lives on.
+
+    Raises:
+        AssertionError: something is wrong, or the third one needs more and more memory.
+    """
+    survivor = sorted(NODES)[seed % len(NODES)]
+    mortals = ({*NODES} - {survivor}) | {"venue"}
+    tcp = seed % 4 == 0
+    prelude = partial(mistreat_frames, seed) if tcp else None
+    with desk(seed, tcp=tcp, prelude=prelude) as trading, _explained(trading.nodes.folder, seed):
+        trading.start()
+        needed = []
+        for _ in range(2):
+            for _ in range(kills // 2):
+                trading.disturb(*sorted(mortals))
+                trading.await_orders(1)
+            needed.append(trading.nodes.processes[survivor].resident)
+        trading.stop()
+        assert trading.disagreements() == {}
+        assert trading.defects() == []
+        assert trading.nodes.resets() == 0
+        growth = needed[1] - needed[0]
+        assert growth < MOST_GROWTH, f"{survivor} grew from {needed[0]} to {needed[1]} bytes"
+    link = "tcp" if tcp else "ipc"
+    return f"three nodes by {link} and a venue, {survivor} grew by {growth / 2**20:.1f} MB"
 
 
 def soak(first_seed: int, is_over: Callable[[int], bool]) -> int:
     """Live until `is_over`, called with the kills so far; return the exit code."""
     kills, began = 0, time.monotonic()
     for seed in count(first_seed):
-        folder = Path(tempfile.mkdtemp(prefix="kaiju-"))
+        live = live_in_one_process if seed % 2 else live_on_three_nodes
         try:
-            wrong = live(folder, seed, KILLS_A_LIFE)
-        except Exception as error:
-            logs = (log.read_text() for log in folder.glob("*.log"))
-            error.add_note("\n".join((f"seed {seed}, {folder}", *logs)))
-            raise
-        except (KeyboardInterrupt, SystemExit):
-            shutil.rmtree(folder)
-            raise
-        if wrong:
-            say(f"seed {seed}, {folder}: {wrong}")
+            said = live(seed, KILLS_A_LIFE)
+        except AssertionError as error:
+            say(f"seed {seed}: {error}", *getattr(error, "__notes__", ()))
             return 1
-        size = sum(file.stat().st_size for file in folder.rglob("*") if file.is_file())
-        shutil.rmtree(folder)
         kills += KILLS_A_LIFE
         passed = time.monotonic() - began
-        say(f"seed {seed}: {kills} kills, {passed:.0f} s, {size >> 20} MB: everything agrees")
+        say(f"seed {seed}: {kills} kills, {passed:.0f} s, {said}: everything agrees")
         if is_over(kills):
             return 0
     raise AssertionError("there are always more seeds")
 
 
-def say(line: str) -> None:
-    print(line, flush=True)  # noqa: T201 - it is what people wait for
+@contextmanager
+def _explained(folder: Path, seed: int) -> Iterator[None]:
+    """Say of what goes wrong where it did; when people lose patience, leave nothing behind."""
+    try:
+        yield
+    except (KeyboardInterrupt, SystemExit):
+        shutil.rmtree(folder)
+        raise
+    except Exception as error:
+        logs = (log.read_text() for log in folder.glob("*.log"))
+        error.add_note("\n".join((f"seed {seed}, {folder}", *logs)))
+        raise
+
+
+def say(*lines: str) -> None:
+    print(*lines, sep="\n", flush=True)  # noqa: T201 - it is what people wait for
 
 
 def main() -> int:

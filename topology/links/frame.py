@@ -158,9 +158,10 @@ class EventReader:
             raise MalformedError(
                 "content", f"{len(found)} events where the frame says {frame.size}"
             )
+        stream, epoch = frame.stream, frame.epoch
         return [
-            Envelope((frame.stream, frame.epoch, frame.first + n), cause, root, time, event)
-            for n, (cause, root, time, event) in enumerate(found)
+            Envelope((stream, epoch, seq), cause, root, time, event)
+            for seq, (cause, root, time, event) in enumerate(found, frame.first)
         ]
 
     def _one_by_one(self, frame: Frame) -> list[tuple[Position | None, Root, int, Event]]:
