@@ -116,6 +116,7 @@ def _publish(folder: str, size: int, tcp: bool, pairs: dict[str, tuple[bytes, by
     )
     while True:
         now = time.monotonic_ns()
+        own.ready()
         for peer, user, data in own.requests():
             for answer in publisher.hear(peer, data, user, now):
                 own.answer(peer, answer)
@@ -138,6 +139,7 @@ def _follow(folder: str, *, tcp: bool, pairs: dict[str, tuple[bytes, bytes]]) ->
     effects = reader.dialed(time.monotonic_ns())
     while taken < EVENTS:
         now = time.monotonic_ns()
+        own.ready()
         for _, data in own.answers():
             effects += reader.hear(data, now)
         for _, data in own.frames():
@@ -152,8 +154,7 @@ def _follow(folder: str, *, tcp: bool, pairs: dict[str, tuple[bytes, bytes]]) ->
         if stream.state is State.LIVE:  # what comes before would be asked for, which is slower
             effects += reader.positions({STREAM: (1, stream.position, 1)}, now)
         assert time.monotonic() < deadline, f"{taken} events came"
-        if not own.ready():
-            own.wait(now + 1_000_000)
+        own.wait(now + 1_000_000)
     took = time.perf_counter() - began
     own.close()
     return EVENTS / took

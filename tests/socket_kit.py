@@ -60,6 +60,7 @@ class Publishing:
     def turn(self) -> None:
         """Emit one event on each stream, send it, and answer."""
         now = time.monotonic_ns()
+        self.sockets.ready()
         for peer, user, data in self.sockets.requests():
             for answer in self.publisher.hear(peer, data, user, now):
                 self.sockets.answer(peer, answer)
@@ -96,6 +97,7 @@ class Reading:
         assert self.sockets.say("md", encode_message(message))
 
     def turn(self) -> None:
+        self.sockets.ready()
         for _, data in self.sockets.frames():
             self.frames.append(read_frame(data).first)
         for _, data in self.sockets.answers():

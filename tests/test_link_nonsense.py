@@ -97,6 +97,7 @@ class Victim:
         self.subscribes.send(b"\1" + data)
 
     def take(self) -> None:
+        self.sockets.ready()
         for who, user, data in self.sockets.requests():
             self.taken["requests"] += 1
             for answer in self.publisher.hear(who, data, user, 0):

@@ -124,6 +124,7 @@ class _Tap:
                 self._lost = False
                 sockets.dial(self._publisher, live, recovery, [self._wanted.stream], key)
                 self._apply(reader.dialed(now))
+            sockets.ready()
             for _, data in sockets.answers():
                 self._apply(reader.hear(data, now))
             for _, data in sockets.frames():

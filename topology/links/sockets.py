@@ -15,7 +15,7 @@ import time
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import suppress
 from pathlib import Path
-from typing import IO, NamedTuple
+from typing import IO, Any, NamedTuple
 
 import zmq
 from zmq.utils import z85
@@ -95,6 +95,9 @@ class LinkSockets:
         self._wake = Wake()
         self._poller = zmq.Poller()
         self._poller.register(self._wake.fileno(), zmq.POLLIN)
+        self._found: dict[object, int] = {}
+        """What was there to take when the loop last looked, and was not taken yet."""
+        self._ready: dict[object, int] = {}
         self._readers = {topic_of(stream): nodes for stream, nodes in topics.items()}
         self._proven = keys is not None
         """Whether all who speak to this node have proved who they are."""
@@ -121,8 +124,9 @@ class LinkSockets:
         """See `Poller.wait`."""
         # The last part of a millisecond is waited for by looking again: timers are that exact.
         left = None if deadline is None else max(0, deadline - time.monotonic_ns()) // MILLISECOND
-        self._poller.poll(left)
-        self._wake.clear()
+        self._found = dict(self._poller.poll(left))
+        if self._found.pop(self._wake.fileno(), 0):
+            self._wake.clear()
 
     def wake(self) -> None:
         """See `Poller.wake`."""
@@ -171,15 +175,11 @@ class LinkSockets:
         return dealer is not None and self._sent(dealer, [data])
 
     def requests(self) -> Iterator[tuple[bytes, str | None, bytes]]:
-        """Yield (peer, node that its key proves, message) of what others ask, a part at a time."""
+        """Yield (peer, node that its key proves, message) of what others ask, as `ready` found."""
         self._admit()
         self._count_failures()
         self._subscribe()
-        for _ in range(AT_ONCE):
-            try:
-                peer, *parts = self._recovery.recv_multipart(zmq.NOBLOCK, copy=False)
-            except zmq.Again:
-                return
+        for peer, *parts in self._messages(self._recovery, copy=False):
             user = _user(parts[0]) if len(parts) == 1 else None
             if len(parts) == 1 and self._admitted(user):
                 yield peer.bytes, user, parts[0].bytes
@@ -187,16 +187,17 @@ class LinkSockets:
                 self._malformed += 1
 
     def frames(self) -> Iterator[tuple[str, bytes]]:
-        """Yield (node, live frame) of what has come, a part at a time."""
+        """Yield (node, live frame) of what has come, as `ready` found; a part at a time."""
         yield from self._come(self._subscribers)
 
     def answers(self) -> Iterator[tuple[str, bytes]]:
-        """Yield (node, message) of what others answered, a part at a time."""
+        """Yield (node, message) of what others answered, as `ready` found; a part at a time."""
         yield from self._come(self._dealers)
 
     def ready(self) -> bool:
-        """Tell whether there is anything to take."""
-        return bool(self._poller.poll(0))
+        """Look for what there is to take, and tell whether there is anything."""
+        self._ready, self._found = self._found or dict(self._poller.poll(0)), {}
+        return bool(self._ready)
 
     def statistics(self) -> SocketRecord:
         """Return what was refused and lost so far."""
@@ -219,38 +220,39 @@ class LinkSockets:
 
     def _come(self, sockets: Mapping[str, zmq.Socket[bytes]]) -> Iterator[tuple[str, bytes]]:
         for node, socket in list(sockets.items()):
-            for _ in range(AT_ONCE):
-                try:
-                    parts = socket.recv_multipart(zmq.NOBLOCK)
-                except zmq.Again:
-                    break
+            for parts in self._messages(socket):
                 if len(parts) == 1:
                     yield node, parts[0]
                 else:
                     self._malformed += 1
 
+    def _messages(self, socket: zmq.Socket[bytes], *, copy: bool = True) -> Iterator[list[Any]]:
+        """Yield what has come on one socket, at most `AT_ONCE`: bytes, or frames without `copy`."""
+        if socket not in self._ready:
+            return
+        for _ in range(AT_ONCE):
+            try:
+                parts = socket.recv_multipart(zmq.NOBLOCK, copy=copy)
+            except zmq.Again:
+                return
+            yield parts
+            # To ask is cheaper than to be refused, and a socket may be closed for what it said.
+            if socket.closed or not int(socket.getsockopt(zmq.EVENTS)) & zmq.POLLIN:
+                return
+
     def _admit(self) -> None:
         """Answer who wants to connect."""
         if self._admission is not None:
-            with suppress(zmq.Again):
-                for _ in range(AT_ONCE):
-                    asked = self._strangers.recv_multipart(zmq.NOBLOCK)
-                    self._strangers.send_multipart(self._admission.answer(asked))
+            for asked in self._messages(self._strangers):
+                self._strangers.send_multipart(self._admission.answer(asked))
 
     def _count_failures(self) -> None:
         for monitor in self._monitors:
-            with suppress(zmq.Again):
-                for _ in range(AT_ONCE):
-                    monitor.recv_multipart(zmq.NOBLOCK)
-                    self._refused_handshakes += 1
+            self._refused_handshakes += sum(1 for _ in self._messages(monitor))
 
     def _subscribe(self) -> None:
         """Answer who wants to subscribe."""
-        for _ in range(AT_ONCE):
-            try:
-                message = self._live.recv(zmq.NOBLOCK, copy=False)
-            except zmq.Again:
-                return
+        for message, *_ in self._messages(self._live, copy=False):
             data, user = message.bytes, _user(message)
             topic = data[1:]
             if data[:1] == b"\1" and self._may(user, topic):
