@@ -7,13 +7,15 @@ from collections.abc import Callable, Iterator
 from contextlib import ExitStack, closing
 from functools import partial
 from itertools import pairwise
+from multiprocessing import get_context
+from pathlib import Path
 from threading import Thread
 
 import pytest
 import zmq
 
 from tests.simulated_network import TAIL
-from tests.socket_kit import GIVEN, Keys, Publishing, Reading, until
+from tests.socket_kit import GIVEN, PATIENCE, Keys, Publishing, Reading, until
 from topology.links import sockets
 from topology.links.frame import read_frame, topic_of
 from topology.links.keys import NodeKeys
@@ -192,3 +194,32 @@ def test_nothing_is_said_to_a_node_that_was_not_dialed(reading: Reading) -> None
 def test_closing_twice_closes_once(publishing: Publishing) -> None:
     publishing.sockets.close()
     publishing.sockets.close()
+
+
+def be_left_with_a_full_queue(folder: str) -> None:
+    """Read from a publisher that goes away while nothing more of it can be taken."""
+    sockets.HEARTBEAT_MS, sockets.QUEUED_FRAMES = 20, FEW
+    live, recovery = f"ipc://{folder}/live", f"ipc://{folder}/recovery"
+    with closing(LinkSockets(f"ipc://{folder}/a", f"ipc://{folder}/b", topics={})) as reader:
+        context = zmq.Context()
+        publisher = context.socket(zmq.XPUB)
+        publisher.setsockopt(zmq.SNDHWM, 0)
+        publisher.bind(live)
+        reader.dial("md", live, recovery, [GIVEN], None)
+        publisher.recv()
+        for _ in range(MANY):
+            publisher.send(topic_of(GIVEN) + bytes(10_000))
+        reader._subscribers["md"].poll()
+        publisher.poll(10 * sockets.HEARTBEAT_MS)  # the queue is full by then
+        context.destroy(linger=0)
+        reader._wake.wait(10 * sockets.HEARTBEAT_MS / 1000)
+        reader.ready()
+        assert any(node == "md" for node, _ in reader.frames())
+
+
+def test_a_reader_whose_queue_is_full_survives_the_loss_of_its_publisher(tmp_path: Path) -> None:
+    process = get_context("spawn").Process(target=be_left_with_a_full_queue, args=(str(tmp_path),))
+    process.start()
+    process.join(PATIENCE)
+
+    assert process.exitcode == 0

@@ -38,7 +38,9 @@ AT_ONCE = 64
 """Messages of one socket that are taken between two looks at what else there is to do."""
 RECONNECT_MS, LONGEST_RECONNECT_MS = 100, 2_000
 HEARTBEAT_MS, SILENCE_MS = 1_000, 3_000
-"""ZeroMQ's own heartbeats: without them a peer that vanished would keep its queue for ever."""
+"""ZeroMQ's own heartbeats: without them a reader that vanished would keep its queue for ever. Only
+the side that listens has them: libzmq 4.3.5 aborts the process (``!_io_error``) where they are due
+on a connection that was lost while its queue of what had come was full. Readers ping instead."""
 MILLISECOND = 1_000_000
 UNASKED = zmq.EVENT_HANDSHAKE_FAILED_NO_DETAIL | zmq.EVENT_HANDSHAKE_FAILED_PROTOCOL
 """Handshakes that fail before anybody's key is looked at."""
@@ -282,12 +284,12 @@ class LinkSockets:
         room = QUEUED_FRAMES if kind in (zmq.XPUB, zmq.SUB) else QUEUED_MESSAGES
         socket.setsockopt(zmq.SNDHWM, room)
         socket.setsockopt(zmq.RCVHWM, room)
-        socket.setsockopt(zmq.HEARTBEAT_IVL, HEARTBEAT_MS)
-        socket.setsockopt(zmq.HEARTBEAT_TIMEOUT, SILENCE_MS)
         return socket
 
     def _bound(self, kind: int, endpoint: str) -> zmq.Socket[bytes]:
         socket = self._socket(kind)
+        socket.setsockopt(zmq.HEARTBEAT_IVL, HEARTBEAT_MS)
+        socket.setsockopt(zmq.HEARTBEAT_TIMEOUT, SILENCE_MS)
         if kind == zmq.XPUB:
             socket.setsockopt(zmq.XPUB_MANUAL, 1)
         else:
