@@ -8,7 +8,7 @@ from contextlib import ExitStack, closing
 from functools import partial
 from itertools import pairwise
 from multiprocessing import get_context
-from pathlib import Path
+from tempfile import TemporaryDirectory
 from threading import Thread
 
 import pytest
@@ -217,9 +217,10 @@ def be_left_with_a_full_queue(folder: str) -> None:
         assert any(node == "md" for node, _ in reader.frames())
 
 
-def test_a_reader_whose_queue_is_full_survives_the_loss_of_its_publisher(tmp_path: Path) -> None:
-    process = get_context("spawn").Process(target=be_left_with_a_full_queue, args=(str(tmp_path),))
-    process.start()
-    process.join(PATIENCE)
+def test_a_reader_whose_queue_is_full_survives_the_loss_of_its_publisher() -> None:
+    with TemporaryDirectory(prefix="kaiju-") as folder:  # a socket's path must be short
+        process = get_context("spawn").Process(target=be_left_with_a_full_queue, args=(folder,))
+        process.start()
+        process.join(PATIENCE)
 
     assert process.exitcode == 0
