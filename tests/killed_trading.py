@@ -36,6 +36,8 @@ SEGMENT_BYTES = 50_000
 """Small, so that segments end and snapshots are taken all the time."""
 MOST_ORDERS_BETWEEN = 10
 """Orders that reach the venue between two kills, at most."""
+LONGER_THAN_SILENCE = 2.5
+"""Seconds after which the venue takes whoever stands still for gone."""
 LONGEST_LIFE = 0.3
 """Seconds after which whoever is killed as soon as it has begun is dead: it may be recovering."""
 
@@ -202,10 +204,8 @@ class Trading(Accounts):
         super().__init__(folder / "run" / "paper_live", folder / "venue")
         self.kills = 0
         self._folder = folder
-        venue, live = (
-            quick_venue(folder),
-            _written(folder / "paper_live.yaml", quick_trading(endpoint)),
-        )
+        venue = quick_venue(folder)
+        live = _written(folder / "paper_live.yaml", quick_trading(endpoint))
         self.venue = MortalProcess(
             ["venue", venue, "--data", self.venue_data, "--bind", endpoint], folder / "venue.log"
         )

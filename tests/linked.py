@@ -7,10 +7,8 @@ simulated network says what is wrong with it.
 from __future__ import annotations
 
 import json
-import shutil
 import signal
 import socket
-import tempfile
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -25,6 +23,7 @@ from actors.runtime.data import JOURNALS
 from actors.runtime.durable import read_step
 from actors.runtime.segments import JournalReader
 from tests.mortal_run import MortalProcess
+from tests.run_folder import run_folder
 from tests.simulated_network import Seen, defects
 from tests.verifying import verify_elsewhere
 from topology.check import examine
@@ -233,16 +232,15 @@ class End(NamedTuple):
 @contextmanager
 def linked(topology: str = TOPOLOGY, **options: Any) -> Iterator[LinkedRun]:
     """Give a run, see that it can be done again, and leave nothing behind if all is well."""
-    folder = Path(tempfile.mkdtemp(prefix="kaiju-"))
-    run = LinkedRun(folder, topology, **options)
-    try:
-        yield run
-        equal, said = verify_elsewhere([run.data / run.name])
-        assert equal, said
-    finally:
-        for process in run.processes.values():
-            process.end()
-    shutil.rmtree(folder)
+    with run_folder() as folder:
+        run = LinkedRun(folder, topology, **options)
+        try:
+            yield run
+            equal, said = verify_elsewhere([run.data / run.name])
+            assert equal, said
+        finally:
+            for process in run.processes.values():
+                process.end()
 
 
 def all_live(status: dict[str, Any]) -> bool:

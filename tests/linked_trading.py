@@ -14,7 +14,13 @@ from ruamel.yaml import YAML
 
 from actors.events.event import tag_of
 from actors.runtime.durable import read_step
-from tests.killed_trading import SEGMENT_BYTES, Accounts, quick_trading, quick_venue
+from tests.killed_trading import (
+    LONGER_THAN_SILENCE,
+    SEGMENT_BYTES,
+    Accounts,
+    quick_trading,
+    quick_venue,
+)
 from tests.linked import LinkedRun, free_port, linked, until
 from tests.mortal_run import MortalProcess
 from tests.verifying import verify_elsewhere
@@ -25,8 +31,6 @@ NODES = {
     "desk": ("maker", "taker", "execution"),
     "core": ("risk", "oms", "gateway", "positions", "pnl", "monitor"),
 }
-LONGEST_STOP = 2.5
-"""Seconds after which who stands still is taken for gone by the venue."""
 
 Numbered = tuple[int, Any]
 """Sequence number and fields of an event."""
@@ -76,7 +80,7 @@ class Desk(Accounts):
     def disturb(self, *names: str) -> str:
         """Kill one or two of these or let one stand still, at random, and say what was done."""
         if self._chance.random() < 0.25:
-            name, seconds = self._chance.choice(names), self._chance.random() * LONGEST_STOP
+            name, seconds = self._chance.choice(names), self._chance.random() * LONGER_THAN_SILENCE
             self.pause(name, seconds)
             return f"{name} stood still for {seconds:.1f} s"
         victims = self._chance.sample(names, self._chance.choice((1, 1, 2)))
@@ -110,12 +114,13 @@ class Desk(Accounts):
     def _defect(self, edge: Edge) -> str:
         given, told = self._given(edge), self._told(edge)
         known, seqs = dict(given), [seq for seq, _ in told]
+        seen = set(seqs)
         wrong = [seq for seq, event in told if known.get(seq) != event]
-        twice = len(seqs) - len(set(seqs))
+        twice = len(seqs) - len(seen)
         lost = list[int]()
         if edge.delivery == "stream":  # of `latest` what is overtaken is left out
             due = max(self._due[edge.stream], *seqs, 0)
-            lost = [seq for seq, _ in given if seq <= due and seq not in set(seqs)]
+            lost = [seq for seq, _ in given if seq <= due and seq not in seen]
             twice += seqs != sorted(seqs)
         if not (wrong or twice or lost):
             return ""

@@ -8,26 +8,21 @@ process. A life in which something is wrong is the last one, and its folder stay
 from __future__ import annotations
 
 import argparse
-import shutil
 import signal
 import sys
-import tempfile
 import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from functools import partial
 from itertools import count
-from pathlib import Path
 
 from actors.runtime.settings import parse_duration
-from tests.killed_trading import Trading
+from tests.killed_trading import LONGER_THAN_SILENCE, Trading
 from tests.linked_trading import NODES, desk
+from tests.run_folder import run_folder
 from tests.unkind import mistreat_frames
 from tests.verifying import verify_elsewhere
 
 KILLS_A_LIFE = 50
-LONGER_THAN_SILENCE = 2.5
-"""Seconds for which one of the two stands still once a life."""
 MOST_GROWTH = 16 * 2**20
 """Bytes by which a process may grow in the second half of its life."""
 
@@ -38,8 +33,7 @@ def live_in_one_process(seed: int, kills: int) -> str:
     Raises:
         AssertionError: something is wrong.
     """
-    folder = Path(tempfile.mkdtemp(prefix="kaiju-"))
-    with _explained(folder, seed), Trading(folder, folder / "v", seed) as trading:
+    with run_folder() as folder, Trading(folder, folder / "v", seed) as trading:
         trading.venue.start()
         trading.run.start()
         while trading.kills < kills:
@@ -48,11 +42,11 @@ def live_in_one_process(seed: int, kills: int) -> str:
                 trading.pause_at_random(LONGER_THAN_SILENCE)
         trading.await_orders(5)
         trading.stop()
-        assert trading.disagreements() == {}
+        found = trading.disagreements()
+        assert not found, found
         equal, said = verify_elsewhere([trading.venue_data, trading.data])
         assert equal, said
         size = sum(file.stat().st_size for file in folder.rglob("*") if file.is_file())
-    shutil.rmtree(folder)
     return f"a run and its venue, {size >> 20} MB of journals"
 
 
@@ -66,7 +60,7 @@ def live_on_three_nodes(seed: int, kills: int) -> str:
     mortals = ({*NODES} - {survivor}) | {"venue"}
     tcp = seed % 4 == 0
     prelude = partial(mistreat_frames, seed) if tcp else None
-    with desk(seed, tcp=tcp, prelude=prelude) as trading, _explained(trading.nodes.folder, seed):
+    with desk(seed, tcp=tcp, prelude=prelude) as trading:
         trading.start()
         needed = []
         for _ in range(2):
@@ -75,52 +69,36 @@ def live_on_three_nodes(seed: int, kills: int) -> str:
                 trading.await_orders(1)
             needed.append(trading.nodes.processes[survivor].resident)
         trading.stop()
-        assert trading.disagreements() == {}
-        assert trading.defects() == []
-        assert trading.nodes.resets() == 0
+        found = trading.disagreements(), trading.defects(), trading.nodes.resets()
+        assert found == ({}, [], 0), found
         growth = needed[1] - needed[0]
         assert growth < MOST_GROWTH, f"{survivor} grew from {needed[0]} to {needed[1]} bytes"
     link = "tcp" if tcp else "ipc"
     return f"three nodes by {link} and a venue, {survivor} grew by {growth / 2**20:.1f} MB"
 
 
-def soak(first_seed: int, is_over: Callable[[int], bool]) -> int:
-    """Live until `is_over`, called with the kills so far; return the exit code."""
+def soak(first_seed: int, is_over: Callable[[int], bool]) -> None:
+    """Live until `is_over`, called with the kills so far."""
     kills, began = 0, time.monotonic()
     for seed in count(first_seed):
         live = live_in_one_process if seed % 2 else live_on_three_nodes
         try:
             said = live(seed, KILLS_A_LIFE)
-        except AssertionError as error:
-            say(f"seed {seed}: {error}", *getattr(error, "__notes__", ()))
-            return 1
+        except Exception as error:
+            error.add_note(f"seed {seed}")
+            raise
         kills += KILLS_A_LIFE
         passed = time.monotonic() - began
         say(f"seed {seed}: {kills} kills, {passed:.0f} s, {said}: everything agrees")
         if is_over(kills):
-            return 0
-    raise AssertionError("there are always more seeds")
+            return
 
 
-@contextmanager
-def _explained(folder: Path, seed: int) -> Iterator[None]:
-    """Say of what goes wrong where it did; when people lose patience, leave nothing behind."""
-    try:
-        yield
-    except (KeyboardInterrupt, SystemExit):
-        shutil.rmtree(folder)
-        raise
-    except Exception as error:
-        logs = (log.read_text() for log in folder.glob("*.log"))
-        error.add_note("\n".join((f"seed {seed}, {folder}", *logs)))
-        raise
+def say(line: str) -> None:
+    print(line, flush=True)  # noqa: T201 - it is what people wait for
 
 
-def say(*lines: str) -> None:
-    print(*lines, sep="\n", flush=True)  # noqa: T201 - it is what people wait for
-
-
-def main() -> int:
+def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--kills", type=int, default=1000, help="at least so many")
     parser.add_argument("--for", dest="duration", type=parse_duration, help="such as 8h, instead")
@@ -128,10 +106,11 @@ def main() -> int:
     asked = parser.parse_args()
     signal.signal(signal.SIGTERM, lambda number, _: sys.exit(128 + number))
     if asked.duration is None:
-        return soak(asked.seed, lambda kills: kills >= asked.kills)
+        soak(asked.seed, lambda kills: kills >= asked.kills)
+        return
     ends = time.monotonic_ns() + asked.duration
-    return soak(asked.seed, lambda _: time.monotonic_ns() >= ends)
+    soak(asked.seed, lambda _: time.monotonic_ns() >= ends)
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    main()

@@ -14,7 +14,7 @@ import pytest
 
 from actors.events.orders import OrderCancelRequest
 from actors.model.reconciliation import NEVER_RECEIVED
-from tests.killed_trading import Trading, emitted
+from tests.killed_trading import LONGER_THAN_SILENCE, Trading, emitted
 from tests.mortal_run import Failpoint
 from tests.venue_client import until
 
@@ -23,8 +23,6 @@ pytestmark = pytest.mark.xdist_group("live")
 KILLS = 50
 """At random, in all lives together."""
 SEEDS = (1, 2)
-LONGER_THAN_SILENCE = 2.5
-"""Seconds after which either of the two believes that the other one is gone."""
 
 
 def around(operation: str, *abouts: bytes, number: int = 1) -> list[Failpoint]:
