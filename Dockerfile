@@ -12,6 +12,7 @@ RUN python -c "import tomllib; print('\n'.join(tomllib.load(open('pyproject.toml
 COPY README.md LICENSE ./
 COPY actors actors
 COPY gateways gateways
+COPY kaiju kaiju
 COPY topology topology
 RUN /opt/kaiju/bin/pip install --no-deps .
 

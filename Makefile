@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 BENCH_VENV ?= .venv-bench
 KILLS ?= 1000
 FAULTS ?= 20
-SOURCES := actors gateways topology grafana tests bench docs
+SOURCES := actors gateways kaiju topology grafana tests bench docs
 
 .PHONY: run test soak faults format bench clean
 
@@ -19,11 +19,11 @@ test: $(VENV)/.ready  ## format check, lint, types and every test
 	$(BIN)/pytest -n 2 --dist loadgroup  # one works on the group "live", which mostly waits
 
 soak: $(VENV)/.ready  ## kill runs, nodes and their venues KILLS times at random, or for as long as FOR says
-	$(BIN)/python -m tests.soak $(if $(FOR),--for $(FOR),--kills $(KILLS))
+	$(BIN)/python -m tests.tools.soak $(if $(FOR),--for $(FOR),--kills $(KILLS))
 
 faults: $(VENV)/.ready  ## kill, stop, cut off and mistreat linked nodes FAULTS times each
-	FAULTS=$(FAULTS) $(BIN)/pytest tests/test_link_faults.py tests/test_linked_trading.py
-	$(BIN)/python -m tests.simulated_network --schedules 10000
+	FAULTS=$(FAULTS) $(BIN)/pytest tests/system/test_link_faults.py tests/system/test_linked_trading.py
+	$(BIN)/python -m tests.kit.simulated_network --schedules 10000
 
 format: $(VENV)/.ready  ## write the code as `make test` wants it
 	$(BIN)/ruff format $(SOURCES)

@@ -11,12 +11,12 @@ import msgspec
 from actors.events.event import LARGEST, Event
 from actors.events.reference import Currency, Instrument
 from actors.events.system import RecordFrame, StreamReset
-from actors.runtime import frames
 from actors.runtime.actor import Actor, handles
-from actors.runtime.disk import Disk
 from actors.runtime.envelope import Envelope
+from actors.runtime.journal import frames
+from actors.runtime.journal.disk import Disk
+from actors.runtime.journal.repair import shorten
 from actors.runtime.ports import TryLaterError
-from actors.runtime.repair import shorten
 from actors.runtime.schema import schema_table
 
 EVENTS_FILE = "events.kaiju"

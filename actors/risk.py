@@ -31,11 +31,12 @@ from actors.events.orders import (
 )
 from actors.events.reference import Instrument, from_units, to_units
 from actors.events.system import HaltTrading, ResumeTrading, StreamReset
+from actors.model.daily_pnl import DayResult
 from actors.model.exposure import Exposures
-from actors.model.loss_limit import DayResult
 from actors.model.market_view import MarketView
 from actors.model.order_rate import OrderRate
-from actors.model.risk_case import (
+from actors.model.risk_checks import first_failure, unknown_instrument
+from actors.model.risk_order import (
     AccountLimits,
     Case,
     Denial,
@@ -43,7 +44,6 @@ from actors.model.risk_case import (
     RiskCode,
     worst_px,
 )
-from actors.model.risk_checks import first_failure, unknown_instrument
 from actors.runtime.actor import Actor, handles
 from actors.runtime.settings import Amount, CurrencyCode, InstrumentId
 

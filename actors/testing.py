@@ -18,7 +18,7 @@ from actors.events.system import ActorStarted
 from actors.runtime.actor import Actor, handles
 from actors.runtime.clock import VirtualClock
 from actors.runtime.envelope import Envelope
-from actors.runtime.node import Node
+from actors.runtime.node.node import Node
 from actors.runtime.statistics import NodeStatistics
 from actors.runtime.stream import Input
 

@@ -6,9 +6,9 @@ import os
 import time
 from collections.abc import Callable
 
-from actors.runtime.durable import encode
 from actors.runtime.envelope import Envelope
-from actors.runtime.frames import STEP, encode_frame
+from actors.runtime.journal.frames import STEP, encode_frame
+from actors.runtime.recovery.capture import encode
 from bench.hop import Ping, best_of
 from bench.kept import temporary_directory
 from bench.rounds import Figures

@@ -14,8 +14,8 @@ import msgspec
 
 from actors.events.event import Event
 from actors.runtime.actor import Actor, handles
-from actors.runtime.node import Node
-from actors.runtime.wiring import Durable
+from actors.runtime.node.node import Node
+from actors.runtime.node.wiring import Durable
 from bench.rounds import Contestant, Figures, Results, run_rounds, write_raw
 from bench.table import Row, figure, our_figure
 

@@ -12,9 +12,9 @@ from actors.events.event import Event
 from actors.runtime.actor import Actor, handles
 from actors.runtime.clock import LiveClock
 from actors.runtime.envelope import Envelope
-from actors.runtime.node import Node
+from actors.runtime.node.node import Node
+from actors.runtime.node.wiring import Durable
 from actors.runtime.ports import Port
-from actors.runtime.wiring import Durable
 from bench.hop import Ping, Relay, ring
 from bench.kept import journal_of, seconds_of, step_bytes, temporary_directory
 from bench.path import ACTORS, QuoteFeed, trading_node

@@ -21,16 +21,16 @@ import zmq
 from actors.events.event import Event
 from actors.runtime.envelope import Envelope
 from bench.rounds import Figures
+from topology.config.keys import NodeKeys
 from topology.links import sockets as link_sockets
 from topology.links.effects import Delivered, Say
 from topology.links.frame import EventReader
-from topology.links.keys import NodeKeys
 from topology.links.messages import encode_message
-from topology.links.node_reader import LinkReader
 from topology.links.publisher import LinkPublisher
-from topology.links.reader import State, StreamReader
 from topology.links.sockets import LinkSockets, make_pair
 from topology.links.sources import schema_of
+from topology.links.subscriber import LinkReader
+from topology.links.subscription import State, StreamReader
 
 ROOT = Path(__file__).parent.parent
 STREAM = "feed.events"
@@ -316,7 +316,7 @@ def _run(topology: str, link: str) -> list[Any]:
         file.write_text(topology.replace("OUT", f"'{out}'"), encoding="ascii")
         how = ["up", str(file), "--link", link] if link else ["run", str(file), "--live"]
         process = subprocess.Popen(
-            [sys.executable, "-m", "topology", *how, "--quiet", "--runs", f"{folder}/runs"],
+            [sys.executable, "-m", "kaiju", *how, "--quiet", "--runs", f"{folder}/runs"],
             cwd=ROOT,
             env={**os.environ, "PYTHONPATH": str(ROOT)},
         )

@@ -24,8 +24,8 @@ from actors.events.orders import (
 )
 from actors.order_management import OrderManagement
 from actors.runtime.actor import Actor, handles
-from actors.runtime.node import Node
-from actors.runtime.wiring import Durable
+from actors.runtime.node.node import Node
+from actors.runtime.node.wiring import Durable
 from bench.kept import Stopwatch, journal_of, seconds_of, step_bytes, temporary_directory
 from bench.rounds import Figures
 

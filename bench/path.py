@@ -22,7 +22,7 @@ from actors.pnl import ProfitAndLoss
 from actors.positions import PositionKeeper
 from actors.risk import Risk
 from actors.runtime.actor import Actor, handles
-from actors.runtime.node import Node
+from actors.runtime.node.node import Node
 from bench.recorded import (
     ABSENT,
     BTC,

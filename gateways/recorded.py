@@ -23,7 +23,7 @@ from actors.events.system import (
 from actors.runtime.actor import Actor, handles
 from actors.runtime.settings import InstrumentId, TopologyPath
 from gateways.binance.messages import Malformed, MessageDecoder
-from gateways.recording import FileEnded, Recording, instrument_of
+from gateways.captures import FileEnded, Recording, instrument_of
 
 LONGEST_DETAIL = 200
 """Characters; a damaged message may quote any amount of itself."""

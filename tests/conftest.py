@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 from hypothesis import HealthCheck, settings
 
-from tests.verifying import EXCUSED, find_runs, verify_elsewhere
+from tests.kit.verify_leftovers import EXCUSED, find_runs, verify_elsewhere
 
 settings.register_profile(
     "kaiju",

@@ -12,7 +12,7 @@ from actors.events.accounts import TradingState
 from actors.events.orders import OrderType, SubmitOrder, TimeInForce
 from actors.events.reference import Instrument
 from actors.model.money import BASIS_POINTS, amount
-from actors.model.risk_case import Case, Denial, RiskCode
+from actors.model.risk_order import Case, Denial, RiskCode
 
 Check = Callable[[Case], Denial | None]
 

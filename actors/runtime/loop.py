@@ -13,7 +13,7 @@ from actors.events.system import TimerFired
 from actors.runtime.accepts import LeftToOthersError
 from actors.runtime.clock import FOREVER, NO_LIMIT, Clock
 from actors.runtime.envelope import Envelope, Position
-from actors.runtime.flight import Step
+from actors.runtime.flight_recorder import Step
 from actors.runtime.ref import ActorDeadError
 from actors.runtime.stream import Input, Stream
 from actors.runtime.timers import SetTimer, Timers

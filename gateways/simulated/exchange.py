@@ -20,10 +20,15 @@ from actors.events.system import (
 )
 from actors.runtime.actor import handles
 from actors.runtime.settings import Duration, InstrumentId
-from gateways.simulated.desk import VenueRequest
-from gateways.simulated.face import SimulatedVenue, VenueSettings, VenueState
-from gateways.simulated.flow import FlowSettings, SyntheticFlow, flow_mistakes, synthetic_flow
-from gateways.simulated.venue import Outcome, Venue, changed_by
+from gateways.simulated.base import SimulatedVenue, VenueSettings, VenueState
+from gateways.simulated.engine.matching_venue import Outcome, Venue, changed_by
+from gateways.simulated.engine.order_flow import (
+    FlowSettings,
+    SyntheticFlow,
+    flow_mistakes,
+    synthetic_flow,
+)
+from gateways.simulated.engine.venue_orders import VenueRequest
 
 ARRIVAL = "arrival"
 DEPTH = "depth"

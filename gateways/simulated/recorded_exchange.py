@@ -12,9 +12,9 @@ from actors.events.market import DepthDiff, DepthSnapshot, Quote, Trade
 from actors.events.orders import ExecutionReport, OrderMassStatus
 from actors.events.system import ConnectionEstablished, StreamReset
 from actors.runtime.actor import handles
-from gateways.simulated.desk import VenueRequest
-from gateways.simulated.face import SimulatedVenue, VenueState
-from gateways.simulated.recorded_venue import RecordedVenue
+from gateways.simulated.base import SimulatedVenue, VenueState
+from gateways.simulated.engine.recorded_venue import RecordedVenue
+from gateways.simulated.engine.venue_orders import VenueRequest
 
 RECORDED = (Quote, Trade, DepthDiff, DepthSnapshot)
 

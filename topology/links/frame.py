@@ -25,7 +25,7 @@ import msgspec
 
 from actors.events.event import Event
 from actors.runtime.envelope import Envelope, Position, Root
-from actors.runtime.frames import crc32c
+from actors.runtime.journal.frames import crc32c
 
 VERSION = 1
 MOST_EVENTS = 256

@@ -14,7 +14,6 @@ import msgspec
 
 from actors.events.event import Event
 from actors.runtime.envelope import Envelope
-from topology.links.compatible import mismatch
 from topology.links.frame import ENOUGH_BYTES, MOST_EVENTS, MalformedError, encode_frame
 from topology.links.messages import (
     Hello,
@@ -37,6 +36,7 @@ from topology.links.messages import (
     encode_message,
     read_of_reader,
 )
+from topology.links.schema_match import mismatch
 
 HEARTBEAT = 250_000_000
 """Nanoseconds after which a stream that says nothing says how far it is."""

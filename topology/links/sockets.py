@@ -21,9 +21,9 @@ import zmq
 from zmq.utils import z85
 
 from gateways.sockets import IPC, Wake
-from topology.links.admission import Admission
+from topology.config.keys import NodeKeys
 from topology.links.frame import LARGEST_FRAME, topic_of
-from topology.links.keys import NodeKeys
+from topology.links.zap import Admission
 
 log = logging.getLogger("kaiju")
 

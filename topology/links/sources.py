@@ -12,7 +12,7 @@ from actors.events.system import HaltTrading, ResumeTrading
 from actors.runtime.actor import Actor
 from actors.runtime.envelope import Envelope
 from actors.runtime.ports import Outlet
-from actors.runtime.recovery import RecoveryError, steps_since
+from actors.runtime.recovery.recovery import RecoveryError, steps_since
 from actors.runtime.schema import schema_table
 from actors.runtime.stream import Input, Stream
 from topology.links.messages import Schema

@@ -1,0 +1,1 @@
+"""Files of steps: segments, snapshots, syncs and repair; knows no actors."""

@@ -1,0 +1,1 @@
+"""A node: one process, its wiring, life and supervision."""

@@ -1,0 +1,109 @@
+"""The first inputs of a run: actors are told that they begin, or go on, and what is current."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from actors.events.system import ActorRecovered, ActorStarted, StreamLive, StreamStale
+from actors.runtime.actor import Actor
+
+if TYPE_CHECKING:
+    from collections.abc import Container, Mapping
+
+    from actors.runtime.loop import Loop
+    from actors.runtime.node.supervision import Supervisor
+    from actors.runtime.recovery.recovery import Recovery
+    from actors.runtime.stream import Input
+
+
+class Beginning:
+    """Posts the first inputs of all actors of a node.
+
+    Args:
+        actors: by name, in file order.
+        loop: of the node.
+        supervisor: resets readers.
+        remote: streams of other nodes; whether they are current, their links say.
+        time_passed: whether actors that go on are told that the outside may have changed: on a
+            live node it went on meanwhile, in virtual time nothing happened.
+    """
+
+    def __init__(
+        self,
+        actors: Mapping[str, Actor],
+        loop: Loop,
+        supervisor: Supervisor,
+        *,
+        remote: Container[str],
+        time_passed: bool,
+    ) -> None:
+        self._actors, self._loop, self._supervisor = actors, loop, supervisor
+        self._remote, self._time_passed = remote, time_passed
+
+    def begin(self) -> None:
+        """Begin a first run."""
+        for actor in self._actors.values():
+            self._post_start(actor)
+        # Behind all starts: an input is current once its publisher has begun.
+        for actor in self._actors.values():
+            for stream in actor.stale:
+                if stream not in self._remote:
+                    self._post_live(actor.name, stream)
+
+    def go_on(self, recovery: Recovery) -> None:
+        """Go on where the run before ended, everything in the order in which it would have come.
+
+        What is left of the start comes first, then what was emitted and not handled. Readers
+        without a position, and those of actors that begin anew, are brought up to date.
+        """
+        for actor in self._actors.values():
+            if actor.name not in recovery.actors or (_hears_start(actor) and not actor.started):
+                self._post_start(actor)
+            elif self._time_passed and ActorRecovered in actor.handlers:
+                self._loop.post(actor.inbox, ActorRecovered(actor.name))
+        late = [*recovery.strangers, *self._readers_of_new(recovery)]
+        resets = {(reader.actor.name, reader.source.name) for reader in late}
+        abroad = [
+            reader
+            for actor in self._actors.values()
+            for reader in actor.inputs
+            if reader.source.name in self._remote
+        ]
+        for reader in (*late, *abroad):
+            self._post_stale(reader)
+        for actor in self._actors.values():
+            actor.stale = {s: why for s, why in actor.stale.items() if s in actor.heard}
+            for stream in actor.stale:
+                if (actor.name, stream) not in resets and stream not in self._remote:
+                    self._post_live(actor.name, stream)
+        recovery.deliver()
+        for reader in late:
+            self._supervisor.reset(reader, "node restarted")
+            self._post_live(reader.actor.name, reader.source.name)
+
+    def _readers_of_new(self, recovery: Recovery) -> list[Input]:
+        """Return what durable actors read of those that begin anew."""
+        return [
+            reader
+            for actor in recovery.actors.values()
+            for reader in actor.inputs
+            if reader.source.name not in self._remote
+            and self._supervisor.owners[reader.source.name].name not in recovery.actors
+        ]
+
+    def _post_start(self, actor: Actor) -> None:
+        if _hears_start(actor):
+            self._loop.post(actor.inbox, ActorStarted(actor.name))
+
+    def _post_stale(self, reader: Input) -> None:
+        """Say that what a reader has of a stream is old, unless it knows."""
+        actor, stream = self._actors[reader.actor.name], reader.source.name
+        if stream not in actor.stale:
+            self._loop.post(actor.inbox, StreamStale(stream, "node restarted"))
+
+    def _post_live(self, actor: str, stream: str) -> None:
+        self._loop.post(self._actors[actor].inbox, StreamLive(stream))
+
+
+def _hears_start(actor: Actor) -> bool:
+    return type(actor).on_start is not Actor.on_start or ActorStarted in actor.handlers

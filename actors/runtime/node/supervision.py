@@ -1,0 +1,391 @@
+"""What happens when a handler raises, a reader falls behind or a door is shut.
+
+A refusal that the business expects is an event; a raise is a bug. A durable actor is rebuilt from
+its journal and tries once more. Where that does not help, on the order path trading halts and the
+actor takes nothing more; elsewhere a durable actor skips the input, and any other starts again,
+empty, in a new epoch, and everyone who reads it is told and brought up to date. Nothing is lost
+without being counted.
+"""
+
+from __future__ import annotations
+
+import logging
+import traceback
+from collections import Counter, deque
+from collections.abc import Callable, Iterable
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from actors.events.event import Event
+from actors.events.system import (
+    ActorFailed,
+    ActorStarted,
+    HaltTrading,
+    ResumeTrading,
+    StreamReset,
+    StreamStale,
+)
+from actors.runtime.envelope import Envelope
+from actors.runtime.flight_recorder import write_flight
+from actors.runtime.journal.writer import Journal
+from actors.runtime.recovery.recovery import replayed
+from actors.runtime.ref import Registry
+from actors.runtime.statistics import DeadLetter
+from actors.runtime.stream import Input, Stream
+
+if TYPE_CHECKING:
+    from actors.runtime.actor import Actor
+    from actors.runtime.loop import Loop
+    from actors.runtime.node.mirrors import Mirror, RemotePublisher
+    from actors.runtime.recovery.capture import StepJournal
+
+log = logging.getLogger("kaiju")
+
+NO_ROOM = "the disk is full or fails"
+"""Begins the reason of every halt that ends by itself."""
+DEAD_LETTERS_KEPT = 100
+DURABLE_LAG_FACTOR = 4
+RESTARTS_ALLOWED = 5
+RESTART_WINDOW = 1_000_000_000
+"""Nanoseconds of the node's clock in which an actor may restart `RESTARTS_ALLOWED` times: a
+snapshot that its reader cannot digest would otherwise be sent and fail for ever."""
+
+
+class Supervisor:
+    """Decides what a failure costs, and says so to everyone whom it concerns.
+
+    Args:
+        publish: sends a control event to every actor that handles it.
+        flight_directory: where the flight recorder is dumped on a failure; None keeps it in memory.
+    """
+
+    def __init__(
+        self, publish: Callable[[Event], None], flight_directory: Path | None = None
+    ) -> None:
+        self._halts: list[str] = []
+        self._waiting: dict[str, str] = {}
+        """Reason of the halt by who waits for a disk."""
+        self.over = False
+        """Whether the loop has ended, so that nobody could hear control any more."""
+        self.failures: list[str] = []
+        self.dead_letters: deque[DeadLetter] = deque(maxlen=DEAD_LETTERS_KEPT)
+        self.dead_letter_counts: Counter[str] = Counter()
+        self.actors: dict[str, Actor] = {}
+        self.owners: dict[str, Actor | RemotePublisher] = {}
+        """Publisher by stream name."""
+        self.mirrors: dict[str, Mirror] = {}
+        """Streams of other nodes by name."""
+        self._elsewhere: dict[str, str] = {}
+        """Why trading is halted on other nodes, by node."""
+        self.on_own_halt: Callable[[str], None] = _tell_nobody
+        """Called with the reason when trading was halted here, with none when no longer."""
+        self.next_epoch: Callable[[], int] | None = None
+        """Gives numbers that no epoch of this data directory had; None where nothing is kept."""
+        self.held_steps: Callable[[Journal], list[bytes]] = _none_held
+        """Returns the steps of a journal that the disk does not take at the moment."""
+        self._retried: dict[str, tuple[Input, int, str]] = {}
+        """(input, position behind the event, what happened) of each actor that tries again."""
+        self._restarts: dict[str, deque[int]] = {}
+        self._publish = publish
+        self._flight_directory = flight_directory
+        self._loop: Loop | None = None
+
+    def watch(self, loop: Loop) -> None:
+        """Supervise the steps of this loop."""
+        self._loop = loop
+
+    @property
+    def loop(self) -> Loop:
+        """The loop under supervision."""
+        assert self._loop is not None
+        return self._loop
+
+    @property
+    def halted(self) -> str:
+        """Why trading was halted first; empty while it is not."""
+        return next(iter((*self._halts, *self._elsewhere.values())), "")
+
+    @property
+    def own_halt(self) -> str:
+        """Why trading was halted here first; empty while it is not, or only elsewhere."""
+        return next(iter(self._halts), "")
+
+    def halt(self, reason: str) -> None:
+        """Stop new orders from now on; cancels still pass."""
+        if reason not in self._halts:
+            self._halts.append(reason)
+            log.error("trading halted: %s", reason)
+            self.on_own_halt(self.own_halt)
+        if not self.over:
+            self._publish(HaltTrading(reason))
+
+    def halt_elsewhere(self, node: str, reason: str) -> None:
+        """Halt for as long as another node does; an empty `reason` says that it no longer does."""
+        known, text = self._elsewhere.get(node), f"node {node}: {reason}"
+        if reason and known != text:
+            self._elsewhere[node] = text
+            log.error("trading halted: %s", text)
+            if not self.over:
+                self._publish(HaltTrading(text))
+        elif not reason and known:
+            del self._elsewhere[node]
+            if not self.halted:
+                self._resumed(f"node {node} has resumed")
+
+    def resume(self, reason: str) -> None:
+        """Lift all halts, unless an actor of the order path is down or the disk is full."""
+        down = [a.name for a in self.actors.values() if a.order_path and a.actor_stopped.is_set()]
+        if down:
+            log.error("trading stays halted: %s failed and must be started again", ", ".join(down))
+        elif self._waiting:
+            log.error("trading stays halted: %s", "; ".join(self._waiting.values()))
+        else:
+            self._halts.clear()
+            self.on_own_halt("")
+            if self._elsewhere:
+                others = "; ".join(self._elsewhere.values())
+                log.error("trading stays halted until it is resumed there too: %s", others)
+            else:
+                self._resumed(reason)
+
+    def wait_for_disk(self, who: str, refusal: OSError | None) -> None:
+        """Halt trading while a disk does not take what `who` has; None says that it does again."""
+        waits = who in self._waiting
+        if refusal is not None and not waits:
+            self._waiting[who] = f"{NO_ROOM}: {refusal}"
+            self.halt(self._waiting[who])
+        elif refusal is None and waits:
+            self._halts.remove(self._waiting.pop(who))
+            self.on_own_halt(self.own_halt)
+            if not self.halted:
+                self._resumed(f"the disk takes what {who} has again")
+
+    def remember(self, halts: Iterable[str]) -> None:
+        """Stay halted as the run before was, but not by a disk that was full then."""
+        found = list(halts)
+        self._halts = [reason for reason in found if not reason.startswith(NO_ROOM)]
+        self.on_own_halt(self.own_halt)
+        if found and not self._halts:
+            self._resumed("the run began again; the disk was full")
+
+    def _resumed(self, reason: str) -> None:
+        log.warning("trading resumed: %s", reason)
+        if not self.over:
+            self._publish(ResumeTrading(reason))
+
+    def dead_letter(self, reader: Input, envelope: Envelope, reason: str) -> None:
+        """Keep and count an event that nobody will finish."""
+        stream, _, seq = envelope.id
+        self.count_dead_letter(reader.actor.name, stream, seq, type(envelope.event), reason)
+
+    def count_dead_letter(
+        self, actor: str, stream: str, seq: int, event_class: type, reason: str
+    ) -> None:
+        """Keep and count a message that never became an input."""
+        self.dead_letter_counts[reason] += 1
+        self.dead_letters.append(DeadLetter(actor, stream, seq, event_class.__name__, reason))
+
+    def trouble(self, what: str, error: BaseException) -> None:
+        """Keep and log that something of an actor other than a handler raised."""
+        text = f"{what} raised {type(error).__name__}: {error}"
+        self.failures.append(text)
+        log.error("%s", text, exc_info=error)
+
+    def source_failed(self, name: str, error: Exception) -> None:
+        """Note that a source ended by raising; its actor goes on with what it has."""
+        self.trouble(f"the source of {name}", error)
+        if self.actors[name].order_path:
+            self.halt(self.failures[-1])
+
+    def failed(self, reader: Input, envelope: Envelope, error: BaseException) -> None:
+        """Deal with a handler that raised: drop its step, then try again, skip, halt or restart."""
+        actor, loop = self.actors[reader.actor.name], self.loop
+        loop.discard()
+        actor.statistics.failed += 1
+        what = describe(actor, envelope, error)
+        rebuilt = actor.journal is not None and self._rebuild(actor, what)
+        if rebuilt and self._try_again(reader, what):
+            return
+        reader.drop("handler raised")
+        self.failures.append(what)
+        log.error("%s", what, exc_info=error)
+        self.dead_letter(reader, envelope, "handler raised")
+        write_flight(loop.flight, what, traceback.format_exception(error), self._flight_directory)
+        waiting = loop.replies.pop((reader, reader.position - 1), None)
+        if waiting is not None:
+            waiting.fail(error)
+        lost = actor.journal is not None and not rebuilt
+        hopeless = (
+            lost
+            or actor.order_path
+            or isinstance(envelope.event, ActorStarted)
+            or self._restarts_too_often(actor)
+        )
+        self._publish(ActorFailed(actor.name, what, restarted=not hopeless))
+        if actor.order_path:
+            self.halt(what)
+        if hopeless:
+            hears = actor.order_path and not lost and reader is not actor.control_input
+            self.close(actor, "actor failed", keep_control=hears)
+        elif actor.journal is not None:
+            self._skip(actor.journal, reader, envelope)
+        else:
+            self._restart(actor)
+
+    def settle(self) -> None:
+        """Report the actors that raised once and not again: they are not deterministic."""
+        for name, (reader, position, what) in list(self._retried.items()):
+            if reader.position >= position:
+                del self._retried[name]
+                text = f"{what}; on the same input it then did not: it is not deterministic"
+                self.failures.append(text)
+                log.error("%s", text)
+                self._publish(ActorFailed(name, text, restarted=True))
+
+    def _try_again(self, reader: Input, what: str) -> bool:
+        """Put the input back before all others, unless this was the second time."""
+        name = reader.actor.name
+        tried = self._retried.pop(name, None)
+        if tried is not None and tried[:2] == (reader, reader.position):
+            return False
+        self._retried[name] = (reader, reader.position, what)
+        reader.position -= 1
+        self.loop.queue.appendleft(reader)
+        log.warning("%s; it was rebuilt from its journal and tries again", what)
+        return True
+
+    def _skip(self, journal: StepJournal, reader: Input, envelope: Envelope) -> None:
+        try:
+            journal.skip(self.loop.steps, self.loop.now, reader, envelope)
+        except (OverflowError, TypeError, ValueError) as error:
+            # Nothing came of the input, so nothing is missing where it cannot even be noted.
+            self.trouble(f"noting that {reader.actor.name} skipped an input", error)
+
+    def _rebuild(self, actor: Actor, what: str) -> bool:
+        """Bring a durable actor back to before the step that failed; return whether that went."""
+        loop, journal = self.loop, actor.journal
+        assert journal is not None
+        now, envelope, timers = loop.now, loop.envelope, actor.pending_timers()
+        try:
+            replayed(actor, loop, self.held_steps(journal.files))
+        except Exception as error:  # noqa: BLE001 - then the actor is lost, whatever it was
+            self.trouble(f"{what}; rebuilding {actor.name} from its journal", error)
+            return False
+        finally:
+            loop.now, loop.envelope = now, envelope
+            # A timer that came due waits in the inbox: the journal does not know that yet.
+            loop.timers.forget(actor.name)
+            loop.timers.restore(actor.name, timers)
+        actor.stale = {s: why for s, why in actor.stale.items() if s in actor.heard}
+        return True
+
+    def close(self, actor: Actor, reason: str, *, keep_control: bool = False) -> None:
+        """Let an actor take nothing more; what still comes is counted by `reason`.
+
+        With `keep_control` it still hears control: a gateway that failed may yet cancel.
+        """
+        for reader in (actor.inbox, *actor.inputs) if keep_control else actor.readers:
+            reader.handlers = {}
+            reader.closed = reason
+        self._retried.pop(actor.name, None)
+        self.loop.timers.forget(actor.name)
+        self.loop.close_sources(actor.name)
+        if actor.actor_stopped.is_set():
+            return
+        actor.actor_stopped.set()
+        Registry.unregister(actor.actor_ref)
+        for stream in actor.streams.values():
+            self._tell_stale(stream, reason)
+
+    def _tell_stale(self, stream: Stream, reason: str) -> None:
+        for reader in stream.readers:
+            inbox = self.actors[reader.actor.name].inbox
+            if not inbox.closed:
+                self.loop.post(inbox, StreamStale(stream.name, reason))
+
+    def lagging(self, reader: Input) -> None:
+        """Reset a reader that fell too far behind; on a durable stream, halt trading instead."""
+        publisher, bound = self.owners[reader.source.name], reader.source.lag_bound
+        if not publisher.durable:
+            self.reset(reader, "fell behind")
+        elif reader.queued > DURABLE_LAG_FACTOR * bound and not self.halted:
+            self.halt(
+                f"{reader.actor.name} is {reader.queued} events behind {reader.source.name}, "
+                f"allowed are {DURABLE_LAG_FACTOR * bound}"
+            )
+
+    def reset(self, reader: Input, reason: str) -> None:
+        """Bring one reader up to date: reset, snapshot to it alone, then live events."""
+        if (mirror := self.mirrors.get(reader.source.name)) is not None:
+            mirror.bring_up_to_date(reader, reason)
+            return
+        reader.skip_to(reader.stream.next_seq, "reset")
+        # Tokens of what was skipped would read what comes next ahead of the reset.
+        self.loop.withdraw(reader)
+        self._announce(reader, reason)
+
+    def _announce(self, reader: Input, reason: str) -> None:
+        source, inbox = reader.source, self.actors[reader.actor.name].inbox
+        publisher = self.actors[self.owners[source.name].name]
+        self.loop.post(inbox, StreamReset(source.name, source.epoch, source.next_seq, reason))
+        emitted = len(self.loop.outbox)
+        try:
+            for event in publisher.snapshot(source.name.partition(".")[2]):
+                self.loop.post(inbox, event)
+        except Exception as error:  # noqa: BLE001 - the reader was told of the reset at least
+            self.trouble(f"{publisher.name}.snapshot({source.name})", error)
+        del self.loop.outbox[emitted:]  # a snapshot returns; what it emitted is nobody's step
+
+    def _restarts_too_often(self, actor: Actor) -> bool:
+        times = self._restarts.setdefault(actor.name, deque(maxlen=RESTARTS_ALLOWED))
+        if len(times) == RESTARTS_ALLOWED and self.loop.now - times[0] < RESTART_WINDOW:
+            return True
+        times.append(self.loop.now)
+        return False
+
+    def _restart(self, actor: Actor) -> None:
+        epoch = actor.inbox.stream.epoch + 1
+        if self.next_epoch is not None:
+            try:
+                epoch = self.next_epoch()
+            except OSError as error:
+                self.trouble(f"{actor.name} cannot start again: noting its epoch", error)
+                self.close(actor, "actor failed")
+                return
+        self.loop.timers.forget(actor.name)
+        actor.forget()
+        self.loop.post(actor.inbox, ActorStarted(actor.name))
+        for reader in actor.inputs:
+            self.reset(reader, "reader restarted")
+        actor.inbox.stream.epoch = epoch
+        for stream in actor.streams.values():
+            stream.epoch = epoch
+            for reader in stream.readers:
+                if reader.conflation is not None:
+                    # An unread value of the old epoch could be replaced by one of the new.
+                    self.reset(reader, "publisher restarted")
+                else:
+                    self._announce(reader, "publisher restarted")
+
+
+def describe(actor: Actor, envelope: Envelope, error: BaseException) -> str:
+    """Say which actor failed on which input, and how."""
+    stream, epoch, seq = envelope.id
+    if isinstance(error, KeyError) and isinstance(error.args[0], type):
+        name = error.args[0].__name__
+        allowed = ", ".join(sorted(c.__name__ for cs in actor.outputs.values() for c in cs))
+        problem = f"emitted {name}, which is in none of its outputs (allowed: {allowed or 'none'})"
+    else:
+        problem = f"raised {type(error).__name__}: {error}"
+    return (
+        f"{actor.name} ({type(actor).__name__}) {problem}, while handling "
+        f"{type(envelope.event).__name__} {stream}/{epoch}/{seq}"
+    )
+
+
+def _tell_nobody(_reason: str) -> None:
+    """There are no other nodes."""
+
+
+def _none_held(_journal: Journal) -> list[bytes]:
+    return []

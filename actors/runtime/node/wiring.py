@@ -1,0 +1,202 @@
+"""The wiring of a node: its actors, their streams, and who reads what."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from types import MappingProxyType
+from typing import Any, Literal
+
+from actors.events.reference import Currency, Instrument
+from actors.events.system import StopActor, StreamLive, StreamStale
+from actors.runtime.actor import Actor, Settings
+from actors.runtime.clock import Clock
+from actors.runtime.loop import Loop
+from actors.runtime.node.ingress import Ingress
+from actors.runtime.node.mirrors import Mirror, RemotePublisher
+from actors.runtime.node.supervision import Supervisor
+from actors.runtime.poller import Poller
+from actors.runtime.ports import PortReader
+from actors.runtime.recovery.capture import NOT_YET
+from actors.runtime.ref import ActorRef
+from actors.runtime.statistics import ActorStatistics
+from actors.runtime.stream import Delivery, Input, Stream
+
+Durable = Literal["none", "os", "fsync"]
+
+
+class Wiring:
+    """What a node consists of; `actors.runtime.node.node.Node` brings it to life.
+
+    Actors are added in file order, then connected.
+
+    Args:
+        name: the node's name in the topology.
+        clock: of the node.
+        loop: that delivers.
+        supervisor: of the actors.
+        poller: how the loop waits.
+        seed: of every actor's random numbers, together with its name.
+        instruments: of the topology.
+        currencies: of the topology.
+    """
+
+    def __init__(
+        self,
+        name: str,
+        clock: Clock,
+        loop: Loop,
+        supervisor: Supervisor,
+        poller: Poller,
+        *,
+        seed: int,
+        instruments: Iterable[Instrument],
+        currencies: Iterable[Currency],
+    ) -> None:
+        self.name, self.clock, self.loop, self.supervisor = name, clock, loop, supervisor
+        self.instruments: Mapping[str, Instrument] = MappingProxyType(
+            {i.instrument: i for i in instruments}
+        )
+        self.currencies: Mapping[str, Currency] = MappingProxyType(
+            {c.currency: c for c in currencies}
+        )
+        self.streams: dict[str, Stream] = {}
+        self.actors = supervisor.actors
+        self.mirrors = supervisor.mirrors
+        self.ports: list[PortReader] = []
+        self._ingress = Ingress(loop, poller, supervisor)
+        self._seed = seed
+        self._session = ""
+        self._durable: dict[str, bool] = {}
+        """Durable actors, and whether ports wait for their syncs."""
+        self._running = False
+
+    def add(
+        self,
+        name: str,
+        actor_class: type[Actor],
+        settings: Settings | Mapping[str, Any] | None = None,
+        *,
+        durable: Durable = "none",
+        accepts: frozenset[str] | None = None,
+    ) -> Actor:
+        """Construct an actor and give it its streams.
+
+        Events of other instruments than `accepts` it leaves to others; None is no restriction.
+
+        Raises:
+            ValueError: the name is taken.
+            pydantic.ValidationError: the settings do not fit the class.
+        """
+        if name in self.actors:
+            raise ValueError(f"node {self.name}: actor {name!r} was added twice")
+        if not isinstance(settings, Settings):
+            settings = actor_class.Settings.model_validate(dict(settings or {}))
+        actor = actor_class.created_by(self._ingress, name, settings)
+        actor.session = self._session
+        actor.instruments, actor.currencies = self.instruments, self.currencies
+        actor.accepts = accepts
+        actor.durable = durable != "none"
+        if actor.durable:
+            self._durable[name] = durable == "fsync"
+        actor.statistics = ActorStatistics()
+        actor.attach(self.loop, f"{self._seed}/{name}")
+        actor.streams = {
+            output: self._stream(f"{name}.{output}", actor) for output in actor.outputs
+        }
+        actor.routes = {
+            event_class: actor.streams[output]
+            for output, classes in actor.outputs.items()
+            for event_class in classes
+        }
+        inbox = self._stream(f"{name}.inbox", actor)
+        actor.inbox = Input(actor, inbox, actor.inbox_table(), actor.routes)
+        actor.inbox.handlers = {**actor.inbox.handlers, StopActor: self._stop_actor}
+        inbox.attach(actor.inbox)
+        self.actors[name] = actor
+        self.loop.add(name, actor.inbox)
+        return actor
+
+    def add_remote(
+        self, name: str, actor_class: type[Actor], node: str, *, durable: Durable = "none"
+    ) -> None:
+        """Make the streams of another node's actor known, so that actors here may read them."""
+        publisher = RemotePublisher(name, node, actor_class, durable=durable != "none")
+        for output in actor_class.outputs:
+            stream = Stream(f"{name}.{output}")
+            self.streams[stream.name] = stream
+            self.supervisor.owners[stream.name] = publisher
+            self.mirrors[stream.name] = Mirror(stream, publisher, self.loop, self._inbox_of)
+
+    def _inbox_of(self, actor: str) -> Input:
+        return self.actors[actor].inbox
+
+    def connect(self, reader: str, stream: str, delivery: Delivery = "stream") -> Input:
+        """Let an actor read a stream: from 1 before the run, later by reset and snapshot.
+
+        On a running node, call it on the loop's thread.
+
+        Raises:
+            KeyError: no such actor or stream.
+        """
+        actor, source = self.actors[reader], self.streams[stream]
+        publisher = self.supervisor.owners[stream]
+        classes = publisher.outputs[stream.partition(".")[2]]
+        lane = self.loop.latest if delivery == "latest" else None
+        cursor = Input(actor, source, actor.handler_table(classes), actor.routes, lane)
+        asked = any(event_class.request for event_class in classes)
+        cursor.timed = actor.order_path and (publisher.order_path or asked)
+        source.attach(cursor)
+        actor.inputs = (*actor.inputs, cursor)
+        actor.heard[stream] = tuple(cursor.handlers)
+        actor.stale[stream] = NOT_YET
+        if self._running:
+            self._let_in(cursor, publisher)
+        return cursor
+
+    def _let_in(self, reader: Input, publisher: Actor | RemotePublisher) -> None:
+        inbox, name = self.actors[reader.actor.name].inbox, reader.source.name
+        if name in self.mirrors:
+            self.mirrors[name].bring_up_to_date(reader, "new reader")
+        elif publisher.actor_stopped.is_set():
+            self.loop.post(inbox, StreamStale(name, "publisher stopped"))
+        else:
+            self.supervisor.reset(reader, "new reader")
+            self.loop.post(inbox, StreamLive(name))
+
+    def ref(self, name: str) -> ActorRef:
+        """Return the address of an actor, for other threads.
+
+        Raises:
+            KeyError: no such actor.
+        """
+        return self.actors[name].actor_ref  # type: ignore[return-value]
+
+    def _stream(self, name: str, owner: Actor) -> Stream:
+        self.streams[name] = stream = Stream(name)
+        self.supervisor.owners[name] = owner
+        return stream
+
+    def _stop_actor(self, request: StopActor) -> None:
+        actor = self.actors[request.actor]
+        self._stop_hook(actor)
+        self.supervisor.close(actor, "actor stopped")
+        if actor.order_path:
+            self.supervisor.halt(f"{actor.name} of the order path was stopped")
+
+    def _bound_streams(self, bound: int, tail_bytes: int) -> None:
+        share = tail_bytes // max(1, len(self.streams))
+        inboxes = {actor.inbox.stream.name for actor in self.actors.values()}
+        for stream in self.streams.values():
+            stream.budget = share
+            if not self.clock.virtual and stream.name not in inboxes:
+                stream.lag_bound = bound
+
+    def _stop_hook(self, actor: Actor) -> None:
+        try:
+            actor.on_stop()
+        except Exception as error:  # noqa: BLE001 - the others must be stopped all the same
+            self.supervisor.trouble(f"{actor.name}.on_stop()", error)
+
+    def _all_readers(self) -> list[Input]:
+        readers = [reader for actor in self.actors.values() for reader in actor.readers]
+        return readers + [port.reader for port in self.ports]

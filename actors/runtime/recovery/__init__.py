@@ -1,0 +1,1 @@
+"""How an actor goes on from its files, exactly where it was."""

@@ -1,0 +1,142 @@
+"""What both simulated venues have in common as actors: settings, latency and the connection."""
+
+from __future__ import annotations
+
+from abc import abstractmethod
+from collections.abc import Iterable, Sequence
+from typing import Annotated
+
+import msgspec
+from pydantic import AfterValidator
+
+from actors.events.event import Event
+from actors.events.orders import (
+    NewOrderSingle,
+    OrderCancelRequest,
+    OrderMassCancelRequest,
+    OrderMassStatusRequest,
+    OrderStatusRequest,
+)
+from actors.events.reference import Instrument
+from actors.events.system import ConnectionEstablished, TimerFired
+from actors.model.money import fee_rate
+from actors.runtime.actor import Actor, handles
+from actors.runtime.settings import Amount, Duration
+from gateways.simulated.engine.venue_orders import Listing, VenueReport, VenueRequest
+
+REQUEST = "request"
+REPORT = "report"
+
+
+def _checked_rate(rate: Amount) -> Amount:
+    fee_rate(rate)
+    if abs(rate) >= 1:
+        raise ValueError(f"was {rate}, allowed is a part of the notional between -1 and 1")
+    return rate
+
+
+FeeRate = Annotated[Amount, AfterValidator(_checked_rate)]
+
+
+class VenueSettings(Actor.Settings):
+    """Fees and latency of a simulated venue."""
+
+    maker_fee: FeeRate = Amount("0.0002")
+    """Part of the notional of a fill, in the settle currency; negative for a rebate."""
+    taker_fee: FeeRate = Amount("0.0005")
+    order_latency: Duration = 0
+    """From a request's emission until the venue carries it out."""
+    report_latency: Duration = 0
+    """From what happens at the venue until its report is emitted."""
+    latency_jitter: Duration = 0
+    """At most so much is added to either latency, evenly distributed; order is kept."""
+
+    def listing(self, instrument: Instrument) -> Listing:
+        """Return how the venue trades an instrument."""
+        return Listing(instrument, fee_rate(self.maker_fee), fee_rate(self.taker_fee))
+
+
+class VenueState(Actor.State):
+    """What is on its way to the venue and back, by the id of the timer that ends its way."""
+
+    requests: dict[int, VenueRequest] = msgspec.field(default_factory=dict)
+    request_due: int = 0
+    """When the last request arrives: none arrives before an earlier one."""
+    reports: dict[int, list[VenueReport]] = msgspec.field(default_factory=dict)
+    report_due: int = 0
+
+
+class SimulatedVenue(Actor):
+    """A venue that takes requests and answers with reports, each after its latency."""
+
+    Settings = VenueSettings
+    State = VenueState
+    order_path = True
+
+    settings: VenueSettings
+    state: VenueState
+
+    @abstractmethod
+    def perform(self, request: VenueRequest) -> None:
+        """Carry out a request that reached the venue now."""
+
+    @handles(
+        NewOrderSingle,
+        OrderCancelRequest,
+        OrderMassCancelRequest,
+        OrderStatusRequest,
+        OrderMassStatusRequest,
+    )
+    def on_request(self, request: VenueRequest) -> None:
+        """Let the request travel to the venue."""
+        state, settings = self.state, self.settings
+        due = self._due(settings.order_latency, state.request_due)
+        if due <= self.now and not state.requests:
+            self.perform(request)
+            return
+        state.request_due = due
+        state.requests[self.set_timer(REQUEST, due - self.now)] = request
+
+    @handles(TimerFired)
+    def on_timer(self, timer: TimerFired) -> None:
+        """End the way of a request or of reports."""
+        if timer.name == REQUEST:
+            self.perform(self.state.requests.pop(timer.timer_id))
+        elif timer.name == REPORT:
+            for report in self.state.reports.pop(timer.timer_id):
+                self.emit(report)
+
+    def report(self, reports: Sequence[VenueReport]) -> None:
+        """Let reports travel to us, together."""
+        if not reports:
+            return
+        state = self.state
+        due = self._due(self.settings.report_latency, state.report_due)
+        if due <= self.now and not state.reports:
+            for report in reports:
+                self.emit(report)
+            return
+        state.report_due = due
+        state.reports[self.set_timer(REPORT, due - self.now)] = list(reports)
+
+    def connect(self) -> None:
+        """Say that the venue can be reached."""
+        self.emit(ConnectionEstablished(self.name))
+
+    def execution_prefix(self) -> str:
+        """Return what makes execution ids differ from those before a restart."""
+        return f"{self.now:x}-"
+
+    def snapshot(self, output: str) -> Iterable[Event]:
+        """Return the connection's state; reports are never repeated."""
+        return (ConnectionEstablished(self.name),) if output == "connection" else ()
+
+    def busy(self) -> bool:
+        """Return True while a request or a report is on its way."""
+        return bool(self.state.requests or self.state.reports)
+
+    def _due(self, latency: int, last_due: int) -> int:
+        jitter = self.settings.latency_jitter
+        if jitter:
+            latency += int(self.rng.random() * (jitter + 1))
+        return max(self.now + latency, last_due)

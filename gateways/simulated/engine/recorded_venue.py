@@ -1,0 +1,148 @@
+"""A venue for our own orders on recorded data: (requests, recorded data, time) -> reports.
+
+Pure, like the venue with a crowd; only what an order meets differs.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import msgspec
+
+from actors.events.market import DepthDiff, DepthSnapshot, Side, Trade
+from actors.events.orders import (
+    ExecutionReport,
+    Liquidity,
+    NewOrderSingle,
+    OrderCancelRequest,
+    OrderMassCancelRequest,
+    OrderMassStatusRequest,
+    OrderStatusRequest,
+)
+from gateways.simulated.engine.queue_position import (
+    BookDepth,
+    QueuedOrder,
+    QuoteDepth,
+    RecordedMarket,
+    RestingFill,
+)
+from gateways.simulated.engine.venue_orders import (
+    OPPOSITE,
+    SELF_TRADE,
+    Listing,
+    OrderDesk,
+    OwnOrder,
+    VenueReport,
+    VenueRequest,
+    end_of_rest,
+    fill_or_kill_text,
+)
+
+
+class RecordedVenue(msgspec.Struct):
+    """Our orders in several instruments, each against its own recorded data."""
+
+    desk: OrderDesk = msgspec.field(default_factory=OrderDesk)
+    markets: dict[str, RecordedMarket] = {}
+
+    def list_instrument(self, listing: Listing) -> None:
+        """Accept orders in an instrument from now on."""
+        self.desk.listings[listing.instrument.instrument] = listing
+        self.markets[listing.instrument.instrument] = RecordedMarket()
+
+    def handle(self, request: VenueRequest, now: int) -> Sequence[VenueReport]:
+        """Carry out one of our requests that reached the venue at `now` (UTC ns)."""
+        match request:
+            case NewOrderSingle():
+                return self._submit(request, now)
+            case OrderCancelRequest():
+                own = self.desk.find(request)
+                if own is None:
+                    return [self.desk.reject_cancel(request, now)]
+                return [self._cancel(own, now)]
+            case OrderMassCancelRequest():
+                return [self._cancel(own, now) for own in self.desk.works_in(request.instrument)]
+            case OrderStatusRequest() | OrderMassStatusRequest():
+                return [self.desk.answer(request, now)]
+
+    def on_quote(self, market: RecordedMarket, now: int) -> list[ExecutionReport]:
+        """Let our resting orders meet the market's newest quote, already stored in it."""
+        if market.quote is None:
+            return []
+        return self._fill(market.meet_depth(QuoteDepth(market.quote)), now)
+
+    def on_trade(self, trade: Trade, now: int) -> list[ExecutionReport]:
+        """Let our resting orders meet a recorded trade."""
+        return self._fill(self.markets[trade.instrument].meet_trade(trade), now)
+
+    def on_depth(self, depth: DepthDiff | DepthSnapshot, now: int) -> list[ExecutionReport]:
+        """Bring the recorded book up to date and let our resting orders meet it."""
+        market = self.markets[depth.instrument]
+        book = market.book
+        live = book.apply(depth) if isinstance(depth, DepthDiff) else book.restore(depth)
+        if not live or not market.resting:
+            return []
+        return self._fill(market.meet_depth(BookDepth(book)), now)
+
+    def forget_data(self, reason: str) -> None:
+        """Forget all recorded data, because some of it was missed; our orders stay."""
+        for market in self.markets.values():
+            market.quote = None
+            market.book.reset(reason)
+
+    def _submit(self, order: NewOrderSingle, now: int) -> list[ExecutionReport]:
+        market = self.markets.get(order.instrument)
+        best_px = _best_px(market, OPPOSITE[order.side]) if market is not None else 0
+        text = self.desk.refusal(order, best_px)
+        if text or market is None:
+            return [self.desk.reject(order, text, now)]
+        own, accepted = self.desk.accept(order, now)
+        depth, side = market.depth(), order.side
+        limit_px, blocked = _short_of_own(market, side, order.limit_px or None)
+        plan = market.plan(depth, side, order.qty, limit_px)
+        text = fill_or_kill_text(order, sum(qty for _, qty in plan))
+        if text:
+            return [accepted, self.desk.expire(own, text, now)]
+        reports = [accepted]
+        if plan:
+            market.take(depth, side, plan)
+            reports += [self.desk.fill(own, qty, px, Liquidity.TAKER, now) for px, qty in plan]
+        if not own.leaves_qty:
+            return reports
+        text = SELF_TRADE if blocked else end_of_rest(order)
+        if text:
+            reports.append(self.desk.expire(own, text, now))
+        else:
+            ahead = depth.shown(side, own.limit_px)
+            market.join(QueuedOrder(own.client_order_id, side, own.limit_px, own.leaves_qty, ahead))
+        return reports
+
+    def _cancel(self, own: OwnOrder, now: int) -> ExecutionReport:
+        self.markets[own.instrument].leave(own.client_order_id)
+        return self.desk.cancel(own, now)
+
+    def _fill(self, fills: list[RestingFill], now: int) -> list[ExecutionReport]:
+        working = self.desk.working
+        return [
+            self.desk.fill(working[f.client_order_id], f.qty, f.px, Liquidity.MAKER, now)
+            for f in fills
+        ]
+
+
+def _best_px(market: RecordedMarket, side: Side) -> int:
+    """Return the best price on a side of the recorded data and our own orders, or 0."""
+    recorded = next((px for px, _ in market.depth().levels(side)), 0)
+    own = market.best_own_px(side)
+    if not own or not recorded:
+        return own or recorded
+    return max(own, recorded, key=lambda px: px * side)
+
+
+def _short_of_own(
+    market: RecordedMarket, side: Side, limit_px: int | None
+) -> tuple[int | None, bool]:
+    """Return a limit that does not reach our own opposite orders, and whether they set it."""
+    own_px = market.best_own_px(OPPOSITE[side])
+    if not own_px or (limit_px is not None and own_px * side > limit_px * side):
+        return limit_px, False
+    return own_px - side, True

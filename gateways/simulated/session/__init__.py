@@ -1,0 +1,1 @@
+"""The simulated venue over a socket: sessions, their messages and both ends."""

@@ -1,0 +1,323 @@
+"""The simulated venue from afar: a gateway and a feed that reach `kaiju venue` over a socket."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any, ClassVar, Final, TypeAlias
+
+import msgspec
+from pydantic import Field
+
+from actors.events.event import Event
+from actors.events.market import DepthDiff, DepthSnapshot, Quote, RequestSnapshot, Trade
+from actors.events.orders import NewOrderSingle, OrderCancelRequest, OrderMassCancelRequest
+from actors.events.system import (
+    ActorRecovered,
+    ConnectionEstablished,
+    ConnectionLost,
+    ConnectionRestored,
+    MessageDiscarded,
+    StreamReset,
+)
+from actors.runtime.actor import Actor, handles
+from actors.runtime.envelope import Envelope
+from gateways.gateway import Connection as ConnectionNews
+from gateways.gateway import Gateway
+from gateways.simulated.session.client_session import (
+    LogonNeeded,
+    RequestUnsent,
+    SessionTalk,
+    SubscriptionTalk,
+)
+from gateways.simulated.session.client_socket import Connection
+from gateways.simulated.session.messages import (
+    LONGEST_NAME,
+    LogonAccepted,
+    MarketData,
+    NumberedReport,
+    ReportsHandled,
+    SessionRequest,
+)
+from gateways.sockets import Endpoint
+
+ACKNOWLEDGED_EVERY: Final = 16
+"""Reports between two words to the venue that it may forget them."""
+
+Cancel: TypeAlias = OrderCancelRequest | OrderMassCancelRequest
+
+
+class SessionBegan(Event):
+    """Requests from here on are meant for this logon; those before it are not sent after it."""
+
+    cancels = True  # without it, no cancel could leave after it
+
+    incarnation: int
+
+
+class VenueGateway(Gateway):
+    """Trade at a simulated venue in another process, in a session that outlives both.
+
+    What was emitted before a logon is never sent after it: a new order that was not sent is
+    rejected, a cancel is emitted again, and what may or may not have arrived is asked for.
+    """
+
+    class Settings(Gateway.Settings):
+        """Which venue, and in which session."""
+
+        endpoint: Endpoint = "tcp://127.0.0.1:7100"
+        """Where `kaiju venue` listens."""
+        venue_session: str = Field(default="kaiju", min_length=1, max_length=LONGEST_NAME)
+        """Whoever logs on to the same session takes it over."""
+
+    class State(Gateway.State):
+        """Where the session stands, besides what every gateway remembers."""
+
+        incarnation: int = 0
+        """Of the last logon; 0 before the first."""
+        handled: int = -1
+        """Number of the last report; -1 before the first logon."""
+        repeated: int = 0
+        """Reports that came again, told by their numbers."""
+        unsent: int = 0
+        """Requests that never left this process."""
+        owed: dict[str, Cancel] = msgspec.field(default_factory=dict)
+        """Cancels that were not sent, to be sent after the next logon."""
+
+    outputs: ClassVar[Mapping[str, tuple[type[Event], ...]]] = {
+        **Gateway.outputs,
+        "venue": (*Gateway.outputs["venue"], SessionBegan, ReportsHandled, LogonNeeded),
+        "discarded": (MessageDiscarded,),
+    }
+
+    settings: Settings
+    state: State
+
+    @handles(LogonAccepted)
+    def on_logon_accepted(self, accepted: LogonAccepted) -> None:
+        """Send from now on in the new incarnation, first the cancels that are owed."""
+        state = self.state
+        state.incarnation = accepted.incarnation
+        if state.handled < 0:
+            state.handled = accepted.after
+        self.emit(SessionBegan(accepted.incarnation))
+        owed, state.owed = state.owed, {}
+        for cancel in owed.values():
+            self.emit(cancel)
+
+    @handles(ActorRecovered)
+    def on_actor_recovered(self, _recovered: ActorRecovered) -> None:
+        """Say that the connection is gone: it ended with the process that had it."""
+        if self._connected():
+            self.on_connection(ConnectionLost(self.name, "the gateway's process began again"))
+
+    @handles(NumberedReport)
+    def on_numbered_report(self, numbered: NumberedReport) -> None:
+        """Handle each report of the session once."""
+        state, number = self.state, numbered.number
+        if number <= state.handled:
+            state.repeated += 1
+            return
+        if number > state.handled + 1:
+            self.emit(LogonNeeded(f"report {state.handled + 1} was not handled"))
+        state.handled = number
+        if number % ACKNOWLEDGED_EVERY == 0:
+            self.emit(ReportsHandled(self.settings.venue_session, state.incarnation, number))
+        report = numbered.report
+        getattr(self, self.handlers[type(report)])(report)
+
+    @handles(RequestUnsent)
+    def on_request_unsent(self, unsent: RequestUnsent) -> None:
+        """Reject an order that never left; emit a cancel again, or owe it until the next logon."""
+        state, request = self.state, unsent.body
+        state.unsent += 1
+        match request:
+            case NewOrderSingle():
+                self.emit(self._rejection(request, "the order was not sent: no session"))
+            case OrderCancelRequest() | OrderMassCancelRequest():
+                if unsent.incarnation < state.incarnation:
+                    self.emit(request)
+                else:
+                    state.owed[_about(request)] = request
+
+    @handles(MessageDiscarded)
+    def on_message_discarded(self, discarded: MessageDiscarded) -> None:
+        """Say that a frame was not understood."""
+        self.emit(discarded)
+
+    def ports(self) -> Sequence[SessionPort]:
+        """Return the port that keeps the session up and sends requests in it."""
+        state, settings = self.state, self.settings
+        connection = Connection(
+            self.name,
+            settings.endpoint,
+            SessionTalk(settings.venue_session, state.handled),
+            self.actor_ref.tell,
+            known=state.handled >= 0,
+        )
+        virtual = self._loop.clock.virtual
+        return [SessionPort(connection, settings.venue_session, state.incarnation, virtual=virtual)]
+
+
+class VenueFeed(Actor):
+    """Bring the market data of a simulated venue in another process.
+
+    Whenever the connection comes up, it asks for all books anew: what was published meanwhile is
+    lost, and nobody must take an old book for the present one.
+    """
+
+    class Settings(Actor.Settings):
+        """Which venue."""
+
+        endpoint: Endpoint = "tcp://127.0.0.1:7100"
+        """Where `kaiju venue` listens."""
+
+    class State(Actor.State):
+        """The connection."""
+
+        connection: ConnectionNews | None = None
+
+    outputs: ClassVar[Mapping[str, tuple[type[Event], ...]]] = {
+        "depth": (DepthSnapshot, DepthDiff),
+        "quotes": (Quote,),
+        "trades": (Trade,),
+        "connection": (ConnectionEstablished, ConnectionLost, ConnectionRestored),
+        "discarded": (MessageDiscarded,),
+        "venue": (RequestSnapshot,),
+    }
+
+    settings: Settings
+    state: State
+
+    def on_start(self) -> None:
+        """Ask for all books: after a restart, the connection may be up already."""
+        self._request_snapshots()
+
+    @handles(DepthSnapshot, DepthDiff, Quote, Trade)
+    def on_market_data(self, event: MarketData) -> None:
+        """Pass it on."""
+        self.emit(event)
+
+    @handles(RequestSnapshot)
+    def on_request_snapshot(self, request: RequestSnapshot) -> None:
+        """Ask the venue for a whole book."""
+        self.emit(request)
+
+    @handles(StreamReset)
+    def on_stream_reset(self, _reset: StreamReset) -> None:
+        """Ask for all books: that somebody asked for one may have been missed."""
+        self._request_snapshots()
+
+    @handles(ConnectionEstablished, ConnectionLost, ConnectionRestored)
+    def on_connection(self, news: ConnectionNews) -> None:
+        """Pass the news on, and ask for all books of a connection that came up."""
+        self.state.connection = news
+        self.emit(news)
+        if not isinstance(news, ConnectionLost):
+            self._request_snapshots()
+
+    @handles(ActorRecovered)
+    def on_actor_recovered(self, _recovered: ActorRecovered) -> None:
+        """Say that the connection is gone: it ended with the process that had it."""
+        if not isinstance(self.state.connection, ConnectionLost | None):
+            self.on_connection(ConnectionLost(self.name, "the feed's process began again"))
+
+    @handles(MessageDiscarded)
+    def on_message_discarded(self, discarded: MessageDiscarded) -> None:
+        """Say that a frame was not understood: it may have been of any book."""
+        self.emit(discarded)
+
+    def snapshot(self, output: str) -> Iterable[Event]:
+        """Return what was last heard of the connection; books are asked for, not remembered."""
+        connection = self.state.connection
+        return (connection,) if output == "connection" and connection else ()
+
+    def ports(self) -> Sequence[VenuePort]:
+        """Return the port that keeps the connection up and asks for books."""
+        connection = Connection(
+            self.name,
+            self.settings.endpoint,
+            SubscriptionTalk(),
+            self.actor_ref.tell,
+            known=self.state.connection is not None,
+        )
+        return [VenuePort(connection, virtual=self._loop.clock.virtual)]
+
+    def _request_snapshots(self) -> None:
+        for instrument in self.instruments:
+            if self.accepts is None or instrument in self.accepts:
+                self.emit(RequestSnapshot(instrument))
+
+
+class VenuePort:
+    """Sends what its actor emits for the venue over a connection that it keeps up.
+
+    Args:
+        connection: not open yet.
+        virtual: whether the node's time is; a venue elsewhere cannot follow that.
+    """
+
+    output = "venue"
+
+    def __init__(self, connection: Connection, *, virtual: bool = False) -> None:
+        self._connection = connection
+        self._virtual = virtual
+
+    def resume(self) -> None:
+        """Connect; what was emitted before is never sent, so nothing is sent twice.
+
+        Raises:
+            ValueError: the node's time is virtual.
+        """
+        if self._virtual:
+            raise ValueError("time is virtual, and at a venue it is not: run with --live")
+        self._connection.open()
+
+    def perform(self, envelopes: Sequence[Envelope]) -> None:
+        """Hand these events to the connection's thread.
+
+        Raises:
+            RuntimeError: it has failed.
+        """
+        self._connection.send(envelope.event for envelope in envelopes)
+
+    def close(self) -> None:
+        """Send what is queued, and release the socket."""
+        self._connection.close()
+
+
+class SessionPort(VenuePort):
+    """Sends a gateway's requests, each in the logon after which it was emitted or never.
+
+    Args:
+        connection: not open yet.
+        session: its name.
+        incarnation: of the last logon that the gateway knows of.
+        virtual: see `VenuePort`.
+    """
+
+    def __init__(
+        self, connection: Connection, session: str, incarnation: int, *, virtual: bool = False
+    ) -> None:
+        super().__init__(connection, virtual=virtual)
+        self._session = session
+        self._incarnation = incarnation
+
+    def perform(self, envelopes: Sequence[Envelope]) -> None:
+        """See `VenuePort.perform`."""
+        self._connection.send(self._meant(envelopes))
+
+    def _meant(self, envelopes: Sequence[Envelope]) -> Iterable[Event]:
+        for envelope in envelopes:
+            event: Any = envelope.event
+            if isinstance(event, SessionBegan):
+                self._incarnation = event.incarnation
+            elif isinstance(event, ReportsHandled | LogonNeeded):
+                yield event
+            else:
+                yield SessionRequest(self._session, self._incarnation, 0, event)
+
+
+def _about(cancel: Cancel) -> str:
+    if isinstance(cancel, OrderCancelRequest):
+        return cancel.client_order_id
+    return f"all {cancel.instrument}"

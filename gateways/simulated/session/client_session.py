@@ -1,0 +1,129 @@
+"""What a gateway and a feed say to the venue, apart from keeping the connection up."""
+
+from __future__ import annotations
+
+from uuid import uuid4
+
+from actors.events.event import Event
+from actors.events.market import DepthDiff, DepthSnapshot, Quote, RequestSnapshot, Trade
+from gateways.simulated.engine.venue_orders import VenueRequest
+from gateways.simulated.session.client_socket import ConnectionEndedError
+from gateways.simulated.session.messages import (
+    Logon,
+    LogonAccepted,
+    LogonRefused,
+    NumberedReport,
+    ReportsHandled,
+    SessionEnded,
+    SessionRequest,
+    Subscribe,
+    Subscribed,
+)
+
+
+class RequestUnsent(Event):
+    """A request never left this process: there was no session that it was meant for."""
+
+    incarnation: int
+    """Logon after which it was emitted; 0 for none."""
+    body: VenueRequest
+
+
+class LogonNeeded(Event):
+    """The gateway lacks a report: log on again, so that everything is asked for."""
+
+    reason: str
+
+
+class SessionTalk:
+    """A gateway's side of its session.
+
+    Args:
+        session: its name.
+        after: number of the last report that the gateway has; -1 for none.
+    """
+
+    def __init__(self, session: str, after: int) -> None:
+        self.ready = False
+        self._session = session
+        self._client = uuid4().hex
+        self._again = False
+        self._after = after
+        self._last_report = 0
+        self._incarnation = 0
+        self._seq = 0
+
+    def greeting(self) -> Event:
+        """Log on; requests of the logon before are not sent any more."""
+        self.ready = False
+        self._incarnation = 0
+        return Logon(self._session, self._client, again=self._again, after=self._after)
+
+    def hear(self, event: Event) -> Event | None:
+        """Take reports in the order of their numbers; one that is missing ends the connection."""
+        match event:
+            case LogonAccepted():
+                self._again = True
+                self._incarnation, self._seq = event.incarnation, 0
+                self._after, self._last_report = event.after, event.last_report
+            case NumberedReport():
+                if event.number > self._after + 1:
+                    raise ConnectionEndedError(
+                        f"report {self._after + 1} is missing, {event.number} came"
+                    )
+                self._after = max(self._after, event.number)
+            case LogonRefused():
+                raise ConnectionEndedError(event.reason, final=event.final)
+            case SessionEnded():
+                raise ConnectionEndedError(event.reason)
+            case _:
+                return None
+        self.ready = self._after >= self._last_report
+        return event
+
+    def say(self, event: Event) -> Event | None:
+        """Number a request; None if it was meant for another logon than the present one."""
+        match event:
+            case SessionRequest() if event.incarnation == self._incarnation:
+                self._seq += 1
+                return SessionRequest(event.session, event.incarnation, self._seq, event.body)
+            case ReportsHandled() if event.incarnation == self._incarnation:
+                return event
+            case LogonNeeded() if self.ready:
+                raise ConnectionEndedError(event.reason)
+        return None
+
+    def unsent(self, event: Event) -> Event | None:
+        """Name the request that was not sent."""
+        if isinstance(event, SessionRequest):
+            return RequestUnsent(event.incarnation, event.body)
+        return None
+
+
+class SubscriptionTalk:
+    """A feed's side of its subscription; whoever connects anew asks for whole books anew."""
+
+    def __init__(self) -> None:
+        self.ready = False
+
+    def greeting(self) -> Event:
+        """Subscribe."""
+        self.ready = False
+        return Subscribe()
+
+    def hear(self, event: Event) -> Event | None:
+        """Take market data."""
+        match event:
+            case Subscribed():
+                self.ready = True
+            case DepthSnapshot() | DepthDiff() | Quote() | Trade():
+                return event
+        return None
+
+    def say(self, event: Event) -> Event | None:
+        """Ask for a whole book, once the venue listens."""
+        return event if self.ready and isinstance(event, RequestSnapshot) else None
+
+    def unsent(self, event: Event) -> Event | None:  # noqa: ARG002
+        """Return None: books are asked for again when the connection is up."""
+        return None

@@ -1,0 +1,287 @@
+"""The door of the simulated venue as a process: sessions on one side, the exchange on the other."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from itertools import islice
+from typing import ClassVar
+
+import msgspec
+
+from actors.events.event import Event
+from actors.events.market import DepthDiff, DepthSnapshot, Quote, RequestSnapshot, Trade
+from actors.events.orders import (
+    ExecType,
+    ExecutionReport,
+    NewOrderSingle,
+    OrderCancelRequest,
+    OrderMassCancelRequest,
+    OrderMassStatus,
+    OrderMassStatusRequest,
+    OrderStatusRequest,
+)
+from actors.events.system import MessageDiscarded
+from actors.runtime.actor import Actor, handles
+from actors.runtime.envelope import Envelope
+from gateways.simulated.engine.venue_orders import VenueReport, VenueRequest
+from gateways.simulated.session.messages import (
+    Logon,
+    LogonAccepted,
+    LogonRefused,
+    MarketData,
+    NumberedReport,
+    ReportsHandled,
+    SessionEnded,
+    SessionRequest,
+)
+from gateways.simulated.session.server_socket import LogonRequested, Switchboard
+from gateways.sockets import Endpoint
+
+REMEMBERED = 4096
+"""At least so many ended orders are known to belong to their session."""
+
+
+class Session(msgspec.Struct):
+    """What the venue knows of one gateway's session; it outlives connections and processes."""
+
+    incarnation: int = 0
+    """Logons so far."""
+    client: str = ""
+    """Process that has the session now."""
+    connection: bytes = b""
+    last_request: int = 0
+    """Sequence number of the last request of this incarnation."""
+    last_report: int = 0
+    reports: list[NumberedReport] = []
+    """Those that the gateway has not said it will never need again, oldest first."""
+
+    @property
+    def forgotten(self) -> int:
+        """Number of the newest report that is not kept any more."""
+        return self.last_report - len(self.reports)
+
+    def forget(self, number: int) -> None:
+        """Keep only the reports after `number`."""
+        del self.reports[: max(0, number - self.forgotten)]
+
+
+class VenueDoor(Actor):
+    """Let gateways trade at the exchange beside it over a socket, each in a session of its own.
+
+    A request passes once, in order and in the session's newest incarnation, or not at all. What
+    the exchange reports is numbered and kept until the gateway has handled it. The account is one:
+    a request that concerns all orders concerns those of all sessions.
+    """
+
+    class Settings(Actor.Settings):
+        """Where the venue is reached."""
+
+        endpoint: Endpoint = "tcp://127.0.0.1:7100"
+        """Nobody who connects is asked for a key: let nobody reach it who may not trade."""
+
+    class State(Actor.State):
+        """Sessions, and whose each order is."""
+
+        sessions: dict[str, Session] = msgspec.field(default_factory=dict)
+        owners: dict[str, str] = msgspec.field(default_factory=dict)
+        """Session by client order id, oldest first."""
+        working: dict[str, bool] = msgspec.field(default_factory=dict)
+        """Client order ids that the exchange accepted and has not ended."""
+        askers: list[str] = msgspec.field(default_factory=list)
+        """Sessions that asked for all open orders and have no answer yet, oldest first."""
+        unowned: int = 0
+        """Reports that were nobody's."""
+
+    outputs: ClassVar[Mapping[str, tuple[type[Event], ...]]] = {
+        "requests": (
+            NewOrderSingle,
+            OrderCancelRequest,
+            OrderMassCancelRequest,
+            OrderStatusRequest,
+            OrderMassStatusRequest,
+        ),
+        "snapshots": (RequestSnapshot,),
+        "wire": (
+            LogonAccepted,
+            LogonRefused,
+            SessionEnded,
+            NumberedReport,
+            DepthSnapshot,
+            DepthDiff,
+            Quote,
+            Trade,
+        ),
+        "discarded": (MessageDiscarded,),
+    }
+    order_path = True
+
+    settings: Settings
+    state: State
+
+    @handles(LogonRequested)
+    def on_logon_requested(self, requested: LogonRequested) -> None:
+        """Open the session to this process alone, and send it the reports that it lacks."""
+        logon, connection = requested.logon, requested.connection
+        session = self.state.sessions.setdefault(logon.session, Session())
+        taken = logon.again and session.client != logon.client
+        reason = "another process has taken the session over" if taken else _misfit(session, logon)
+        if reason:
+            self.emit(LogonRefused(connection, logon.session, reason, final=taken))
+            return
+        if session.incarnation and session.client != logon.client:
+            self._end(logon.session, session, "another process logged on")
+        session.incarnation += 1
+        session.client, session.connection = logon.client, connection
+        session.last_request = 0
+        after = session.last_report if logon.after < 0 else logon.after
+        session.forget(after)
+        self.emit(
+            LogonAccepted(
+                connection, logon.session, session.incarnation, after, session.last_report
+            )
+        )
+        for report in session.reports:
+            self.emit(report)
+
+    @handles(SessionRequest)
+    def on_session_request(self, wrapped: SessionRequest) -> None:
+        """Pass a request on if it is the next one of the session's newest incarnation."""
+        session = self.state.sessions.get(wrapped.session)
+        if session is None or wrapped.incarnation != session.incarnation:
+            self._discard(wrapped, "fenced", "the request is of another incarnation")
+        elif wrapped.seq <= session.last_request:
+            self._discard(wrapped, "repeated", "the request came before")
+        elif wrapped.seq > session.last_request + 1:
+            reason = f"request {session.last_request + 1} is missing, {wrapped.seq} came"
+            self._discard(wrapped, "gap", reason)
+            self._end(wrapped.session, session, reason)
+        else:
+            session.last_request = wrapped.seq
+            self._remember(wrapped.session, wrapped.body)
+            self.emit(wrapped.body)
+
+    @handles(ReportsHandled)
+    def on_reports_handled(self, handled: ReportsHandled) -> None:
+        """Forget what the gateway will never ask for again."""
+        session = self.state.sessions.get(handled.session)
+        if session is not None and handled.incarnation == session.incarnation:
+            session.forget(min(handled.number, session.last_report))
+
+    @handles(ExecutionReport)
+    def on_execution_report(self, report: ExecutionReport) -> None:
+        """Give the report to the session that sent the order."""
+        state, order_id = self.state, report.client_order_id
+        if report.exec_type is ExecType.NEW:
+            state.working[order_id] = True
+        elif _ends(report):
+            state.working.pop(order_id, None)
+        self._report(state.owners.get(order_id, ""), report)
+
+    @handles(OrderMassStatus)
+    def on_order_mass_status(self, status: OrderMassStatus) -> None:
+        """Tell whoever asked which of the open orders are its own; answers come in order."""
+        owners, asker = self.state.owners, self.state.askers.pop(0)
+        orders = tuple(
+            order for order in status.orders if owners.get(order.client_order_id, asker) == asker
+        )
+        self._report(asker, msgspec.structs.replace(status, orders=orders))
+
+    @handles(DepthSnapshot, DepthDiff, Quote, Trade)
+    def on_market_data(self, event: MarketData) -> None:
+        """Publish it."""
+        self.emit(event)
+
+    @handles(RequestSnapshot)
+    def on_request_snapshot(self, request: RequestSnapshot) -> None:
+        """Pass on that somebody wants to have a whole book."""
+        self.emit(request)
+
+    @handles(MessageDiscarded)
+    def on_message_discarded(self, discarded: MessageDiscarded) -> None:
+        """Say that frames were not understood."""
+        self.emit(discarded)
+
+    def ports(self) -> Sequence[WirePort]:
+        """Return the port that owns the socket."""
+        return [WirePort(Switchboard(self.settings.endpoint, self.actor_ref.tell))]
+
+    def _remember(self, name: str, request: VenueRequest) -> None:
+        state = self.state
+        match request:
+            case OrderMassStatusRequest():
+                state.askers.append(name)
+            case NewOrderSingle() | OrderCancelRequest() | OrderStatusRequest():
+                state.owners.setdefault(request.client_order_id, name)
+        if len(state.owners) - len(state.working) > 2 * REMEMBERED:
+            idle = (order_id for order_id in state.owners if order_id not in state.working)
+            for order_id in tuple(islice(idle, REMEMBERED)):
+                del state.owners[order_id]
+
+    def _report(self, name: str, report: VenueReport) -> None:
+        session = self.state.sessions.get(name)
+        if session is None:
+            self.state.unowned += 1
+            return
+        session.last_report += 1
+        numbered = NumberedReport(name, session.last_report, report)
+        session.reports.append(numbered)
+        self.emit(numbered)
+
+    def _end(self, name: str, session: Session, reason: str) -> None:
+        self.emit(SessionEnded(session.connection, name, session.incarnation, reason))
+
+    def _discard(self, wrapped: SessionRequest, reason: str, detail: str) -> None:
+        self.emit(MessageDiscarded(f"session {wrapped.session}", wrapped.seq, reason, detail))
+
+
+class WirePort:
+    """Sends what the door says on the socket; what nobody is there to hear is not kept.
+
+    Args:
+        switchboard: owns the socket.
+    """
+
+    output = "wire"
+
+    def __init__(self, switchboard: Switchboard) -> None:
+        self._switchboard = switchboard
+
+    def resume(self) -> None:
+        """Begin to listen; a gateway that logs on says itself what it has.
+
+        Raises:
+            OSError: nobody can listen there.
+        """
+        self._switchboard.open()
+
+    def perform(self, envelopes: Sequence[Envelope]) -> None:
+        """Hand these events to the socket's thread.
+
+        Raises:
+            RuntimeError: it has failed.
+        """
+        self._switchboard.send(envelope.event for envelope in envelopes)
+
+    def close(self) -> None:
+        """Send what is queued, and release the socket."""
+        self._switchboard.close()
+
+
+def _misfit(session: Session, logon: Logon) -> str:
+    """Return why the reports that a gateway wants cannot be had; empty if they can."""
+    if logon.after > session.last_report:
+        return (
+            f"the gateway has report {logon.after} and this ledger ends at {session.last_report}:"
+            " it is another venue's, or an older copy"
+        )
+    if 0 <= logon.after < session.forgotten:
+        return (
+            f"the gateway wants the reports after {logon.after} and said before that it had"
+            f" {session.forgotten}: its own journal is an older copy"
+        )
+    return ""
+
+
+def _ends(report: ExecutionReport) -> bool:
+    filled = report.exec_type is ExecType.TRADE and not report.leaves_qty
+    return filled or report.exec_type in (ExecType.CANCELED, ExecType.EXPIRED)

@@ -1,0 +1,61 @@
+"""A system that runs somewhere: found by the directory of its run, or by its topology."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any, NamedTuple
+from urllib.error import URLError
+from urllib.request import ProxyHandler, build_opener
+
+from kaiju.cluster.layout import read_plan
+from topology.check.check import Checked, examine
+from topology.links.endpoints import ENDPOINTS_FILE, Endpoints, endpoints_of
+
+ANSWER_TIME = 1.0
+"""Seconds that a node has to say how it is."""
+
+# Nodes are asked at addresses of a topology, never through a proxy that the environment names.
+_open = build_opener(ProxyHandler({})).open
+
+
+class Running(NamedTuple):
+    """What runs, and where its nodes are."""
+
+    checked: Checked
+    endpoints: Endpoints
+
+
+def running(target: Path) -> Running:
+    """Return what runs.
+
+    Args:
+        target: directory of a run that `kaiju up` began, or a topology: then its hosts count.
+
+    Raises:
+        TopologyError: the topology has mistakes; the text lists all of them.
+        RefusedError: the directory is no such run.
+        EndpointsError: it does not say where its nodes are.
+        KeysError: a public key cannot be read.
+    """
+    if target.is_dir():
+        checked = examine(Path(read_plan(target).file))
+        return Running(checked, endpoints_of(checked, target / ENDPOINTS_FILE))
+    checked = examine(target)
+    endpoints = endpoints_of(checked)
+    hosts = {name: node.host for name, node in checked.topology.nodes.items()}
+    return Running(checked, endpoints.on(hosts))
+
+
+def status_of_node(http: str) -> dict[str, Any]:
+    """Return what a node says of itself, as `status_of` puts it; nothing if it is silent.
+
+    Args:
+        http: ``HOST:PORT`` of the node.
+    """
+    try:
+        with _open(f"http://{http}/status", timeout=ANSWER_TIME) as answer:
+            found: dict[str, Any] = json.load(answer)
+    except (OSError, URLError, ValueError):
+        return {}
+    return found

@@ -1,0 +1,210 @@
+"""One node of a run as a child of `kaiju up`: its process, its log and what it says of itself."""
+
+from __future__ import annotations
+
+import asyncio
+import signal
+import sys
+import time
+from asyncio.subprocess import PIPE, STDOUT, Process
+from collections.abc import Collection, Iterable, Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from typing import Any
+
+import msgspec
+
+from actors.runtime.node.node import END_OF_DATA
+from kaiju.cluster.backoff import Restarts
+from kaiju.run.outcome import FAILED
+
+KAIJU = (sys.executable, "-m", "kaiju")
+"""The command line, whatever the path of programs is."""
+ANSWER_WITHIN = 1.0
+"""Seconds that a node may take to say how it is."""
+
+
+class Child:
+    """One node, in one process after the other.
+
+    A child is in a process group of its own, so that Ctrl-C on a terminal reaches its parent alone.
+    It writes its log itself: it neither waits for a reader nor dies of one that went away.
+
+    Args:
+        node: its name.
+        arguments: after ``kaiju``.
+        log: gets what it prints; what is in there already stays.
+        http: host and port of its status.
+        restarts: how often it has died.
+    """
+
+    def __init__(
+        self,
+        node: str,
+        arguments: list[str],
+        log: Path,
+        http: tuple[str, int],
+        restarts: Restarts,
+    ) -> None:
+        self.node, self.restarts = node, restarts
+        self.log = Log(log)
+        self.code: int | None = None
+        """Exit code of the process that died last; negative: the signal that killed it."""
+        self.interrupted = False
+        """Whether the process was told that the run is to end."""
+        self.unrest = ""
+        """What it had left to do when it was last asked after that."""
+        self._arguments, self._http = arguments, http
+        self._process: Process | None = None
+        self._starting = False
+        self._began = 0.0
+
+    @property
+    def alive(self) -> bool:
+        """Whether there is a process now, or in a moment."""
+        return self._starting or (self._process is not None and self._process.returncode is None)
+
+    @property
+    def lived(self) -> float:
+        """Return the seconds since the latest process was started."""
+        return time.monotonic() - self._began
+
+    @property
+    def exit_code(self) -> int:
+        """Return the node's exit code as `kaiju run` has them."""
+        return FAILED if self.code is None or self.code < 0 else self.code
+
+    async def start(self) -> int:
+        """Start a process and return its number.
+
+        Raises:
+            OSError: there are too many processes or files.
+        """
+        self.interrupted, self._starting = False, True
+        self._began = time.monotonic()
+        with self.log.path.open("ab") as log, self._until_started():
+            self._process = await asyncio.create_subprocess_exec(
+                *KAIJU,
+                *self._arguments,
+                stdin=PIPE,  # its end tells the child that we are gone
+                stdout=log,
+                stderr=STDOUT,
+                process_group=0,
+            )
+        return self._process.pid
+
+    @contextmanager
+    def _until_started(self) -> Iterator[None]:
+        try:
+            yield
+        finally:
+            self._starting = False
+
+    async def wait(self) -> int:
+        """Wait until the process has died, and return its exit code."""
+        assert self._process is not None
+        self.code = await self._process.wait()
+        return self.code
+
+    def signal(self, number: signal.Signals) -> None:
+        """Send a signal to the process, if there is one."""
+        if self._process is not None and not self._starting:
+            with suppress(ProcessLookupError):
+                self._process.send_signal(number)
+
+    def interrupt(self) -> None:
+        """Tell the process, once, that the run is to end."""
+        if not self.interrupted:
+            self.interrupted = True
+            self.signal(signal.SIGINT)
+
+    async def status(self) -> dict[str, Any]:
+        """Return what the node says of itself; nothing while it does not answer."""
+        if not self.alive:
+            return {}
+        with suppress(OSError, TimeoutError, msgspec.DecodeError):
+            async with asyncio.timeout(ANSWER_WITHIN):
+                answer = await self._get("/status")
+            head, _, body = answer.partition(b"\r\n\r\n")
+            if b" 200 " in head.partition(b"\r\n")[0]:
+                return msgspec.json.decode(body, type=dict[str, Any])
+        return {}
+
+    async def _get(self, path: str) -> bytes:
+        reader, writer = await asyncio.open_connection(*self._http)
+        try:
+            writer.write(f"GET {path} HTTP/1.0\r\n\r\n".encode("ascii"))
+            return await reader.read()
+        finally:
+            writer.close()
+
+
+class Log:
+    """What a node prints, as it grows.
+
+    Args:
+        path: of the file; what is in it already is of earlier runs.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self._position = path.stat().st_size if path.exists() else 0
+
+    def news(self, *, all_of_it: bool = False) -> list[str]:
+        """Return the lines that came since the last call.
+
+        Args:
+            all_of_it: also a last one that is not whole.
+        """
+        try:
+            with self.path.open("rb") as file:
+                file.seek(self._position)
+                found = file.read()
+        except FileNotFoundError:
+            return []
+        whole = found if all_of_it else found[: found.rfind(b"\n") + 1]
+        self._position += len(whole)
+        return whole.decode("utf-8", "replace").splitlines()
+
+    def tail(self, count: int) -> list[str]:
+        """Return the last `count` lines."""
+        try:
+            return self.path.read_text("utf-8", "replace").splitlines()[-count:]
+        except FileNotFoundError:
+            return []
+
+
+def end_of(statuses: Iterable[dict[str, Any]]) -> str:
+    """Return why a run comes to its end by itself, by the word of its nodes; empty: it does not.
+
+    A node whose data is at its end waits for those that have more, or do not say.
+    """
+    found = list(statuses)
+    ending = {s["node"]: s["ending"] for s in found if s and s["ending"]}
+    if all(s and not s["has_data"] for s in found):
+        return next((f"{node}: {why}" for node, why in ending.items()), "")
+    return next((f"{node}: {why}" for node, why in ending.items() if why != END_OF_DATA), "")
+
+
+def unrest(status: dict[str, Any], alive: Collection[str]) -> str:
+    """Return what a node has left to do that was told of the end, by its own word; empty: nothing.
+
+    Args:
+        status: what it says of itself.
+        alive: nodes that have a process; what is to come from others is waited for in vain.
+    """
+    if not status:
+        return "it does not answer"
+    if not status["ending"]:
+        return "it has not heard of the end"
+    found = ["orders or other business open"] if status["busy"] else []
+    if status["queued"]:
+        found.append(f"{status['queued']} events to handle")
+    # What others have not handled yet says nothing: an actor with a timer may emit for ever, and
+    # what matters of it, an order on its way, is open business of whoever placed it.
+    found += [
+        f"{link['behind']} events of {link['stream']} on their way from {link['node']}"
+        for link in status["links"]
+        if link["behind"] and link["kind"] == "input" and link["node"] in alive
+    ]
+    return ", ".join(found)

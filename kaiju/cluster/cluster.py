@@ -1,0 +1,268 @@
+"""All nodes of a topology as processes of this host: what `kaiju up FILE` does.
+
+Nodes that die are started again and go on from their journals. The run ends in order: every node is
+told of the end (SIGINT), has its open orders canceled and is there for the others until all of them
+say that nothing is left to do; then each one is told to stop (SIGTERM).
+"""
+
+from __future__ import annotations
+
+import asyncio
+import signal
+import time
+from collections.abc import Coroutine, Iterable
+from dataclasses import dataclass
+from pathlib import Path
+from random import Random
+from typing import Any
+
+from rich.console import Console
+from rich.table import Table
+
+from kaiju.cluster.backoff import MOST_DEATHS, STEADY, Restarts
+from kaiju.cluster.child import Child, end_of, unrest
+from kaiju.cluster.layout import Layout, Plan, laid_out
+from kaiju.run.outcome import FAILED, MISUSED, OK, consoles
+
+SECOND = 1_000_000_000
+LOOK = 0.25
+"""Seconds between two questions to the nodes how they are."""
+QUIET_WITHIN = 10.0
+"""Seconds from the end of a run in which everything is to come to rest."""
+STOP_WITHIN = 30.0
+"""Seconds that a node may take to stop; then it is killed."""
+LAST_LINES = 20
+"""Of the log of a node that ends the run, on the console."""
+
+
+@dataclass(frozen=True)
+class UpOptions:
+    """What `kaiju up` was asked for.
+
+    Attributes:
+        plan: of a new run; None goes on with `resume`.
+        resume: the directory of a run to go on with.
+        runs: where a new run gets a directory of its own.
+        duration: nanoseconds of real time after which the run ends; None for no end.
+        quiet: print nothing but errors.
+    """
+
+    plan: Plan | None
+    resume: Path | None = None
+    runs: Path = Path("runs")
+    duration: int | None = None
+    quiet: bool = False
+
+
+def up(options: UpOptions) -> int:
+    """Run all nodes of a topology until the end of the run, and return the worst exit code.
+
+    Raises:
+        TopologyError: the file has mistakes; the text lists all of them.
+        RefusedError: the run to go on with is none, or is going on.
+        KeysError: a key of the run is damaged.
+        OSError: the directory of the run cannot be written.
+    """
+    console, errors = consoles(quiet=options.quiet)
+    with laid_out(options.plan, options.runs, options.resume) as layout:
+        for warning in layout.checked.findings.warnings:
+            errors.print(str(warning), markup=False)
+        run = Run(layout, console, errors)
+        return asyncio.run(run.go(options.duration))
+
+
+class Run:
+    """A run of several processes, from the first start to the last exit code.
+
+    Args:
+        layout: what was laid out for it.
+        console: where it tells how it goes.
+        errors: where goes what went wrong.
+    """
+
+    def __init__(self, layout: Layout, console: Console, errors: Console) -> None:
+        self.code = OK
+        """What is wrong with the run as a whole, beyond the exit codes of its nodes."""
+        self._layout, self._console, self._errors = layout, console, errors
+        self._ending, self._hurried, self._killed = (asyncio.Event() for _ in range(3))
+        self._children = [
+            Child(
+                node,
+                layout.arguments(node),
+                layout.log(node),
+                layout.endpoints.http(node),
+                Restarts(Random()),  # noqa: S311 - no secret: nodes only should not start in step
+            )
+            for node in layout.checked.topology.nodes
+        ]
+        self._width = max(len(child.node) for child in self._children)
+
+    async def go(self, duration: int | None) -> int:
+        """Run until somebody or something ends it, and return the exit code.
+
+        Args:
+            duration: nanoseconds after which that happens by itself.
+        """
+        loop = asyncio.get_running_loop()
+        for number in (signal.SIGINT, signal.SIGTERM):
+            loop.add_signal_handler(number, self._signaled, number)
+        if duration is not None:
+            loop.call_later(duration / SECOND, self._end, "time is up")
+        self._say(f"{self._layout.run}: {len(self._children)} nodes; Ctrl-C stops")
+        keepers = [asyncio.create_task(self._keep(child)) for child in self._children]
+        listener = asyncio.create_task(self._listen())
+        for task in (*keepers, listener):
+            task.add_done_callback(self._look_for_trouble)
+        await self._ending.wait()
+        await self._stop(keepers)
+        await asyncio.gather(*keepers)
+        listener.cancel()
+        self._echo(all_of_it=True)
+        self._console.print(_table(self._children))
+        return max(self.code, *(child.exit_code for child in self._children))
+
+    def _signaled(self, number: signal.Signals) -> None:
+        if self._hurried.is_set():
+            self._killed.set()
+        elif self._ending.is_set():
+            self._hurried.set()
+        self._end(number.name)
+
+    def _look_for_trouble(self, task: asyncio.Task[None]) -> None:
+        if not task.cancelled() and (error := task.exception()) is not None:
+            self._tell(f"error: {error}")
+            self._end(str(error), FAILED)
+
+    def _end(self, reason: str, code: int = OK) -> None:
+        self.code = max(self.code, code)
+        if not self._ending.is_set():
+            self._say(f"the run ends: {reason}")
+            self._ending.set()
+
+    async def _keep(self, child: Child) -> None:
+        """Start a node, and again when it died, until the run ends."""
+        while not self._ending.is_set():
+            self._layout.started(child.node, await child.start())
+            code = await child.wait()
+            delay = None if self._ending.is_set() else self._died(child, code)
+            if delay is not None:
+                await _until(self._ending, delay)
+
+    def _died(self, child: Child, code: int) -> float | None:
+        """Return in how many seconds a node starts again that died; None where the run ends."""
+        if code == MISUSED:
+            self._blame(child, "cannot run", MISUSED)
+            return None
+        delay = child.restarts.died(time.monotonic(), child.lived)
+        if delay is None:
+            self._blame(child, f"died {MOST_DEATHS} times within {STEADY:.0f} s", FAILED)
+        else:
+            self._tell(f"{child.node} {_death(code)}; it is started again in {delay:.1f} s")
+        return delay
+
+    def _blame(self, child: Child, what: str, code: int) -> None:
+        self._tell(f"{child.node} {what}; the end of {child.log.path}:")
+        for line in child.log.tail(LAST_LINES):
+            self._tell(f"  {line}")
+        self._end(f"{child.node} {what}", code)
+
+    async def _listen(self) -> None:
+        """Pass on what nodes print, and end the run when one of them says that it is at its end."""
+        while True:
+            self._echo()
+            statuses = await asyncio.gather(*(child.status() for child in self._children))
+            if not self._ending.is_set() and (reason := end_of(statuses)):
+                self._end(reason)
+            await asyncio.sleep(LOOK)
+
+    async def _stop(self, keepers: Iterable[asyncio.Task[None]]) -> None:
+        """Stop all nodes in order; a further signal each makes that quicker."""
+        if not await _within(QUIET_WITHIN, self._rest(), self._hurried):
+            for child in self._children:
+                if child.alive and child.unrest:
+                    self._tell(f"{child.node}, {QUIET_WITHIN:.0f} s after the end: {child.unrest}")
+        self._say("every node is stopped")
+        for child in self._children:
+            child.signal(signal.SIGTERM)
+        if not await _within(STOP_WITHIN, asyncio.wait(tuple(keepers)), self._killed):
+            self._tell(f"not all nodes stopped within {STOP_WITHIN:.0f} s")
+        for child in self._children:
+            if child.alive:
+                self._tell(f"{child.node} is killed")
+                child.signal(signal.SIGKILL)
+
+    async def _rest(self) -> None:
+        """Tell every node of the end, and return when all of them have been quiet twice in a row.
+
+        An event may be on its way from one node to another while both have nothing to do: what
+        counts are two looks of every node at itself.
+        """
+        quiet: dict[str, int] = {}
+        while alive := [child for child in self._children if child.alive]:
+            statuses = await asyncio.gather(*(child.status() for child in alive))
+            names = {child.node for child in alive}
+            clocks = {}
+            for child, status in zip(alive, statuses, strict=True):
+                child.unrest = unrest(status, names)
+                if not child.unrest:
+                    clocks[child.node] = status["clock"]
+                if status:  # before that it has no ear for signals yet
+                    child.interrupt()
+            if len(clocks) < len(alive):
+                quiet = {}
+            elif not quiet:
+                quiet = clocks
+            elif all(clock != quiet.get(node) for node, clock in clocks.items()):
+                return
+            await asyncio.sleep(LOOK)
+
+    def _echo(self, *, all_of_it: bool = False) -> None:
+        for child in self._children:
+            for line in child.log.news(all_of_it=all_of_it):
+                self._say(f"{child.node:>{self._width}} | {line}")
+
+    def _say(self, text: str) -> None:
+        self._console.print(text, markup=False, soft_wrap=True)
+
+    def _tell(self, text: str) -> None:
+        self._errors.print(text, markup=False)
+
+
+async def _within(seconds: float, work: Coroutine[Any, Any, object], unless: asyncio.Event) -> bool:
+    """Do what is to be done; return False if that took too long, True if it is done or cut short.
+
+    Args:
+        seconds: that it may take.
+        work: what is to be done.
+        unless: what cuts it short.
+    """
+    tasks = [asyncio.create_task(work), asyncio.create_task(unless.wait())]
+    done, _ = await asyncio.wait(tasks, timeout=seconds, return_when=asyncio.FIRST_COMPLETED)
+    for task in tasks:
+        task.cancel()
+    for task in done:
+        task.result()  # raises what went wrong
+    return bool(done)
+
+
+async def _until(event: asyncio.Event, seconds: float) -> None:
+    try:
+        async with asyncio.timeout(seconds):
+            await event.wait()
+    except TimeoutError:
+        pass
+
+
+def _death(code: int) -> str:
+    return f"was killed by {signal.Signals(-code).name}" if code < 0 else f"ended with {code}"
+
+
+def _table(children: Iterable[Child]) -> Table:
+    table = Table(pad_edge=False, box=None)
+    table.add_column("node")
+    for column in ("exit code", "restarts"):
+        table.add_column(column, justify="right")
+    for child in children:
+        code = "killed" if child.code is not None and child.code < 0 else str(child.code)
+        table.add_row(child.node, code, str(child.restarts.count))
+    return table

@@ -1,0 +1,216 @@
+"""What `kaiju up` lays out on this host before the first node starts.
+
+```
+RUN/                      runs/<topology>-<time>
+  up.json                 what it was asked for: `--resume RUN` goes on with that
+  endpoints.json          where each node is at the moment
+  keys/                   with tcp links: a pair of keys a node
+  <node>.log              what the node printed, all of its starts
+  <topology>/             data of all nodes
+```
+
+Sockets of ipc links are in a directory of their own with a short name, because the path of one may
+have 107 bytes at most (sun_path of unix(7)); only its owner can enter it.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import random
+import shutil
+import socket
+import tempfile
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager, suppress
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Literal
+
+import msgspec
+
+from gateways.sockets import IPC
+from kaiju.run.local import make_directory
+from kaiju.run.outcome import RefusedError
+from topology.check.check import Checked, examine
+from topology.config.keys import SECRET, read_public_key
+from topology.links.endpoints import ENDPOINTS_FILE, LOOPBACK, Endpoints, NodeEndpoints
+from topology.links.keygen import make_keys
+
+UP_FILE = "up.json"
+"""What a run was asked for, in its directory; locked while the run goes on."""
+KEYS = "keys"
+SOCKETS = "kaiju-"
+"""How the name of a directory of sockets begins."""
+LONGEST_SOCKET = 107
+"""Bytes of the path of a Unix socket."""
+PORTS = range(20_000, 32_000)
+"""Below those that the kernel hands out to whoever asks for any: a node that is started again finds
+its own port free."""
+NODE_PORTS = 3
+"""Live, recovery, http."""
+ATTEMPTS = 1000
+
+Link = Literal["ipc", "tcp"]
+
+
+class Plan(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """What a run of several processes was asked for."""
+
+    file: str
+    """The topology, as an absolute path."""
+    link: Link = "ipc"
+    fast: bool = False
+    """Whether recorded data comes as fast as its readers take it."""
+
+
+class Layout(msgspec.Struct, kw_only=True):
+    """A run as it lies on this host."""
+
+    run: Path
+    plan: Plan
+    checked: Checked
+    endpoints: Endpoints
+
+    @property
+    def endpoints_file(self) -> Path:
+        """Return where the endpoints are written."""
+        return self.run / ENDPOINTS_FILE
+
+    def log(self, node: str) -> Path:
+        """Return what gets the output of a node."""
+        return self.run / f"{node}.log"
+
+    def arguments(self, node: str) -> list[str]:
+        """Return the command line of a node, after ``kaiju``."""
+        found = ["run", self.plan.file, "--node", node, "--data", str(self.run)]
+        found += ["--endpoints", str(self.endpoints_file), "--with-parent"]
+        if self.plan.link == "tcp":
+            found += ["--secret", str(self.run / KEYS / f"{node}{SECRET}")]
+        if self.plan.fast:
+            found.append("--fast")
+        return found
+
+    def started(self, node: str, pid: int) -> None:
+        """Write down the process of a node.
+
+        Raises:
+            OSError: the file of endpoints cannot be written.
+        """
+        found = msgspec.structs.replace(self.endpoints.nodes[node], pid=pid)
+        self.endpoints = Endpoints(nodes={**self.endpoints.nodes, node: found})
+        self.endpoints.save(self.endpoints_file)
+
+
+@contextmanager
+def laid_out(plan: Plan | None, runs: Path, resume: Path | None = None) -> Iterator[Layout]:
+    """Yield a run that is ready to be started, and take its sockets away afterwards.
+
+    Args:
+        plan: what is asked for; None goes on with what `resume` was asked for.
+        runs: where a new run gets its directory.
+        resume: the run to go on with; None for a new one.
+
+    Raises:
+        TopologyError: the file has mistakes; the text lists all of them.
+        RefusedError: there is no such run, or it is going on.
+        EndpointsError: the endpoints of an earlier start are damaged.
+        KeysError: a key of the run is damaged.
+        OSError: the directory cannot be written.
+    """
+    plan = plan or read_plan(resume or runs)
+    checked = examine(Path(plan.file))
+    topology = checked.topology
+    started = datetime.now(UTC)
+    run = resume or make_directory(runs, f"{topology.name}-{started:%Y%m%d-%H%M%S}")
+    with ExitStack() as stack:
+        stack.enter_context(_locked(run / UP_FILE, plan))
+        _take_away_left_sockets(run / ENDPOINTS_FILE)
+        folder = stack.enter_context(tempfile.TemporaryDirectory(prefix=SOCKETS))
+        nodes = list(topology.nodes)
+        ports = _free_ports(len(nodes))
+        endpoints = Endpoints(
+            nodes={
+                node: _endpoints(node, plan.link, Path(folder), run / KEYS, port)
+                for node, port in zip(nodes, ports, strict=True)
+            }
+        )
+        layout = Layout(run=run.resolve(), plan=plan, checked=checked, endpoints=endpoints)
+        endpoints.save(layout.endpoints_file)
+        yield layout
+
+
+def read_plan(run: Path) -> Plan:
+    """Return what a run was asked for.
+
+    Raises:
+        RefusedError: it is no run that `kaiju up` began.
+    """
+    path = run / UP_FILE
+    try:
+        return msgspec.json.decode(path.read_bytes(), type=Plan)
+    except (OSError, msgspec.DecodeError) as error:
+        raise RefusedError(
+            f"{path}: {error}; allowed is the directory of a run that `kaiju up FILE` began"
+        ) from error
+
+
+@contextmanager
+def _locked(path: Path, plan: Plan) -> Iterator[None]:
+    """Keep a second `kaiju up` out of the run; the kernel lets go of the lock however we end."""
+    with path.open("ab+") as file:
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            raise RefusedError(f"{path.parent}: this run is going on, in another process") from None
+        file.truncate(0)
+        file.write(msgspec.json.format(msgspec.json.encode(plan)) + b"\n")
+        file.flush()
+        yield
+
+
+def _take_away_left_sockets(endpoints: Path) -> None:
+    """Remove the sockets of an earlier start of the run that was killed."""
+    if not endpoints.exists():
+        return
+    for node in Endpoints.load(endpoints).nodes.values():
+        folder = Path(node.live.removeprefix(IPC)).parent
+        mine = folder.name.startswith(SOCKETS) and folder.parent == Path(tempfile.gettempdir())
+        if node.live.startswith(IPC) and mine:
+            shutil.rmtree(folder, ignore_errors=True)
+
+
+def _endpoints(node: str, link: Link, folder: Path, keys: Path, port: int) -> NodeEndpoints:
+    http = f"{LOOPBACK}:{port + 2}"
+    if link == "tcp":
+        live, recovery = (f"tcp://{LOOPBACK}:{port + i}" for i in range(2))
+        public, _ = make_keys(keys, node)
+        return NodeEndpoints(live=live, recovery=recovery, http=http, key=read_public_key(public))
+    paths = [folder / f"{node}.live", folder / f"{node}.recovery"]
+    for path in paths:
+        if len(bytes(path)) > LONGEST_SOCKET:
+            raise RefusedError(
+                f"{path}: {len(bytes(path))} bytes, allowed is a path of {LONGEST_SOCKET} for a"
+                " socket: let TMPDIR name a directory with a shorter path, or use --link tcp"
+            )
+    live, recovery = (f"{IPC}{path}" for path in paths)
+    return NodeEndpoints(live=live, recovery=recovery, http=http)
+
+
+def _free_ports(count: int) -> list[int]:
+    """Return the first of `NODE_PORTS` free ports in a row, for each of `count` nodes."""
+    chance = random.Random()  # noqa: S311 - no secret, only apart from other runs
+    found: list[int] = []
+    for _ in range(ATTEMPTS):
+        if len(found) == count:
+            return found
+        first = chance.randrange(PORTS.start, PORTS.stop, NODE_PORTS)
+        if first not in found and all(_is_free(first + i) for i in range(NODE_PORTS)):
+            found.append(first)
+    raise RefusedError(f"there are not {count * NODE_PORTS} free ports from {PORTS.start} on")
+
+
+def _is_free(port: int) -> bool:
+    with suppress(OSError), socket.socket() as found:
+        found.bind((LOOPBACK, port))
+        return True
+    return False

@@ -1,0 +1,164 @@
+"""An actor outside of any node, as its journal describes it, doing its steps again.
+
+A segment's header says all that its steps depend on beside the actor's memory, so nothing else is
+needed: no topology file, no other actor, no clock. A segment that was made with other settings or
+other code than the one before begins with what the actor knew there.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from itertools import islice, pairwise
+from typing import Any
+
+from pydantic import ValidationError
+
+from actors.runtime.actor import Actor
+from actors.runtime.journal.segments import JournalFiles, Segment
+from actors.runtime.node.node import Node
+from actors.runtime.recovery.capture import Memory
+from actors.runtime.recovery.configuration import make
+from actors.runtime.recovery.replay import Replay, read_memory
+from topology.check.classes import load_class
+
+FORMAT = 1
+"""Version of the headers that can be understood, their key ``journal``."""
+ITS_OWN = {"first_step", "previous", "epoch", "next_seq"}
+"""Keys that differ between two segments of an actor that was not changed."""
+
+
+class CannotRepeatError(Exception):
+    """A journal's steps cannot be done again; the text says why."""
+
+
+class Alone:
+    """One actor that does again what stands in its journal.
+
+    Args:
+        journal: the actor's.
+
+    Raises:
+        CannotRepeatError: the journal has no steps.
+    """
+
+    def __init__(self, journal: JournalFiles) -> None:
+        segments = journal.segments()
+        if not segments or journal.last_step < segments[0].first_step:
+            raise CannotRepeatError(f"{journal.directory}: there are no steps")
+        self.last_step = journal.last_step
+        self._journal = journal
+        ends = [after.first_step - 1 for _, after in pairwise(segments)]
+        self._segments = list(zip(segments, [*ends, self.last_step], strict=True))
+        """Each with its last step."""
+        self._segment = segments[0]
+        """Whose makings the actor has."""
+        self._replay: Replay | None = None
+        self._bodies: Iterator[bytes] = iter(())
+
+    @property
+    def replay(self) -> Replay:
+        """What does the steps: of the class and the settings of the last one."""
+        assert self._replay is not None, "begin first"
+        return self._replay
+
+    @property
+    def actor(self) -> Actor:
+        """The actor itself."""
+        return self.replay.actor
+
+    def begin(self) -> None:
+        """Begin with the first step, or the oldest snapshot where that is not kept any more.
+
+        Raises:
+            CannotRepeatError: there is no way to begin, or the actor cannot be made.
+        """
+        if self._holds_the_first_step:
+            self._begin(None)
+            return
+        steps = self._journal.snapshot_steps()
+        found = (self._journal.newest_snapshot(step) for step in steps)
+        self._begin(self._wanted(next((body for body in found if body), None), self.last_step))
+
+    def begin_near(self, step: int) -> None:
+        """Begin with the newest snapshot that is not behind `step`, or with the first step.
+
+        Raises:
+            CannotRepeatError: there is no way to begin, or the actor cannot be made.
+        """
+        found = self._journal.newest_snapshot(step)
+        if found is None and self._holds_the_first_step:
+            self._begin(None)
+        else:
+            self._begin(self._wanted(found, step))
+
+    def go_on(self, to: int) -> None:
+        """Do all steps up to `to`.
+
+        Raises:
+            DivergedError: a step had other outputs or timers, or raised.
+            CannotRepeatError: the actor cannot be made as it was then.
+            DamagedFileError: the journal is damaged.
+            msgspec.ValidationError: its own state is not one of its class.
+        """
+        for segment, last in self._segments:
+            if self.replay.step < min(last, to):
+                if _makings(segment) != _makings(self._segment):
+                    self._make(segment, self.replay.memory())
+                self.replay.run(islice(self._bodies, min(last, to) - self.replay.step))
+
+    def renew(self) -> None:
+        """Make the actor anew, with nothing but what it would tell a snapshot.
+
+        Raises:
+            msgspec.ValidationError: its own state is not one of its class.
+        """
+        self._make(self._segment, self.replay.memory())
+
+    @property
+    def _holds_the_first_step(self) -> bool:
+        return self._segments[0][0].first_step == 1
+
+    def _wanted(self, found: tuple[int, bytes] | None, step: int) -> bytes:
+        if found is not None:
+            return found[1]
+        first = self._segments[0][0].first_step
+        raise CannotRepeatError(
+            f"{self._journal.directory}: the steps before {first:,} are not kept any more, and no"
+            f" whole snapshot is up to step {step:,}"
+        )
+
+    def _begin(self, snapshot: bytes | None) -> None:
+        memory = None if snapshot is None else read_memory(snapshot)
+        step = 0 if memory is None else memory.step
+        segment = next((s for s, last in self._segments if last > step), self._segments[-1][0])
+        self._make(segment, memory)
+        if memory is None:
+            self.replay.begin_empty(segment.header["inputs"])
+        self._bodies = self._journal.steps(after=step)
+
+    def _make(self, segment: Segment, memory: Memory | None) -> None:
+        header = segment.header
+        if header.get("journal") != FORMAT:
+            raise CannotRepeatError(
+                f"{segment.path}: the format of its header is {header.get('journal')!r}, this"
+                f" program reads {FORMAT}"
+            )
+        try:
+            node = Node(header["node"], seed=header["seed"], session=header["session"])
+            actor_class = load_class(header["class"])
+            actor = node.add(header["actor"], actor_class, header["settings"])
+            make(actor, header)
+        except KeyError as error:
+            raise CannotRepeatError(f"{segment.path}: its header lacks {error}") from error
+        except ValidationError as error:
+            wrong = (f"{'.'.join(map(str, e['loc']))}: {e['msg']}" for e in error.errors())
+            raise CannotRepeatError(f"{segment.path}: settings: {'; '.join(wrong)}") from error
+        except (ImportError, ValueError) as error:
+            raise CannotRepeatError(f"{segment.path}: {error}") from error
+        self._segment, self._replay = segment, Replay(actor, node.loop)
+        if memory is not None:
+            self._replay.restore(memory)
+
+
+def _makings(segment: Segment) -> dict[str, Any]:
+    return {key: value for key, value in segment.header.items() if key not in ITS_OWN}

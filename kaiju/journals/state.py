@@ -1,0 +1,86 @@
+"""What an actor knew after one of its steps, found by doing its steps again up to there."""
+
+from __future__ import annotations
+
+from functools import reduce
+from operator import or_
+from pathlib import Path
+from typing import Any
+
+import msgspec
+
+from actors.runtime.envelope import Position
+from actors.runtime.journal.segments import JournalReader
+from kaiju.journals.catalog import journal_of
+from kaiju.journals.isolated_actor import Alone, CannotRepeatError
+from kaiju.journals.step_text import moment
+from kaiju.journals.values import named
+
+SKIPPED = "none: the handler raised twice, and the input was skipped"
+
+
+def state_of(source: Path, actor: str | None, step: int | None) -> dict[str, Any]:
+    """Return what an actor knew after `step`, as plain data with the names of all fields.
+
+    Prices, quantities and amounts are whole numbers, as the actor has them.
+
+    Args:
+        source: a run's directory, or that of one journal.
+        actor: whose state; None where there is one journal only.
+        step: None for the last one.
+
+    Raises:
+        NoJournalError: there is no such journal.
+        CannotRepeatError: there is no such step, or what leads to it is not kept any more.
+        DivergedError: the actor does not do again what its journal holds.
+        DamagedFileError: the journal is damaged.
+        msgspec.ValidationError: a snapshot is not one of this actor.
+    """
+    journal = JournalReader(journal_of(source, actor))
+    alone, wanted = Alone(journal), journal.last_step if step is None else step
+    if not 0 < wanted <= alone.last_step:
+        raise CannotRepeatError(
+            f"{journal.directory}: there is no step {wanted:,}, the last is {alone.last_step:,}"
+        )
+    alone.begin_near(wanted)
+    alone.go_on(wanted)
+    memory = alone.replay.memory()
+    return {
+        "actor": alone.actor.name,
+        "step": memory.step,
+        "steps": alone.last_step,
+        "node_step": memory.node_step,
+        "now": memory.now,
+        "time": moment(memory.now),
+        **_last_step(journal, alone, wanted),
+        "state": named(alone.actor.state),
+        "timers": [
+            {"id": number, "name": name, "due": due, "time": moment(due), "cause": _text(cause)}
+            for number, name, due, cause in memory.timers
+        ],
+        "stale": memory.stale,
+        "positions": {
+            stream: {"epoch": epoch, "next": seq}
+            for stream, (epoch, seq) in sorted(memory.positions.items())
+        },
+        "next_seq": memory.next_seq,
+        "random_numbers_drawn": memory.rng is not None,
+    }
+
+
+def _last_step(journal: JournalReader, alone: Alone, step: int) -> dict[str, Any]:
+    """Return the input of `step` and its outputs; nothing where only the snapshot is kept."""
+    if step < journal.segments()[0].first_step:
+        return {}
+    body = next(journal.steps(step - 1))
+    _, _, _, place, cause, _, _, _, event, raw = alone.replay.read_step(body)
+    emits: Any = reduce(or_, (c for classes in alone.actor.outputs.values() for c in classes), None)
+    effects = msgspec.msgpack.decode(raw, type=tuple[tuple[emits, ...], Any] | None)
+    return {
+        "input": {"place": _text(place), "cause": cause and _text(cause), "event": named(event)},
+        "outputs": [named(output) for output in effects[0]] if effects else SKIPPED,
+    }
+
+
+def _text(place: Position) -> str:
+    return "/".join(map(str, place))

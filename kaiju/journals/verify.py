@@ -1,0 +1,228 @@
+"""Do the actors of a run do again what their journals say that they did?
+
+Each actor is made alone from its journal and gets its inputs again. Every step's outputs and timers
+are compared, and at each snapshot all that the actor knows. What an actor knows beside its State,
+its settings and its inputs is lost in a crash, so it is lost here too: the actor is made anew from
+its own memory after 1, 2, 4, 8 and so on steps and at each snapshot, and its first steps are done
+twice, because modules and classes remember as well.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Collection
+from dataclasses import dataclass
+from hashlib import sha256
+from pathlib import Path
+
+import msgspec
+
+from actors.runtime.journal.data_directory import CONTROL
+from actors.runtime.journal.frames import DamagedFileError
+from actors.runtime.journal.segments import JournalReader
+from actors.runtime.recovery.capture import Memory
+from actors.runtime.recovery.replay import DivergedError, read_memory
+from kaiju.journals.catalog import journal_of, journals_in
+from kaiju.journals.isolated_actor import Alone, CannotRepeatError
+from kaiju.journals.values import Differing, first_difference
+
+DONE_TWICE = 1_000
+"""First steps that are done twice."""
+COMPARED = ("state", "rng", "timers", "timer_id", "next_seq", "started")
+"""What of a memory follows from the steps, as in `Memory.digest`."""
+
+
+@dataclass(frozen=True)
+class Difference:
+    """The first step after which an actor was not what its journal says."""
+
+    node_step: int
+    text: str
+    """Actor, step and both sides."""
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """What became of one journal.
+
+    Attributes:
+        actor: whose it is.
+        steps: done again, or only read where it is the node's own.
+        snapshots: compared.
+        digest: of all that the actor knows at the end, in hexadecimal; empty where it did not get
+            there, or where the journal is the node's own.
+        difference: None where there is none.
+        trouble: why the actor could not be verified; empty where it could.
+    """
+
+    actor: str
+    steps: int
+    snapshots: int
+    digest: str
+    difference: Difference | None = None
+    trouble: str = ""
+
+
+@dataclass(frozen=True)
+class Verification:
+    """What became of all journals of a run.
+
+    Attributes:
+        verdicts: of the journals, in the order of their names.
+        seconds: that it took.
+    """
+
+    verdicts: tuple[Verdict, ...]
+    seconds: float
+
+    @property
+    def steps(self) -> int:
+        """Steps done again, of all actors."""
+        return sum(verdict.steps for verdict in self.verdicts if verdict.actor != CONTROL)
+
+    @property
+    def first_difference(self) -> Difference | None:
+        """The one that came first on the node; None where there is none."""
+        found = (verdict.difference for verdict in self.verdicts if verdict.difference)
+        return min(found, key=lambda difference: difference.node_step, default=None)
+
+    @property
+    def troubles(self) -> tuple[str, ...]:
+        """Why actors could not be verified."""
+        return tuple(verdict.trouble for verdict in self.verdicts if verdict.trouble)
+
+    @property
+    def equal(self) -> bool:
+        """Whether everything was done again and nothing differed."""
+        return self.first_difference is None and not self.troubles
+
+    @property
+    def digest(self) -> str:
+        """Of all that all actors know at the end, in hexadecimal."""
+        known = (f"{verdict.actor} {verdict.digest}\n" for verdict in self.verdicts)
+        return sha256("".join(known).encode()).hexdigest()
+
+    @property
+    def summary(self) -> str:
+        """What it comes to: one line, or the first difference and all troubles."""
+        if self.equal:
+            number = sum(verdict.actor != CONTROL for verdict in self.verdicts)
+            actors = "1 actor" if number == 1 else f"{number} actors"
+            return f"HASH EQUAL: {actors}, {self.steps:,} steps"
+        said = [f"NOT VERIFIED: {trouble}" for trouble in self.troubles]
+        if self.first_difference is not None:
+            said.append(f"DIFFERENT: {self.first_difference.text}")
+        return "\n".join(said)
+
+
+def verify(source: Path, actors: Collection[str] = ()) -> Verification:
+    """Do the journals of a run again and compare.
+
+    Args:
+        source: a run's directory, or that of one journal.
+        actors: whose journals; none for all.
+
+    Raises:
+        NoJournalError: there is no journal, or none of these actors.
+    """
+    began = time.perf_counter()
+    paths = [journal_of(source, name) for name in actors] or journals_in(source)
+    verdicts = tuple(_verdict(path) for path in paths)
+    return Verification(verdicts, time.perf_counter() - began)
+
+
+def _verdict(path: Path) -> Verdict:
+    check = _Check(path)
+    digest, difference, trouble = "", None, ""
+    try:
+        digest = check.run()
+    except DivergedError as error:
+        difference = Difference(error.node_step, str(error))
+    except _OtherMemoryError as error:
+        difference = error.difference
+    except (CannotRepeatError, DamagedFileError, OSError) as error:
+        trouble = str(error)
+    except (msgspec.MsgspecError, OverflowError, TypeError) as error:
+        trouble = f"{path.name}: its memory behind step {check.steps:,} cannot be kept: {error}"
+    return Verdict(path.name, check.steps, check.snapshots, digest, difference, trouble)
+
+
+class _OtherMemoryError(Exception):
+    """An actor knew something else than its snapshot says."""
+
+    def __init__(self, difference: Difference) -> None:
+        super().__init__(difference.text)
+        self.difference = difference
+
+
+class _Check:
+    """Goes through one journal.
+
+    Args:
+        path: its directory.
+    """
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self.steps = self.snapshots = 0
+
+    def run(self) -> str:
+        """Do everything again and return the digest at the end."""
+        journal = JournalReader(self.path)
+        if self.path.name == CONTROL:
+            self.steps = sum(1 for _ in journal.steps(journal.segments()[0].first_step - 1))
+            return ""
+        alone = Alone(journal)
+        alone.begin()
+        begun = alone.replay.step
+        alone.go_on(min(begun + DONE_TWICE, alone.last_step))
+        alone.begin()
+        snapshots = {step for step in journal.snapshot_steps() if begun < step <= alone.last_step}
+        for stop in sorted(snapshots | _renewals(begun, alone.last_step)):
+            alone.go_on(stop)
+            self.steps = stop - begun
+            if stop in snapshots:
+                self._compare(journal, alone, stop)
+            alone.renew()
+        if journal.damaged_snapshots:
+            raise CannotRepeatError("\n".join(journal.damaged_snapshots.values()))
+        return alone.replay.memory().digest()
+
+    def _compare(self, journal: JournalReader, alone: Alone, step: int) -> None:
+        """Compare what the actor knows with the snapshot of now."""
+        found = journal.newest_snapshot(step)
+        if found is None or found[0] != step:
+            return  # it is damaged, which the journal notes
+        self.snapshots += 1
+        stored, again = read_memory(found[1]), _written(alone.replay.memory())
+        if stored.digest() != again.digest():
+            place, expected, other = _difference(alone, stored, again)
+            text = (
+                f"{self.path.name}: after step {step:,}, {place} is not what the snapshot holds.\n"
+                f"  snapshot: {expected}\n  again:    {other}"
+            )
+            raise _OtherMemoryError(Difference(stored.node_step, text))
+
+
+def _renewals(begun: int, last: int) -> set[int]:
+    """Return the steps behind which an actor is made anew whether or not it was then."""
+    doubled = (begun + 2**power for power in range((last - begun).bit_length()))
+    return {last, *doubled}
+
+
+def _written(memory: Memory) -> Memory:
+    return read_memory(msgspec.msgpack.encode(memory))
+
+
+def _difference(alone: Alone, stored: Memory, again: Memory) -> Differing:
+    """Return where two memories with different digests differ."""
+    for part in COMPARED:
+        one, other = getattr(stored, part), getattr(again, part)
+        if part == "state":
+            kind = alone.actor.State
+            one = msgspec.msgpack.decode(one, type=kind)
+            other = msgspec.msgpack.decode(other, type=kind)
+        differing = first_difference(one, other, part)
+        if differing is not None:
+            return differing
+    return Differing("its memory", "written otherwise", "written otherwise")

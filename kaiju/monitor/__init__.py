@@ -1,0 +1,1 @@
+"""What a running node shows: observer, metrics, HTTP, live table."""

@@ -1,0 +1,69 @@
+"""A run's record as Parquet or JSON lines, for pandas, polars and everyone else."""
+
+from __future__ import annotations
+
+from collections import Counter
+from pathlib import Path
+from typing import Any
+
+import msgspec
+
+from kaiju.record.record import Record, Recorded
+from topology.files import ExportError, finished_only
+
+
+def export_jsonl(source: Path, file: Path) -> Counter[str]:
+    """Write every event of a record as one line of JSON, in recorded order.
+
+    Args:
+        source: a run's directory, or its file of events.
+        file: what to write.
+
+    Returns:
+        Events by class.
+
+    Raises:
+        FileNotFoundError: there is no record.
+        DamagedFileError: the record is damaged; `file` is not written then.
+    """
+    counts: Counter[str] = Counter()
+    with Record(source) as record, finished_only(file) as unfinished, unfinished.open("wb") as out:
+        for recorded in record:
+            counts[recorded.tag] += 1
+            out.write(msgspec.json.encode(_line(recorded, record)) + b"\n")
+    return counts
+
+
+def export_parquet(source: Path, directory: Path) -> Counter[str]:
+    """Write one Parquet file for each event class of a record, ``<class>.parquet``.
+
+    `kaiju.record.parquet` describes the columns.
+
+    Args:
+        source: a run's directory, or its file of events.
+        directory: where the files go; it is made.
+
+    Returns:
+        Events by class.
+
+    Raises:
+        ExportError: pyarrow is not installed, or a value does not fit its column.
+        FileNotFoundError: there is no record.
+        DamagedFileError: the record is damaged; no file is written then.
+    """
+    try:
+        from kaiju.record.parquet import write_tables  # noqa: PLC0415 - pyarrow is optional
+    except ImportError as error:
+        raise ExportError(
+            f"{error}; pip install 'kaiju[export]' brings what --parquet needs"
+        ) from None
+    with Record(source) as record:
+        return write_tables(record, directory)
+
+
+def _line(recorded: Recorded, record: Record) -> dict[str, Any]:
+    line = recorded._asdict()
+    line["event"] = recorded.tag
+    names = (field[0] for field in record.schema[recorded.tag])
+    line["fields"] = dict(zip(names, recorded.event[1:], strict=False))
+    return line

@@ -1,0 +1,193 @@
+"""What a run's own record says about orders, fills and positions, added up independently.
+
+The position keeper and the PnL actor are checked against this, so nothing here uses their model:
+amounts are exact fractions, rounded half-even once a fill, as DESIGN.md defines money.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from fractions import Fraction
+from typing import Any
+
+import msgspec
+
+from actors.events.accounts import FeePaid, PnlUpdated, PositionUpdated
+from actors.events.event import Event, tag_of
+from actors.events.orders import (
+    CancelRejected,
+    ExecType,
+    ExecutionReport,
+    OrderAccepted,
+    OrderCanceled,
+    OrderDenied,
+    OrderExpired,
+    OrderFilled,
+    OrderRejected,
+    OrderSubmitted,
+    OrderUnknown,
+    TransitionFailed,
+)
+from actors.events.reference import Contract, Instrument
+from kaiju.record.record import Recorded
+
+Key = tuple[str, str]
+"""(strategy, instrument)."""
+
+ORDER_STATES: dict[type[Event], str] = {
+    OrderSubmitted: "submitted",
+    OrderDenied: "denied",
+    OrderAccepted: "accepted",
+    OrderRejected: "rejected",
+    OrderFilled: "filled",
+    OrderCanceled: "canceled",
+    OrderExpired: "expired",
+    CancelRejected: "cancel rejected",
+    OrderUnknown: "unknown",
+}
+"""What happened to an order, by the event that says so; a part of a fill is ``partly filled``."""
+PARTLY_FILLED = "partly filled"
+
+
+class Filled(msgspec.Struct):
+    """All fills of one strategy in one instrument."""
+
+    fills: int = 0
+    bought_qty: int = 0
+    sold_qty: int = 0
+    cash_flow: int = 0
+    """Signed amounts in settle units, as `PositionUpdated` counts them."""
+    fees: Counter[str] = msgspec.field(default_factory=Counter)
+    """Smallest units by currency."""
+
+    @property
+    def qty(self) -> int:
+        """The position that the fills make."""
+        return self.bought_qty - self.sold_qty
+
+
+class Ledger:
+    """Adds up a record.
+
+    Args:
+        instruments: definitions by id; fills in others count without amounts.
+    """
+
+    def __init__(self, instruments: dict[str, Instrument]) -> None:
+        self.instruments = instruments
+        self.filled: dict[Key, Filled] = {}
+        self.positions: dict[Key, PositionUpdated] = {}
+        """The last word of the position keeper."""
+        self.other_fees: dict[Key, Counter[str]] = {}
+        """Its `FeePaid` events: smallest units by currency."""
+        self.orders: Counter[tuple[str, str]] = Counter()
+        """Events by (strategy, state)."""
+        self.failed_transitions = 0
+        self.duplicate_fills: list[str] = []
+        """Executions that the OMS passed on twice."""
+        self._pnl: dict[Key, list[Any]] = {}
+        self._venue_executions: set[str] = set()
+        self._own_executions: set[str] = set()
+        self._add = {
+            tag_of(event_class): add
+            for event_class, add in (
+                (OrderFilled, self._add_fill),
+                (OrderUnknown, self._add_unknown),
+                (PositionUpdated, self._add_position),
+                (FeePaid, self._add_fee),
+                (PnlUpdated, self._add_pnl),
+                (ExecutionReport, self._add_report),
+                (TransitionFailed, self._add_failure),
+            )
+        }
+        for event_class in ORDER_STATES:
+            self._add.setdefault(tag_of(event_class), self._add_order)
+        self._states = {tag_of(event_class): state for event_class, state in ORDER_STATES.items()}
+
+    def add(self, recorded: Recorded) -> None:
+        """Take one event; those that do not concern money or orders change nothing."""
+        add = self._add.get(recorded.event[0])
+        if add is not None:
+            add(recorded)
+
+    @property
+    def pnl(self) -> dict[Key, PnlUpdated]:
+        """The last word of the PnL actor."""
+        return {key: msgspec.convert(event, PnlUpdated) for key, event in self._pnl.items()}
+
+    @property
+    def missing_executions(self) -> list[str]:
+        """Trades that the venue reported and the OMS passed on to nobody."""
+        return sorted(self._venue_executions - self._own_executions)
+
+    @property
+    def invented_executions(self) -> list[str]:
+        """Fills for which there is no report of the venue."""
+        return sorted(self._own_executions - self._venue_executions)
+
+    @property
+    def saw_reports(self) -> bool:
+        """Whether the record holds the venue's reports at all."""
+        return bool(self._venue_executions)
+
+    def _add_order(self, recorded: Recorded) -> None:
+        event = recorded.event
+        strategy = event[1][2] if event[0] == "OrderSubmitted" else event[2]
+        self.orders[strategy, self._states[event[0]]] += 1
+
+    def _add_unknown(self, recorded: Recorded) -> None:
+        if recorded.as_event(OrderUnknown).queries == 1:
+            self._add_order(recorded)
+
+    def _add_fill(self, recorded: Recorded) -> None:
+        fill = recorded.as_event(OrderFilled)
+        self.orders[fill.strategy, PARTLY_FILLED if fill.leaves_qty else "filled"] += 1
+        execution = f"{fill.instrument} {fill.exec_id}"
+        if execution in self._own_executions:
+            self.duplicate_fills.append(execution)
+        self._own_executions.add(execution)
+        filled = self.filled.setdefault((fill.strategy, fill.instrument), Filled())
+        filled.fills += 1
+        filled.fees[fill.fee_currency] += fill.fee
+        if fill.side > 0:
+            filled.bought_qty += fill.last_qty
+        else:
+            filled.sold_qty += fill.last_qty
+        if instrument := self.instruments.get(fill.instrument):
+            paid = amount(instrument, fill.last_qty, fill.last_px)
+            filled.cash_flow -= fill.side * gain_sign(instrument) * paid
+
+    def _add_position(self, recorded: Recorded) -> None:
+        position = recorded.as_event(PositionUpdated)
+        self.positions[position.strategy, position.instrument] = position
+
+    def _add_fee(self, recorded: Recorded) -> None:
+        fee = recorded.as_event(FeePaid)
+        fees = self.other_fees.setdefault((fee.strategy, fee.instrument), Counter())
+        fees[fee.currency] += fee.amount
+
+    def _add_pnl(self, recorded: Recorded) -> None:
+        event = recorded.event
+        self._pnl[event[1], event[2]] = event
+
+    def _add_report(self, recorded: Recorded) -> None:
+        if recorded.event[4] == ExecType.TRADE:
+            report = recorded.as_event(ExecutionReport)
+            self._venue_executions.add(f"{report.instrument} {report.exec_id}")
+
+    def _add_failure(self, _recorded: Recorded) -> None:
+        self.failed_transitions += 1
+
+
+def amount(instrument: Instrument, qty: int, px: int) -> int:
+    """Return what `qty` at `px` amounts to in settle units, rounded half-even."""
+    quantity = Fraction(qty, 10**instrument.qty_scale)
+    price = Fraction(px, 10**instrument.price_scale)
+    rate = price if instrument.contract is Contract.LINEAR else 1 / price
+    units = Fraction(10) ** instrument.settle_scale
+    return round(quantity * instrument.contract_size * rate * units)
+
+
+def gain_sign(instrument: Instrument) -> int:
+    """Return 1 where buying costs cash (linear) and -1 where it brings it in (inverse)."""
+    return 1 if instrument.contract is Contract.LINEAR else -1

@@ -1,0 +1,1 @@
+"""A run again with other settings, and what differs."""

@@ -1,0 +1,221 @@
+"""How the differences of two runs are printed."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
+from datetime import UTC, datetime
+from itertools import islice
+from typing import Any, TypeVar
+
+from rich.console import Console
+from rich.table import Table
+from rich.text import Text
+
+from actors.events.reference import from_units
+from kaiju.record.record import Recorded
+from kaiju.record.scales import Scales
+from kaiju.record.trades import Amounts, Fill, Order
+from kaiju.replay.decisions import Decision, DecisionDifferences, Wish
+from kaiju.replay.differences import Compared, Differences, Parting, PnlChange, Unlike
+
+C = TypeVar("C", bound=Compared)
+MOST_SHOWN = 20
+"""Rows of each kind, unless all are asked for."""
+SECOND = 1_000_000_000
+WISH = ("time", "strategy", "instrument", "side", "qty", "price")
+
+
+def print_differences(found: Differences, console: Console, *, everything: bool = False) -> None:
+    """Print in what two runs differ: counts of all of it, and the first of each kind.
+
+    Args:
+        found: the differences.
+        console: where to print.
+        everything: print all of each kind.
+    """
+    if found.parting is None:
+        console.print(Text(f"nothing differs: {found.events[0]:,} events are the same", "green"))
+        return
+    _print_parting(found.parting, found, console)
+    show = _Show(console, None if everything else MOST_SHOWN)
+    scales = found.scales
+    show.unlike("orders", found.orders, lambda order: _order(order, scales))
+    show.unlike("fills", found.fills, lambda fill: _fill(fill, scales))
+    show.pnl(found.pnl, scales)
+
+
+def print_decisions(
+    found: DecisionDifferences, console: Console, *, everything: bool = False
+) -> None:
+    """Print what was decided otherwise in two runs: counts of all of it, the first of each kind.
+
+    Args:
+        found: the differences.
+        console: where to print.
+        everything: print all of each kind.
+    """
+    show = _Show(console, None if everything else MOST_SHOWN)
+    show.counts(found.counts)
+    if not found:
+        console.print(Text(f"nothing differs: {found.compared:,} decisions are the same", "green"))
+        return
+    scales = found.scales
+    for kind, decisions in found.kinds.items():
+        show.unlike(kind, decisions, lambda decision: _decision(decision, scales))
+
+
+class _Show:
+    def __init__(self, console: Console, most: int | None) -> None:
+        self._console = console
+        self._most = most
+
+    def unlike(
+        self, what: str, found: Unlike[C], cells: Callable[[C], tuple[Sequence[str], str]]
+    ) -> None:
+        if not found:
+            self._console.print(Text(f"{what}: the same in both", "bold"))
+            return
+        for where, only in (("before", found.only_before), ("after", found.only_after)):
+            rows = ((*wish, outcome) for wish, outcome in map(cells, only))
+            self._table(f"{what} only {where}", len(only), (*WISH, "outcome"), rows)
+        pairs = ((cells(before), cells(after)) for before, after in found.changed)
+        rows = ((*before[0], before[1], after[1]) for before, after in pairs)
+        title = f"{what} with another outcome"
+        self._table(title, len(found.changed), (*WISH, "before", "after"), rows)
+
+    def counts(self, counts: Mapping[str, Mapping[str, int]]) -> None:
+        columns = ("", *next(iter(counts.values())))
+        rows = [(name, *(f"{n:,}" for n in each.values())) for name, each in counts.items()]
+        self._print(columns, columns[1:], rows)
+
+    def pnl(self, changes: Sequence[PnlChange], scales: Scales) -> None:
+        if not changes:
+            self._console.print(Text("PnL: the same in both", "bold"))
+            return
+        columns = ("strategy", "instrument", "currency", "", *Amounts._fields)
+        rows = (_pnl(change, scales) for change in changes)
+        self._table("PnL that differs", len(changes), columns, rows)
+
+    def _table(
+        self, title: str, count: int, columns: Iterable[str], rows: Iterable[Sequence[str]]
+    ) -> None:
+        self._console.print(Text(f"{title}: {count:,}", "bold"))
+        if not count:
+            return
+        self._print(columns, ("qty", "price", *Amounts._fields), islice(rows, self._most))
+        if self._most is not None and count > self._most:
+            self._console.print(f"... and {count - self._most:,} more; --all shows them")
+
+    def _print(
+        self, columns: Iterable[str], right: Collection[str], rows: Iterable[Sequence[str]]
+    ) -> None:
+        table = Table(pad_edge=False, box=None)
+        for column in columns:
+            table.add_column(column, justify="right" if column in right else "left")
+        for row in rows:
+            table.add_row(*map(Text, row))
+        self._console.print(table)
+
+
+def _print_parting(parting: Parting, found: Differences, console: Console) -> None:
+    sides = (parting.before, parting.after)
+    streams = dict.fromkeys(side.stream for side in sides if side is not None)
+    place = f"at {when(parting.time)} on {' and '.join(streams)}"
+    text = f"the runs part after {parting.equal:,} equal events, {place}:"
+    console.print(Text(text, "bold"), soft_wrap=True)
+    for name, side in zip(("before", "after"), sides, strict=True):
+        told = "nothing: the run was over" if side is None else _event(side, found)
+        console.print(Text(f"  {name:<7} {told}"), soft_wrap=True)
+
+
+def when(nanoseconds: int) -> str:
+    """Return a moment to the nanosecond, UTC."""
+    seconds, rest = divmod(nanoseconds, SECOND)
+    return f"{datetime.fromtimestamp(seconds, UTC):%Y-%m-%d %H:%M:%S}.{rest:09d}"
+
+
+def _event(recorded: Recorded, found: Differences) -> str:
+    cause = _position(recorded.cause) if recorded.cause else "outside"
+    place = _position((recorded.stream, recorded.epoch, recorded.seq))
+    return f"{place} {when(recorded.time)} from {cause}: {_told(recorded.event, found)}"
+
+
+def _position(position: Sequence[Any]) -> str:
+    stream, epoch, seq = position
+    return f"{stream} {epoch}/{seq}"
+
+
+def _told(value: Any, found: Differences) -> str:
+    if not isinstance(value, list):
+        return repr(value)
+    if value and isinstance(value[0], str) and value[0] in found.fields:
+        named = zip(found.fields[value[0]], value[1:], strict=False)
+        return f"{value[0]}({', '.join(f'{name}={_told(v, found)}' for name, v in named)})"
+    return f"[{', '.join(_told(item, found) for item in value)}]"
+
+
+def _order(order: Order, scales: Scales) -> tuple[Sequence[str], str]:
+    outcome = f"{order.terms} {order.state}"
+    if order.filled_qty:
+        outcome += "" if order.state.endswith("filled") else ", filled"
+        outcome += f" {_decimal(order.filled_qty, scales.quantities, order.instrument)}"
+    return _wish(order, scales), f"{outcome}: {order.reason}" if order.reason else outcome
+
+
+def _fill(fill: Fill, scales: Scales) -> tuple[Sequence[str], str]:
+    fee = _decimal(fill.fee, scales.currencies, fill.fee_currency)
+    return _wish(fill, scales), f"{fill.liquidity} fee {fee} {fill.fee_currency}"
+
+
+def _wish(wanted: Order | Fill, scales: Scales) -> Sequence[str]:
+    instrument = wanted.instrument
+    return (
+        when(wanted.time),
+        wanted.strategy,
+        instrument,
+        wanted.side.name,
+        _decimal(wanted.qty, scales.quantities, instrument),
+        _decimal(wanted.px, scales.prices, instrument) if wanted.px else "market",
+    )
+
+
+def _decision(decision: Decision, scales: Scales) -> tuple[Sequence[str], str]:
+    instrument = decision.instrument
+    sides = [
+        (
+            wish.side.name,
+            _decimal(wish.qty, scales.quantities, instrument),
+            _price(wish, scales, instrument),
+        )
+        for wish in decision.wishes
+    ]
+    columns = [" / ".join(column) for column in zip(*sides, strict=True)] or ["", "", ""]
+    outcome = " ".join(filter(None, (decision.terms, decision.state)))
+    return (
+        (when(decision.time), decision.strategy, instrument, *columns),
+        ": ".join(filter(None, (outcome, decision.reason))),
+    )
+
+
+def _price(wish: Wish, scales: Scales, instrument: str) -> str:
+    if wish.px:
+        return _decimal(wish.px, scales.prices, instrument)
+    return "market" if wish.qty else "none"
+
+
+def _pnl(change: PnlChange, scales: Scales) -> Sequence[str]:
+    _, instrument, currency = change.account
+    rows = (change.before, change.after, change.difference)
+    columns = [
+        "\n".join(
+            _decimal(units, *(known if field else (scales.quantities, instrument)))
+            for units in (row[field] for row in rows)
+        )
+        for known in [(scales.currencies, currency)]
+        for field in range(len(Amounts._fields))
+    ]
+    return (*change.account, "before\nafter\ndifference", *columns)
+
+
+def _decimal(units: int, scales: Any, name: str) -> str:
+    return f"{from_units(units, scales.get(name, 0)):f}"

@@ -1,0 +1,204 @@
+"""What the actors of a run decided: what strategies wanted, and what became of it in this process.
+
+What a venue answered is left out, and so is all that follows from the answers alone.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any, NamedTuple
+
+import msgspec
+
+from actors.events.event import Event, tag_of
+from actors.events.market import Side
+from actors.events.orders import (
+    CancelOrder,
+    IntentRefused,
+    OrderApproved,
+    OrderDenied,
+    QuoteIntent,
+    Signal,
+    SubmitOrder,
+)
+from kaiju.record.record import Record, Recorded
+from kaiju.record.scales import Scales
+from kaiju.replay.differences import Unlike, unlike
+
+UNDECIDED, APPROVED, DENIED = "undecided", "approved", "denied"
+
+
+class Wish(NamedTuple):
+    """One side of what was wanted; quantity and price in units, price 0 at market."""
+
+    side: Side
+    qty: int
+    px: int
+
+
+class Decision(msgspec.Struct):
+    """A signal, a quote, a refusal of one, an order, or a cancel."""
+
+    time: int
+    strategy: str
+    instrument: str
+    wishes: tuple[Wish, ...] = ()
+    """Both sides of a quote; none where nothing is known of what is refused or canceled."""
+    terms: str = ""
+    """Of an order, such as ``LIMIT GTC post-only``."""
+    state: str = ""
+    """Of an order: approved, denied or undecided."""
+    reason: str = ""
+
+    @property
+    def key(self) -> tuple[object, ...]:
+        """What makes it the same decision in two runs; ids count and so shift."""
+        return (self.strategy, self.instrument, self.time, self.wishes)
+
+    @property
+    def outcome(self) -> tuple[object, ...]:
+        """What may differ between two runs of the same decision."""
+        return (self.terms, self.state, self.reason)
+
+
+class Decisions:
+    """Collects the decisions of a run, from its record's events in their order.
+
+    Attributes:
+        signals: wishes to trade now.
+        quotes: wishes to have quotes working.
+        refusals: of either, by execution.
+        orders: that were asked for, and whether they were approved.
+        cancels: that were asked for.
+    """
+
+    def __init__(self) -> None:
+        self.signals: list[Decision] = []
+        self.quotes: list[Decision] = []
+        self.refusals: list[Decision] = []
+        self.orders: list[Decision] = []
+        self.cancels: list[Decision] = []
+        self._order: dict[str, Decision] = {}
+        self._add: dict[str, tuple[type[Event], Callable[[Any, int], None]]] = {
+            tag_of(event_class): (event_class, add)
+            for event_class, add in (
+                (Signal, self._add_signal),
+                (QuoteIntent, self._add_quote),
+                (IntentRefused, self._add_refusal),
+                (SubmitOrder, self._add_order),
+                (OrderApproved, self._add_approved),
+                (OrderDenied, self._add_denied),
+                (CancelOrder, self._add_cancel),
+            )
+        }
+
+    @classmethod
+    def of(cls, record: Record) -> Decisions:
+        """Return the decisions of a run.
+
+        Raises:
+            DamagedFileError: the record is damaged.
+        """
+        decisions = cls()
+        for recorded in record:
+            decisions.add(recorded)
+        return decisions
+
+    def add(self, recorded: Recorded) -> None:
+        """Take one event; those that are no decisions change nothing."""
+        if found := self._add.get(recorded.event[0]):
+            event_class, add = found
+            add(recorded.as_event(event_class), recorded.time)
+
+    def by_kind(self) -> dict[str, list[Decision]]:
+        """Return all decisions, each kind in its order."""
+        return {
+            "signals": self.signals,
+            "quotes": self.quotes,
+            "refusals": self.refusals,
+            "orders": self.orders,
+            "cancels": self.cancels,
+        }
+
+    def counts(self) -> dict[str, int]:
+        """Return how many there are of each kind, and how many orders were approved and denied."""
+        states = [order.state for order in self.orders]
+        kinds = {kind: len(decisions) for kind, decisions in self.by_kind().items()}
+        return kinds | {state: states.count(state) for state in (APPROVED, DENIED)}
+
+    def _add_signal(self, signal: Signal, time: int) -> None:
+        wish = Wish(signal.side, signal.qty, signal.limit_px)
+        about = (time, signal.strategy, signal.instrument)
+        self.signals.append(Decision(*about, (wish,), reason=signal.reason))
+
+    def _add_quote(self, quote: QuoteIntent, time: int) -> None:
+        bid = Wish(Side.BUY, quote.bid_qty, quote.bid_px)
+        ask = Wish(Side.SELL, quote.ask_qty, quote.ask_px)
+        self.quotes.append(Decision(time, quote.strategy, quote.instrument, (bid, ask)))
+
+    def _add_refusal(self, refusal: IntentRefused, time: int) -> None:
+        about = (time, refusal.strategy, refusal.instrument)
+        self.refusals.append(Decision(*about, reason=refusal.text))
+
+    def _add_order(self, order: SubmitOrder, time: int) -> None:
+        terms = f"{order.order_type} {order.time_in_force}"
+        self._order[order.client_order_id] = decision = Decision(
+            time,
+            order.strategy,
+            order.instrument,
+            (Wish(order.side, order.qty, order.limit_px),),
+            terms=f"{terms} post-only" if order.post_only else terms,
+            state=UNDECIDED,
+        )
+        self.orders.append(decision)
+
+    def _add_approved(self, approved: OrderApproved, _time: int) -> None:
+        if (order := self._order.get(approved.order.client_order_id)) is not None:
+            order.state = APPROVED
+
+    def _add_denied(self, denied: OrderDenied, _time: int) -> None:
+        if (order := self._order.get(denied.client_order_id)) is not None:
+            order.state, order.reason = DENIED, f"{denied.code}: {denied.text}"
+
+    def _add_cancel(self, cancel: CancelOrder, time: int) -> None:
+        order = self._order.get(cancel.client_order_id)
+        wishes = () if order is None else order.wishes
+        self.cancels.append(Decision(time, cancel.strategy, cancel.instrument, wishes))
+
+
+class DecisionDifferences(msgspec.Struct, frozen=True):
+    """What was decided otherwise in one of two runs."""
+
+    counts: dict[str, dict[str, int]]
+    """`Decisions.counts` of the run that was recorded, and of the two that are compared."""
+    kinds: dict[str, Unlike[Decision]]
+    scales: Scales
+
+    @property
+    def compared(self) -> int:
+        """Decisions of the run that is compared with."""
+        return sum(self.counts["before"][kind] for kind in self.kinds)
+
+    def __bool__(self) -> bool:
+        return any(self.kinds.values())
+
+
+def decision_differences(recorded: Record, before: Record, after: Record) -> DecisionDifferences:
+    """Compare what was decided in two runs.
+
+    Args:
+        recorded: the run of which both are made; it is counted only.
+        before: the run that others are measured by.
+        after: the other one.
+
+    Raises:
+        DamagedFileError: a record is damaged.
+    """
+    sides = {"recorded": recorded, "before": before, "after": after}
+    decided = {name: Decisions.of(record) for name, record in sides.items()}
+    kinds = decided["after"].by_kind()
+    return DecisionDifferences(
+        counts={name: decisions.counts() for name, decisions in decided.items()},
+        kinds={kind: unlike(decided["before"].by_kind()[kind], kinds[kind]) for kind in kinds},
+        scales=before.scales,
+    )

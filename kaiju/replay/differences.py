@@ -1,0 +1,151 @@
+"""What differs between the records of two runs: orders, fills, PnL, and where the runs part.
+
+Ids count, so one order more or less gives all later ones other ids. Orders and fills are therefore
+matched by what was wanted and when, the first with the first, the second with the second.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Iterable
+from itertools import zip_longest
+from typing import Generic, NamedTuple, Protocol, TypeVar
+
+import msgspec
+
+from kaiju.record.record import Record, Recorded
+from kaiju.record.scales import Scales
+from kaiju.record.trades import Account, Amounts, Fill, Order, Traded
+
+
+class Compared(Protocol):
+    """What two runs may both have, and what may still differ in it."""
+
+    @property
+    def key(self) -> tuple[object, ...]:
+        """What makes it the same in two runs."""
+
+    @property
+    def outcome(self) -> tuple[object, ...]:
+        """What may differ between two runs."""
+
+
+C = TypeVar("C", bound=Compared)
+
+
+class Unlike(msgspec.Struct, Generic[C], frozen=True):
+    """Orders, or fills, that are not the same in both runs, each in the order of its run."""
+
+    only_before: tuple[C, ...] = ()
+    only_after: tuple[C, ...] = ()
+    changed: tuple[tuple[C, C], ...] = ()
+    """(before, after) of what both runs have, where it came out otherwise."""
+
+    def __bool__(self) -> bool:
+        return bool(self.only_before or self.only_after or self.changed)
+
+
+class Parting(NamedTuple):
+    """The first event that the two runs do not share; None for a run that was over by then."""
+
+    equal: int
+    """Events that are the same in both, before it."""
+    before: Recorded | None
+    after: Recorded | None
+
+    @property
+    def time(self) -> int:
+        """The earlier of the two, UTC nanoseconds."""
+        return min(side.time for side in (self.before, self.after) if side is not None)
+
+
+class PnlChange(NamedTuple):
+    """One account that ended otherwise; zeros where a run did not have it."""
+
+    account: Account
+    before: Amounts
+    after: Amounts
+
+    @property
+    def difference(self) -> Amounts:
+        """What it has more after than before."""
+        return Amounts(*(b - a for a, b in zip(self.before, self.after, strict=True)))
+
+
+class Differences(msgspec.Struct, frozen=True):
+    """Everything in which two runs differ, before and after."""
+
+    events: tuple[int, int]
+    """Recorded in either run."""
+    parting: Parting | None
+    """None where the records are equal."""
+    orders: Unlike[Order]
+    fills: Unlike[Fill]
+    pnl: tuple[PnlChange, ...]
+    scales: Scales
+    """Of both runs."""
+    fields: dict[str, tuple[str, ...]]
+    """Names of the fields of every event, by tag."""
+
+
+def differences(before: Record, after: Record) -> Differences:
+    """Compare two runs of the same instruments.
+
+    Args:
+        before: the run that others are measured by.
+        after: the other one.
+
+    Raises:
+        DamagedFileError: a record is damaged.
+    """
+    sides = Traded(), Traded()
+    counts = [0, 0]
+    parting = None
+    for pair in zip_longest(before, after):
+        if parting is None and pair[0] != pair[1]:
+            parting = Parting(counts[0], *pair)
+        for side, recorded in enumerate(pair):
+            if recorded is not None:
+                sides[side].add(recorded)
+                counts[side] += 1
+    first, second = sides
+    return Differences(
+        events=(counts[0], counts[1]),
+        parting=parting,
+        orders=unlike(first.orders.values(), second.orders.values()),
+        fills=unlike(first.fills, second.fills),
+        pnl=_pnl(first, second),
+        scales=before.scales,
+        fields={
+            tag: tuple(field[0] for field in fields)
+            for tag, fields in (before.schema | after.schema).items()
+        },
+    )
+
+
+def unlike(before: Iterable[C], after: Iterable[C]) -> Unlike[C]:
+    """Match what has the same key, in order, and return what has no match or another outcome."""
+    before, after = tuple(before), tuple(after)
+    waiting: dict[tuple[object, ...], list[int]] = defaultdict(list)
+    for index in reversed(range(len(after))):
+        waiting[after[index].key].append(index)
+    only_before, changed, matched = [], [], set()
+    for each in before:
+        if not (same := waiting[each.key]):
+            only_before.append(each)
+            continue
+        matched.add(same[-1])
+        other = after[same.pop()]
+        if each.outcome != other.outcome:
+            changed.append((each, other))
+    only_after = tuple(each for index, each in enumerate(after) if index not in matched)
+    return Unlike(tuple(only_before), only_after, tuple(changed))
+
+
+def _pnl(before: Traded, after: Traded) -> tuple[PnlChange, ...]:
+    none = Amounts()
+    changes = (
+        PnlChange(account, before.pnl.get(account, none), after.pnl.get(account, none))
+        for account in sorted(before.pnl.keys() | after.pnl.keys())
+    )
+    return tuple(change for change in changes if change.before != change.after)

@@ -1,0 +1,287 @@
+"""A run done again without what it spoke to: its outside inputs come from its journals.
+
+A venue elsewhere cannot be run again, and live scheduling cannot be repeated. So everything that
+came from outside comes again at the moments at which it was handled, in virtual time, and nothing
+leaves. What is decided then follows from these inputs and the settings alone.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from functools import reduce
+from heapq import merge
+from operator import itemgetter, or_
+from pathlib import Path
+from typing import Any
+
+import msgspec
+
+from actors.events.event import Event, tag_of
+from actors.events.orders import NewOrderSingle, SubmitOrder
+from actors.events.system import (
+    ActorFailed,
+    ActorRecovered,
+    HaltTrading,
+    ResumeTrading,
+    StopRequested,
+    StreamReset,
+)
+from actors.recorder import Recorder
+from actors.runtime.actor import Actor
+from actors.runtime.clock import FOREVER, VirtualClock
+from actors.runtime.journal.data_directory import CONTROL as CONTROL_JOURNAL
+from actors.runtime.journal.data_directory import JOURNALS, NODE_FILE, NodeFile
+from actors.runtime.journal.segments import JournalReader, segment_paths
+from actors.runtime.node.node import CONTROL, Node
+from actors.runtime.recovery.capture import FROM_THE_RUNTIME, classes_read, read_step
+from kaiju.replay.outside import Counterparts, Moment, StandIn
+from kaiju.run.build import compose
+from kaiju.run.outcome import RefusedError
+from kaiju.run.run_file import RunFile
+from topology.check.check import Checked
+
+STAND_IN = "_outside"
+"""Name of an actor that no topology can have."""
+
+OF_THE_RUNTIME = {tag_of(c) for c in FROM_THE_RUNTIME if c is not ActorRecovered}
+
+_read_tag = msgspec.msgpack.Decoder(list[Any]).decode
+_read_reset = msgspec.msgpack.Decoder(StreamReset).decode
+
+Arrival = tuple[int, int, str, bytes | HaltTrading | ResumeTrading]
+"""What came from outside: (when it was handled, the node's step, the actor, the event); the actor
+is empty for what was done to the node as a whole."""
+
+
+@dataclass(frozen=True)
+class OpenLoop:
+    """A run that is done again from what its journals say came from outside.
+
+    Attributes:
+        run: its directory.
+        original: how it was made.
+        journals: those of the actors through which something came from outside, by name.
+        until: when it ended, UTC nanoseconds of its clock.
+    """
+
+    run: Path
+    original: RunFile
+    journals: Mapping[str, JournalReader]
+    until: int
+
+    def do_again(
+        self, checked: Checked, directory: Path, counterparts: Counterparts
+    ) -> tuple[str, ...]:
+        """Run a topology on these inputs, and record it.
+
+        Args:
+            checked: the run's own topology, maybe with other settings.
+            directory: where the record goes.
+            counterparts: which orders of the recorded run are made again.
+
+        Returns:
+            What failed.
+        """
+        node = compose(
+            checked,
+            clock=VirtualClock(self.original.began),
+            seed=self.original.seed,
+            session=self.original.session,
+            flight_directory=directory,
+            metrics=False,
+        )
+        doors = {name: a for name, a in node.actors.items() if has_ports(type(a))}
+        for actor in doors.values():
+            # Connections, sockets and their threads are made by `ports` and nowhere else, and the
+            # node sends by what it returns. It is never called, so there is nothing to send with.
+            actor.ports = tuple  # type: ignore[method-assign]
+        for actor in node.actors.values():
+            # Nothing comes any more once the run is told to stop. Whoever waited for an answer then
+            # would wait in vain, and timers that never fired would fire meanwhile.
+            actor.busy = _never  # type: ignore[method-assign]
+            if actor.name in self.journals:
+                actor.source = _nothing  # type: ignore[method-assign]
+            if isinstance(actor, Recorder):
+                actor.directory = directory
+        self._let_stand_in(node, doors, counterparts)
+        node.run(until=self.until)
+        return tuple(node.supervisor.failures)
+
+    def _let_stand_in(
+        self, node: Node, doors: Mapping[str, Actor], counterparts: Counterparts
+    ) -> None:
+        submitting = _streams(node.actors, SubmitOrder)
+        sending = _streams(doors, NewOrderSingle)
+        stand_in = node.add(STAND_IN, StandIn)
+        assert isinstance(stand_in, StandIn)
+        stand_in.counterparts, stand_in.gateways = counterparts, doors
+        stand_in.arrivals = self._arrivals(node, counterparts)
+        for stream in (*submitting, *sending):
+            node.connect(STAND_IN, stream)
+
+    def _arrivals(self, node: Node, counterparts: Counterparts) -> Iterator[tuple[int, Event]]:
+        """Yield the moments at which something came, and let it come.
+
+        The loop asks for what follows as it takes a moment: with all that came before handled.
+        """
+        yield self.original.began, Moment()  # time begins here, not with the first that came
+        inputs = [outside_inputs(j, node.actors[name]) for name, j in self.journals.items()]
+        readers = {name: _reader(node.actors[name]) for name in self.journals}
+        for time, _, name, what in merge(*inputs, operated(self.run), key=itemgetter(0, 1)):
+            yield time, Moment()
+            if isinstance(what, bytes):
+                event = readers[name](counterparts.translated(what))
+                node.loop.post(node.actors[name].inbox, event)
+            elif isinstance(what, HaltTrading):
+                node.supervisor.halt(what.reason)
+            else:
+                node.supervisor.resume(what.reason)
+        yield FOREVER, Moment()  # never taken: timers go on, even if nothing more comes
+
+
+def _nothing() -> None:
+    return None
+
+
+def _never() -> bool:
+    return False
+
+
+def _streams(actors: Mapping[str, Actor], event_class: type[Event]) -> list[str]:
+    return [
+        f"{name}.{output}"
+        for name, actor in actors.items()
+        for output, classes in actor.outputs.items()
+        if event_class in classes
+    ]
+
+
+def _reader(actor: Actor) -> Callable[[bytes], Event]:
+    return msgspec.msgpack.Decoder(reduce(or_, classes_read(actor))).decode
+
+
+def is_open_loop(original: RunFile, checked: Checked) -> bool:
+    """Tell whether a run cannot be done again with its outside answering."""
+    return original.clock == "live" or any(map(has_ports, checked.classes.values()))
+
+
+def has_ports(actor_class: type[Actor]) -> bool:
+    """Tell whether actors of a class may reach out of the node, except to the run's record."""
+    return actor_class.ports not in (Actor.ports, Recorder.ports)
+
+
+def trades_outside(checked: Checked) -> bool:
+    """Tell whether orders leave the node."""
+    classes = checked.classes.values()
+    return any(
+        has_ports(actor_class) and NewOrderSingle in emitted
+        for actor_class in classes
+        for emitted in actor_class.outputs.values()
+    )
+
+
+def journals_of_doors(run: Path, original: RunFile, checked: Checked) -> dict[str, JournalReader]:
+    """Return the journals of the actors through which something came from outside, by name.
+
+    These are all that have ports, and in a live run those with a source as well: when its events
+    were taken depended on the machine.
+
+    Raises:
+        RefusedError: there is no such journal, or its beginning is not kept any more.
+        DamagedFileError: a journal is damaged.
+    """
+    journals = {}
+    for name, actor_class in checked.classes.items():
+        own_source = actor_class.source is not Actor.source
+        if has_ports(actor_class) or (own_source and original.clock == "live"):
+            durable = checked.topology.actors[name].durable != "none"
+            journals[name] = _whole_journal(run / JOURNALS / name, durable=durable)
+    return journals
+
+
+def _whole_journal(path: Path, *, durable: bool) -> JournalReader:
+    if not path.is_dir() or not segment_paths(path):
+        remedy = "" if durable else f"; `durable: os` at actor {path.name!r} keeps it from now on"
+        raise RefusedError(
+            f"{path}: there is no journal, so what came to {path.name} from outside was not kept"
+            f" and cannot come again{remedy}"
+        )
+    journal = JournalReader(path)
+    first = journal.segments()[0].first_step
+    if first > 1:
+        raise RefusedError(
+            f"{path}: begins with step {first:,}, and a run is done again from its beginning; what"
+            " came before was deleted, as `journal:` in the topology says"
+        )
+    return journal
+
+
+def outside_inputs(journal: JournalReader, actor: Actor) -> Iterator[Arrival]:
+    """Yield what came to an actor from outside, in order.
+
+    That is what stands in its inbox and is neither the runtime's nor the snapshot behind a reset,
+    which comes at the moment of the reset and in classes of the stream that was reset. A recovery
+    counts as well: connections ended with the process before, and the actor says so.
+
+    Raises:
+        DamagedFileError: the journal is damaged.
+    """
+    inbox = actor.inbox.stream.name
+    snapshot: frozenset[str] = frozenset()
+    reset_at = 0
+    for body in journal.steps():
+        _, node_step, now, place, _, _, time, _, encoded, _ = read_step(body)
+        if place[0] != inbox:
+            continue
+        tag = _read_tag(encoded)[0]
+        if tag == tag_of(StreamReset):
+            heard = actor.heard.get(_read_reset(encoded).stream, ())
+            snapshot, reset_at = frozenset(map(tag_of, heard)), time
+        elif tag not in OF_THE_RUNTIME and not (time == reset_at and tag in snapshot):
+            yield now, node_step, actor.name, bytes(encoded)
+
+
+def operated(run: Path) -> Iterator[Arrival]:
+    """Yield when trading was halted or resumed for reasons outside of the actors, and why.
+
+    A halt because an actor failed is left out: the actor fails again, or does not.
+    """
+    failed: set[str] = set()
+    for time, node_step, event in _announced(run):
+        if isinstance(event, ActorFailed):
+            failed.add(event.error)
+        elif isinstance(event, ResumeTrading) or (
+            isinstance(event, HaltTrading) and event.reason not in failed
+        ):
+            yield time, node_step, "", event
+
+
+def kept(run: Path) -> bool:
+    """Tell whether a run kept anything but its record."""
+    return (run / NODE_FILE).exists()
+
+
+def ended_at(run: Path) -> int | None:
+    """Return when a run that kept something was told to stop; None if it was killed instead.
+
+    Raises:
+        RefusedError: what it kept cannot be read.
+    """
+    path = run / NODE_FILE
+    try:
+        node = msgspec.json.decode(path.read_bytes(), type=NodeFile)
+    except msgspec.DecodeError as error:
+        raise RefusedError(f"{path}: cannot be read: {error}") from error
+    stops = [time for time, _, event in _announced(run) if isinstance(event, StopRequested)]
+    return stops[-1] if node.ended else None
+
+
+def _announced(run: Path) -> Iterator[tuple[int, int, Event]]:
+    path = run / JOURNALS / CONTROL_JOURNAL
+    if not path.is_dir():
+        return
+    read = msgspec.msgpack.Decoder(reduce(or_, CONTROL)).decode
+    for body in JournalReader(path).steps():
+        _, node_step, now, _, _, _, _, _, encoded, _ = read_step(body)
+        yield now, node_step, read(encoded)

@@ -1,0 +1,194 @@
+"""What stands for the outside where a run is done again without it, and which order is which.
+
+The venue's answers are those of the recorded run and bear the ids of its orders. Ids count, so one
+order more or less gives all later ones other ids: an answer is given to the order that is the same
+but for its id, and never to another one.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict, deque
+from collections.abc import Collection, Hashable, Iterable, Iterator, Mapping
+from typing import Any, NamedTuple
+
+import msgspec
+
+from actors.events.event import Event
+from actors.events.orders import (
+    ExecType,
+    ExecutionReport,
+    NewOrderSingle,
+    OrdStatus,
+    SubmitOrder,
+)
+from actors.events.system import TimerFired
+from actors.runtime.actor import Actor, handles
+from kaiju.record.record import Record
+
+STRANGER = "recorded: "
+"""Before the id of an order that was made in the recorded run only."""
+NO_ANSWER = "the recorded run did not make this order, so nobody knows what the venue would answer"
+ANSWER_AFTER = 1_000_000
+"""Nanoseconds after which that is said: who tries again at once must not stop time."""
+
+
+class RecordedOrders(NamedTuple):
+    """Ids of the orders of the recorded run."""
+
+    made: Collection[str]
+    sent: Collection[str]
+    """Those that its venue was sent."""
+    prefix: bytes
+    """What all of them begin with."""
+
+
+class Counterparts:
+    """Finds for each order of a run done again which of the recorded run it is.
+
+    Args:
+        recorded: what the recorded run made.
+        ids: of those orders that are paired, by what was wanted or, if `timed`, also when.
+        timed: whether only an order of the same moment is the same.
+    """
+
+    def __init__(
+        self, recorded: RecordedOrders, ids: Mapping[Hashable, Iterable[str]], *, timed: bool
+    ) -> None:
+        self.made: dict[Hashable, list[str]] = defaultdict(list)
+        """Ids of the recorded counterparts by time and content of the orders made; "" for none."""
+        self._recorded = recorded
+        self._waiting = {key: deque(orders) for key, orders in ids.items()}
+        self._timed = timed
+        self._here: dict[str, str] = {}
+        self._answered: set[str] = set()
+
+    @classmethod
+    def in_record(cls, record: Record) -> Counterparts:
+        """Pair with the orders of the recorded run: the first of a kind with the first.
+
+        Moments play no part, because a live run does everything a little later.
+
+        Raises:
+            DamagedFileError: the record is damaged.
+        """
+        made: set[str] = set()
+        sent: set[str] = set()
+        ids: dict[Hashable, list[str]] = defaultdict(list)
+        for _, event in record.events(SubmitOrder, NewOrderSingle):
+            if isinstance(event, SubmitOrder):
+                made.add(event.client_order_id)
+                ids[_content(event)].append(event.client_order_id)
+            elif isinstance(event, NewOrderSingle):
+                sent.add(event.client_order_id)
+        return cls(RecordedOrders(made, sent, _common_prefix(made).encode()), ids, timed=False)
+
+    def again(self) -> Counterparts:
+        """Return the same for another run that is measured by this one, moment by moment."""
+        return Counterparts(self._recorded, self.made, timed=True)
+
+    def note(self, order: SubmitOrder, time: int) -> None:
+        """Take an order that was made here at `time`, UTC nanoseconds."""
+        content = _content(order)
+        waiting = self._waiting.get((time, content) if self._timed else content)
+        recorded = waiting.popleft() if waiting else ""
+        self.made[time, content].append(recorded)
+        if recorded:
+            self._here[recorded] = order.client_order_id
+        if recorded in self._recorded.sent:
+            self._answered.add(order.client_order_id)
+
+    def has_answers(self, client_order_id: str) -> bool:
+        """Tell whether the venue was sent this order in the recorded run."""
+        return client_order_id in self._answered
+
+    def translated(self, encoded: bytes) -> bytes:
+        """Return an event from outside with the ids that the orders in it have here."""
+        if not self._recorded.made or self._recorded.prefix not in encoded:
+            return encoded
+        return msgspec.msgpack.encode(self._renamed(msgspec.msgpack.decode(encoded)))
+
+    def _renamed(self, value: Any) -> Any:
+        if isinstance(value, str) and value in self._recorded.made:
+            return self._here.get(value, STRANGER + value)
+        if isinstance(value, list):
+            return [self._renamed(item) for item in value]
+        if isinstance(value, dict):
+            return {key: self._renamed(item) for key, item in value.items()}
+        return value
+
+
+class Moment(Event):
+    """Something comes from outside now."""
+
+
+class StandIn(Actor):
+    """Brings what came from outside, and refuses the orders to which there is no answer."""
+
+    counterparts: Counterparts
+    """Set before the node starts."""
+    arrivals: Iterator[tuple[int, Event]]
+    """Set before the node starts; acts on the node when it is asked for what follows."""
+    gateways: Mapping[str, Actor]
+    """Set before the node starts."""
+
+    class State(msgspec.Struct):
+        """Orders that are about to be refused, by id, with the gateway that sent them."""
+
+        unanswered: dict[str, tuple[str, NewOrderSingle]] = {}
+
+    state: State
+
+    def source(self) -> Iterator[tuple[int, Event]]:
+        """Return the moments at which something came."""
+        return self.arrivals
+
+    @handles(Moment)
+    def on_moment(self, _moment: Moment) -> None:
+        """Do nothing: what came is where it belongs."""
+
+    @handles(SubmitOrder)
+    def on_submit_order(self, order: SubmitOrder) -> None:
+        """Find out which order of the recorded run this is."""
+        self.counterparts.note(order, self.envelope.time)
+
+    @handles(NewOrderSingle)
+    def on_new_order(self, order: NewOrderSingle) -> None:
+        """Refuse in a moment what the venue never saw."""
+        if not self.counterparts.has_answers(order.client_order_id):
+            gateway = self.envelope.id[0].partition(".")[0]
+            self.state.unanswered[order.client_order_id] = (gateway, order)
+            self.set_timer(order.client_order_id, ANSWER_AFTER)
+
+    @handles(TimerFired)
+    def on_timer(self, timer: TimerFired) -> None:
+        """Let the gateway hear the refusal as if the venue had said it."""
+        gateway, order = self.state.unanswered.pop(timer.name)
+        self._loop.post(self.gateways[gateway].inbox, _refusal(order, self.now))
+
+
+def _common_prefix(texts: Collection[str]) -> str:
+    first, last = min(texts, default=""), max(texts, default="")
+    pairs = zip(first, last, strict=False)
+    return first[: next((n for n, (a, b) in enumerate(pairs) if a != b), len(first))]
+
+
+def _content(order: SubmitOrder) -> Hashable:
+    return msgspec.structs.astuple(order)[1:]
+
+
+def _refusal(order: NewOrderSingle, now: int) -> ExecutionReport:
+    return ExecutionReport(
+        client_order_id=order.client_order_id,
+        venue_order_id="",
+        exec_id=STRANGER + order.client_order_id,
+        exec_type=ExecType.REJECTED,
+        ord_status=OrdStatus.REJECTED,
+        instrument=order.instrument,
+        side=order.side,
+        last_qty=0,
+        last_px=0,
+        cum_qty=0,
+        leaves_qty=0,
+        text=NO_ANSWER,
+        transact_time=now,
+    )

@@ -1,0 +1,1 @@
+"""The end of a run: audit, report, page and console."""

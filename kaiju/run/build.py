@@ -1,0 +1,60 @@
+"""A checked topology as a node: its actors, built with their settings and connected.
+
+Without a node's name all actors of the file come into one node, whatever their `node:`, in file
+order; so moving an actor changes nothing about what happens.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from actors.runtime.node.durability import Retention
+from actors.runtime.node.node import Node
+from topology.check.check import Checked
+from topology.check.classes import settings_context
+
+
+def compose(checked: Checked, name: str = "", **options: Any) -> Node:
+    """Return a node with all actors of a topology, or with those of one of its nodes.
+
+    Args:
+        checked: what `topology.check.check.examine` returned for the file.
+        name: of the node whose actors are wanted; empty for all of the file.
+        options: of `Node`, such as `clock`, `seed`, `session` or `metrics`.
+
+    Raises:
+        TopologyError: the file has mistakes; the text lists every one of them.
+    """
+    topology = checked.topology
+    journal = topology.journal
+    options.setdefault("segment_bytes", journal.segment_bytes)
+    node = Node(
+        name or topology.name,
+        retention=Retention(journal.keep_bytes, journal.keep_for),
+        instruments=[
+            spec.build(name, topology.currencies) for name, spec in topology.instruments.items()
+        ],
+        currencies=[spec.build(name) for name, spec in topology.currencies.items()],
+        **options,
+    )
+    context = settings_context(checked.document.path, topology.instruments, topology.currencies)
+    read_here = {edge.source for edge in checked.graph.edges if is_on(checked, edge.reader, name)}
+    for actor, entry in topology.actors.items():
+        actor_class = checked.classes[actor]
+        if not is_on(checked, actor, name):
+            if actor in read_here:
+                node.add_remote(actor, actor_class, entry.node, durable=entry.durable)
+            continue
+        settings = actor_class.Settings.model_validate(entry.settings, context=context)
+        share = entry.accepts.share(topology.instruments)
+        accepts = share if len(share) < len(topology.instruments) else None
+        node.add(actor, actor_class, settings, durable=entry.durable, accepts=accepts)
+    for edge in checked.graph.edges:
+        if is_on(checked, edge.reader, name):
+            node.connect(edge.reader, edge.stream, edge.delivery)
+    return node
+
+
+def is_on(checked: Checked, actor: str, node: str) -> bool:
+    """Tell whether an actor belongs to a node; to the one without a name all do."""
+    return node in ("", checked.graph.actors[actor].node)

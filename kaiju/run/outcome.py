@@ -1,0 +1,159 @@
+"""How a run is shown while it goes on, and what comes of it: report, summary and exit code."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
+from importlib.metadata import version
+from pathlib import Path
+from typing import NamedTuple
+
+from rich.console import Console
+
+from actors.recorder import Recorder
+from actors.runtime.journal.frames import DamagedFileError
+from actors.runtime.node.node import Node
+from kaiju.monitor.http_server import NodeServer
+from kaiju.monitor.live_table import LiveTable
+from kaiju.monitor.observer import View, Watch
+from kaiju.report.console import print_closing
+from kaiju.report.html import write_html
+from kaiju.report.report import Report, RunFacts, Story, build_report, tell, write_json
+from kaiju.run.run_file import RunFile
+
+WIDTH = 140
+"""Columns of what is printed where there is no terminal to measure."""
+REPORT = "report.json"
+"""Name of a run's report for programs in the run's directory."""
+LOOK_NS = 500_000_000
+"""Real time between two looks at the running node; drawing one takes the loop 20 ms."""
+
+OK, FAILED, MISUSED, HALTED = 0, 1, 2, 3
+"""Exit codes: all went well; the run failed or lost something; the topology or the command was
+wrong; trading was halted by a failure. A process that could not sync its journals ends at once with
+`actors.runtime.journal.commits.SYNC_FAILED`."""
+
+
+class RefusedError(Exception):
+    """The command asks for what cannot be done; nothing was begun."""
+
+
+class Outcome(NamedTuple):
+    """What came of a run."""
+
+    code: int
+    """Exit code."""
+    directory: Path
+
+
+class Ended(NamedTuple):
+    """A run that is over."""
+
+    watch: Watch
+    run_file: RunFile
+    directory: Path
+    seconds: float
+    """Real time that it took."""
+
+
+def consoles(*, quiet: bool) -> tuple[Console, Console]:
+    """Return where a run tells how it goes, and where its errors go."""
+    console = Console(quiet=quiet, highlight=False)
+    if not console.is_terminal:
+        console.width = WIDTH
+    return console, Console(stderr=True, soft_wrap=True, highlight=False)
+
+
+@contextmanager
+def shown(watch: Watch, server: NodeServer, console: Console) -> Iterator[None]:
+    """Let people and monitors look at the node while it runs."""
+    with ExitStack() as stack:
+        shows: list[Callable[[View], None]] = [server.show]
+        console.print(
+            f"{watch.topology}: metrics on http://{server.address}/metrics; Ctrl-C stops",
+            markup=False,
+        )
+        if console.is_terminal and not console.quiet:
+            shows.append(stack.enter_context(LiveTable(console)).show)
+        watch.node.on_turn = _looking(watch, shows)
+        yield
+
+
+def _looking(watch: Watch, shows: list[Callable[[View], None]]) -> Callable[[Node], None]:
+    next_look = 0
+
+    def look(_node: Node) -> None:
+        nonlocal next_look
+        if time.monotonic_ns() >= next_look:
+            view = watch.look()
+            for show in shows:
+                show(view)
+            next_look = time.monotonic_ns() + LOOK_NS
+
+    return look
+
+
+def finish(ended: Ended, console: Console, errors: Console, *, copy: Path | None = None) -> Outcome:
+    """Write the report of a run, print its summary and return what came of it.
+
+    Args:
+        ended: the run.
+        console: where the summary goes.
+        errors: where goes what went wrong.
+        copy: where the report goes as well; a page if it ends in ``.html``, else JSON.
+    """
+    watch, run_file, directory, seconds = ended
+    node = watch.node
+    facts = RunFacts(
+        topology=watch.topology,
+        file=run_file.topology,
+        started=run_file.starts[0],
+        clock=run_file.clock,
+        seed=run_file.seed,
+        recorder=next((a.name for a in node.actors.values() if isinstance(a, Recorder)), ""),
+        seconds=seconds,
+        stopped=node.stop_reason,
+        failures=tuple(node.supervisor.failures),
+        unfired_timers=node.unfired or 0,
+        version=version("kaiju-trading"),
+    )
+    report, problems = _report(watch, facts, directory, copy)
+    print_closing(report, directory, sorted(path.name for path in directory.iterdir()), console)
+    for problem in dict.fromkeys(problems):
+        errors.print(f"error: {problem}", markup=False)
+    fine = report.conserved and not problems
+    return Outcome(HALTED if report.halted else OK if fine else FAILED, directory)
+
+
+def _report(
+    watch: Watch, facts: RunFacts, directory: Path, copy: Path | None
+) -> tuple[Report, list[str]]:
+    """Write the report, as far as that is possible, and return it with all that went wrong."""
+    view = watch.look()
+    statistics = view.statistics
+    problems = [failure for failure in facts.failures if failure != statistics.halted]
+    if statistics.halted:
+        problems.insert(0, f"trading was halted: {statistics.halted}")
+    story = None
+    try:
+        story = tell(directory)
+    except DamagedFileError as error:
+        problems.append(str(error))
+    report = build_report(facts, statistics, story, view.discarded)
+    if report.cut:
+        problems.append(f"the record is not whole: {report.cut}")
+    try:
+        _write(report, story, directory, copy)
+    except OSError as error:
+        problems.append(f"the report was not written: {error}")
+    return report, problems
+
+
+def _write(report: Report, story: Story | None, directory: Path, copy: Path | None) -> None:
+    write_json(report, directory / REPORT)
+    write_html(report, story, directory / "report.html")
+    if copy is not None and copy.suffix == ".html":
+        write_html(report, story, copy)
+    elif copy is not None:
+        write_json(report, copy)

@@ -1,0 +1,100 @@
+"""A simulated venue as a process: a topology with a door, run from its ledger."""
+
+from __future__ import annotations
+
+import time
+from dataclasses import dataclass
+from pathlib import Path
+
+from rich.console import Console
+
+from actors.runtime.clock import LiveClock
+from gateways.simulated.session.server import VenueDoor
+from gateways.sockets import ServerSocket, Wake, is_local
+from kaiju.run.build import compose
+from kaiju.run.outcome import FAILED, HALTED, OK, RefusedError
+from kaiju.run.signals import obeying_signals
+from topology.check.check import Checked, examine
+
+
+@dataclass(frozen=True)
+class VenueOptions:
+    """What `kaiju venue` was asked for.
+
+    Attributes:
+        file: the topology.
+        data: directory of the ledger; the venue goes on from what it holds.
+        bind: where to listen; empty for what the topology says.
+    """
+
+    file: Path
+    data: Path
+    bind: str = ""
+
+
+def serve(options: VenueOptions) -> int:
+    """Run a venue until it is stopped, and return the exit code.
+
+    Raises:
+        TopologyError: the file has mistakes; the text lists all of them.
+        RefusedError: the file has no door, or more than one, or nobody can listen there.
+        DataError: the ledger is another node's, or cannot be read.
+        RecoveryError: its journals do not fit together.
+        DivergedError: an actor does not do again what its journal holds.
+        DamagedFileError: a journal is damaged.
+        OSError: it cannot be written, or another venue runs from it.
+        KeyboardInterrupt: a second signal came while the venue was stopping.
+    """
+    errors = Console(stderr=True, soft_wrap=True, highlight=False)
+    checked = examine(options.file)
+    name = _door(checked)
+    if options.bind:
+        checked = examine(options.file, overrides=[f"{name}.endpoint={options.bind}"])
+    for warning in checked.findings.warnings:
+        errors.print(str(warning), markup=False)
+    settings = VenueDoor.Settings.model_validate(checked.topology.actors[name].settings)
+    _refuse_taken(settings.endpoint)
+    node = compose(
+        checked,
+        clock=LiveClock(),
+        session=f"{int(time.time()):x}",
+        flight_directory=options.data,
+        data=options.data,
+    )
+    if not is_local(settings.endpoint):
+        errors.print(f"warning: {settings.endpoint}: whoever reaches it can trade", markup=False)
+    Console(highlight=False, soft_wrap=True).print(
+        f"{checked.topology.name}: on {settings.endpoint}, ledger in {options.data}; Ctrl-C stops",
+        markup=False,
+    )
+    with obeying_signals(node):
+        node.run()
+    halted = node.supervisor.halted
+    for failure in dict.fromkeys([halted, *node.supervisor.failures]):
+        if failure:
+            errors.print(f"error: {failure}", markup=False)
+    if halted:
+        return HALTED
+    return FAILED if node.supervisor.failures else OK
+
+
+def _refuse_taken(endpoint: str) -> None:
+    """Find out before the ledger is touched: later, it would be a failure of the running venue."""
+    wake = Wake()
+    try:
+        ServerSocket(endpoint, wake).close()
+    except OSError as error:
+        raise RefusedError(str(error.strerror)) from error
+    finally:
+        wake.close()
+
+
+def _door(checked: Checked) -> str:
+    doors = [name for name, found in checked.classes.items() if issubclass(found, VenueDoor)]
+    if len(doors) != 1:
+        names = ", ".join(doors) or "none"
+        raise RefusedError(
+            f"{checked.document.file}: actors of {VenueDoor.__module__}:{VenueDoor.__name__} were"
+            f" {names}; a venue has exactly one, such as in topology/venue.yaml"
+        )
+    return doors[0]

@@ -1,0 +1,138 @@
+"""Frames between the venue and those who reach it: whatever comes is understood or refused."""
+
+from __future__ import annotations
+
+import msgspec
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from actors.events.event import Event
+from actors.events.market import DepthSnapshot, RequestSnapshot
+from actors.events.orders import OrderMassStatus, OrderMassStatusRequest
+from gateways.simulated.session.messages import (
+    LARGEST_BODY,
+    VERSION,
+    ClientAlive,
+    Codec,
+    FrameError,
+    FromVenue,
+    Logon,
+    LogonAccepted,
+    LogonRefused,
+    NotConnected,
+    NumberedReport,
+    ReportsHandled,
+    SessionEnded,
+    SessionRequest,
+    Subscribe,
+    Subscribed,
+    ToVenue,
+    VenueAlive,
+    encode,
+)
+from tests.kit.builders import buy, report_new
+from tests.kit.venue_client import market_order, resting_order
+
+TO_VENUE: list[Event] = [
+    Logon("s", "c", again=True, after=-1),
+    SessionRequest("s", 1, 1, resting_order()),
+    SessionRequest("s", 1, 2, OrderMassStatusRequest("r")),
+    ReportsHandled("s", 1, 16),
+    Subscribe(),
+    RequestSnapshot("BTCUSDT.SIM"),
+    ClientAlive(),
+]
+FROM_VENUE: list[Event] = [
+    LogonAccepted(b"\0\1", "s", 1, 0, 0),
+    LogonRefused(b"\0\1", "s", "why", final=True),
+    SessionEnded(b"\0\1", "s", 1, "why"),
+    NumberedReport("s", 1, report_new(buy(1))),
+    NumberedReport("s", 2, OrderMassStatus("r", ())),
+    Subscribed(),
+    DepthSnapshot("BTCUSDT.SIM", 7, ((10, 1),), ((11, 2),)),
+    VenueAlive(),
+    NotConnected(),
+]
+
+
+def reason(codec: Codec, frame: bytes) -> str:
+    with pytest.raises(FrameError) as caught:
+        codec.decode(frame)
+    return caught.value.reason
+
+
+def is_event_or_refused(frame: bytes) -> bool:
+    try:
+        return isinstance(Codec(ToVenue).decode(frame), Event)
+    except FrameError as error:
+        return error.reason in ("version", "malformed")
+
+
+@pytest.mark.parametrize("event", TO_VENUE, ids=repr)
+def test_what_is_said_to_the_venue_arrives_as_it_was(event: Event) -> None:
+    assert Codec(ToVenue).decode(encode(event)) == event
+
+
+@pytest.mark.parametrize("event", FROM_VENUE, ids=repr)
+def test_what_the_venue_says_arrives_as_it_was(event: Event) -> None:
+    assert Codec(FromVenue).decode(encode(event)) == event
+
+
+@pytest.mark.parametrize(
+    ("frame", "expected"),
+    [
+        (b"", "version"),
+        (bytes((VERSION + 1,)) + encode(ClientAlive())[1:], "version"),
+        (bytes((VERSION,)), "malformed"),
+        (bytes((VERSION,)) + b"\0" * LARGEST_BODY, "oversized"),
+        (bytes((VERSION,)) + b"\x91" * 100_000, "malformed"),
+        (bytes((VERSION,)) + b"\xdd\xff\xff\xff\xff", "malformed"),
+        (encode(ClientAlive()) + b"\0", "malformed"),
+        (encode(VenueAlive()), "malformed"),
+        (encode(Logon("", "c", again=False, after=0)), "malformed"),
+        (encode(Logon("s" * 65, "c", again=False, after=0)), "malformed"),
+    ],
+    ids=[
+        "nothing",
+        "another version",
+        "no event",
+        "too large",
+        "a hundred thousand arrays in each other",
+        "an array of four billion",
+        "something behind the event",
+        "an event of the other direction",
+        "a session without a name",
+        "a session with too long a name",
+    ],
+)
+def test_a_frame_that_nobody_can_mean_is_refused_with_a_reason(frame: bytes, expected: str) -> None:
+    assert reason(Codec(ToVenue), frame) == expected
+
+
+def test_a_number_beyond_64_bits_is_refused() -> None:
+    order = msgspec.structs.replace(market_order(), qty=2**64 - 1)
+
+    assert reason(Codec(ToVenue), encode(SessionRequest("s", 1, 1, order))) == "malformed"
+
+
+def test_what_would_not_be_taken_is_not_sent() -> None:
+    bids = tuple((px, 2**40) for px in range(LARGEST_BODY // 8))
+
+    with pytest.raises(ValueError, match=r"DepthSnapshot has \d+ bytes, allowed are"):
+        encode(DepthSnapshot("BTCUSDT.SIM", 7, bids, ()))
+
+
+@given(st.binary(max_size=200))
+def test_no_bytes_whatever_do_more_than_be_refused(body: bytes) -> None:
+    assert is_event_or_refused(body)
+    assert is_event_or_refused(bytes((VERSION,)) + body)
+
+
+@given(st.sampled_from(TO_VENUE), st.data())
+def test_a_changed_byte_gives_an_event_or_a_refusal(event: Event, data: st.DataObject) -> None:
+    frame = bytearray(encode(event))
+    place = data.draw(st.integers(0, len(frame) - 1))
+    frame[place] = data.draw(st.integers(0, 255))
+
+    assert is_event_or_refused(bytes(frame))

@@ -1,0 +1,362 @@
+"""`kaiju up`: every node of a topology a process of this host, started, watched and stopped."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import re
+import select
+import shutil
+import signal
+import subprocess
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from random import Random
+from typing import Any
+
+import msgspec
+import pytest
+
+from actors.runtime.journal.data_directory import JOURNALS, NODE_FILE, NodeFile
+from actors.runtime.journal.segments import JournalReader
+from actors.runtime.node.node import END_OF_DATA
+from gateways.sockets import IPC
+from kaiju.cluster import child
+from kaiju.cluster.backoff import FIRST_DELAY, JITTER, LONGEST_DELAY, MOST_DEATHS, STEADY, Restarts
+from kaiju.cluster.child import Child, end_of, unrest
+from kaiju.cluster.cluster import UpOptions, up
+from kaiju.cluster.layout import UP_FILE, Plan
+from kaiju.journals.verify import verify
+from kaiju.run.outcome import FAILED, MISUSED, OK
+from tests.kit.node_processes import told as told_of
+from tests.kit.node_processes import until
+from tests.kit.small_system import STUBBORN, TOPOLOGY, write_topology
+from topology.links.endpoints import ENDPOINTS_FILE, Endpoints, EndpointsError
+
+pytestmark = pytest.mark.xdist_group("live")
+
+PATIENCE = 60
+"""Seconds after which a process that should have ended is taken for stuck."""
+ONE, TWO = "one", "two"
+RECORDED = """\
+version: 1
+name: recorded
+nodes: {one: {host: one, port: 7000}, two: {host: two, port: 7100}}
+currencies: {}
+instruments: {}
+actors:
+  short: {class: "tests.kit.runtime_actors:Feed", node: one, durable: os, settings: {count: 3}}
+  long:  {class: "tests.kit.runtime_actors:Feed", node: two, durable: os, settings: {count: 2000}}
+  sink:  {class: "tests.kit.runtime_actors:Sink", node: one, durable: os,
+    inputs: [short.ticks, long.ticks]}
+"""
+ON_TWO = ("metronome", "execution", "positions", "pnl")
+
+
+def split(text: str = TOPOLOGY) -> str:
+    """Return the small topology on two nodes, with all that its actors do kept."""
+    text = text.replace("nodes:\n", f"nodes:\n  {TWO}: {{host: two, port: 7100}}\n")
+    text = text.replace("    node: one\n", "    node: one\n    durable: os\n")
+    for actor in ON_TWO:
+        text = re.sub(rf"(  {actor}:\n    class: .*\n    node: )one", r"\g<1>two", text)
+    return text
+
+
+def link(kind: str, node: str) -> dict[str, Any]:
+    return {"kind": kind, "node": node, "stream": "a.b", "behind": 3}
+
+
+def fresh_restarts() -> Restarts:
+    return Restarts(Random(1))  # noqa: S311 - no secret
+
+
+class Running:
+    """`kaiju up` as a process, with its run in a directory of its own."""
+
+    def __init__(self, folder: Path, topology: str | None = None) -> None:
+        self.file = write_topology(folder, topology or split())
+        self.runs, self.output = folder / "runs", folder / "up.log"
+        self.process: subprocess.Popen[bytes] | None = None
+
+    def start(self, *options: object) -> None:
+        arguments = [str(option) for option in options]
+        if "--resume" not in arguments:
+            arguments = [str(self.file), "--runs", str(self.runs), *arguments]
+        with self.output.open("ab") as output:
+            self.process = subprocess.Popen(
+                [*child.KAIJU, "up", *arguments], stdout=output, stderr=output
+            )
+
+    @property
+    def run(self) -> Path:
+        (run,) = self.runs.iterdir()
+        return run
+
+    @property
+    def endpoints(self) -> Endpoints:
+        return Endpoints.load(self.run / ENDPOINTS_FILE)
+
+    def pid(self, node: str) -> int:
+        return self.endpoints.nodes[node].pid
+
+    def status(self, node: str) -> dict[str, Any]:
+        """Return what a node says of itself; nothing while it does not answer."""
+        try:
+            http = self.endpoints.http(node)
+        except (EndpointsError, ValueError, FileNotFoundError):
+            return {}
+        asked = Asked(node, [], self.run / "unused", http, fresh_restarts())
+        return asyncio.run(asked.status())
+
+    def until(self, condition: Callable[[], bool], what: str) -> None:
+        until(condition, what, self.output.read_text)
+
+    def until_it_trades(self, fills: int = 1) -> None:
+        self.until(lambda: self.fills() >= fills, f"{fills} fills")
+
+    def fills(self) -> int:
+        orders: Mapping[str, int] = self.status(ONE).get("orders", {})
+        return orders.get("metronome filled", 0)
+
+    def signal(self, number: signal.Signals) -> None:
+        assert self.process is not None
+        self.process.send_signal(number)
+
+    def wait(self) -> int:
+        assert self.process is not None
+        return self.process.wait(PATIENCE)
+
+    def said(self) -> str:
+        return self.output.read_text()
+
+    def restarts(self) -> dict[str, int]:
+        """Return the restarts of each node, from the table at the end."""
+        found = re.findall(r"^(\w+) +\w+ +(\d+) *$", self.said(), re.MULTILINE)
+        return {node: int(count) for node, count in found}
+
+
+class Asked(Child):
+    """A node of somebody else, to ask how it is."""
+
+    @property
+    def alive(self) -> bool:
+        return True
+
+
+@contextmanager
+def running(folder: Path, topology: str | None = None) -> Iterator[Running]:
+    """Give what may be started, and leave no process behind."""
+    found = Running(folder, topology)
+    try:
+        yield found
+    finally:
+        if found.process is not None:
+            found.process.kill()
+            found.process.wait()
+        for file in found.runs.glob(f"*/{ENDPOINTS_FILE}"):
+            live = Endpoints.load(file).nodes[ONE].live
+            if live.startswith(IPC):  # a process that was killed left its sockets there
+                shutil.rmtree(Path(live.removeprefix(IPC)).parent, ignore_errors=True)
+
+
+def test_nodes_trade_with_each_other_until_ctrl_c_and_leave_nothing_open(tmp_path: Path) -> None:
+    with running(tmp_path) as one:
+        one.start()
+        one.until_it_trades()
+        found = one.endpoints.nodes[ONE]
+        one.signal(signal.SIGINT)
+        assert one.wait() == OK, one.said()
+    assert one.restarts() == {ONE: 0, TWO: 0}
+    assert found.live.startswith(IPC)
+    assert not Path(found.live.removeprefix(IPC)).parent.exists()
+    assert "nothing queued at the end" in (one.run / "one.log").read_text()
+    assert "one | " in one.said()
+
+
+def test_a_node_that_is_killed_is_started_again_and_the_run_ends_well(tmp_path: Path) -> None:
+    with running(tmp_path) as one:
+        one.start("--link", "tcp")
+        one.until_it_trades()
+        assert all(node.key for node in one.endpoints.nodes.values())
+        killed = one.pid(ONE)
+        os.kill(killed, signal.SIGKILL)
+        one.until(lambda: one.pid(ONE) != killed, "second start")
+        one.until_it_trades(one.fills() + 1)
+        one.signal(signal.SIGTERM)
+        assert one.wait() == OK, one.said()
+    assert verify(one.run / "small").equal
+    assert "one was killed by SIGKILL; it is started again in 0." in one.said()
+    assert one.restarts() == {ONE: 1, TWO: 0}
+
+
+def test_when_it_is_killed_its_nodes_stop_and_the_run_can_go_on(tmp_path: Path) -> None:
+    with running(tmp_path) as one:
+        one.start()
+        one.until_it_trades()
+        left = Path(one.endpoints.nodes[ONE].live.removeprefix(IPC)).parent
+        nodes = [os.pidfd_open(one.pid(node)) for node in (ONE, TWO)]
+        one.signal(signal.SIGKILL)
+        for node in nodes:
+            assert select.select([node], [], [], PATIENCE)[0], "a node is still there"
+            os.close(node)
+        one.wait()
+        one.start("--resume", one.run, "--quiet")
+        before = one.fills()
+        one.until_it_trades(before + 1)
+        one.signal(signal.SIGINT)
+        assert one.wait() == OK, one.said()
+    assert not left.exists()
+
+
+def test_it_ends_when_its_time_is_up(tmp_path: Path) -> None:
+    with running(tmp_path) as one:
+        one.start("--for", "1s", "--quiet")
+        assert one.wait() == OK, one.said()
+    assert one.said() == ""
+
+
+def test_a_node_that_cannot_run_ends_the_run_at_once_and_with_its_words(tmp_path: Path) -> None:
+    with running(tmp_path) as one:
+        mistaken = one.runs / "mistaken"
+        data = mistaken / "small" / TWO
+        data.mkdir(parents=True)
+        (data / NODE_FILE).write_bytes(msgspec.json.encode(NodeFile(node="three", session="s")))
+        (mistaken / UP_FILE).write_bytes(msgspec.json.encode(Plan(file=str(one.file))))
+        one.start("--resume", mistaken)
+        assert one.wait() == MISUSED, one.said()
+    assert "two cannot run; the end of" in one.said()
+    assert "three" in one.said()
+    assert one.restarts() == {ONE: 0, TWO: 0}
+
+
+def test_a_second_signal_no_longer_waits_for_rest(tmp_path: Path) -> None:
+    with running(tmp_path, STUBBORN) as one:
+        one.start()
+        one.until(lambda: bool(one.status(ONE)), "start")
+        one.signal(signal.SIGINT)
+        one.until(lambda: bool(one.status(ONE).get("ending")), "news of the end")
+        one.signal(signal.SIGINT)
+        assert one.wait() == OK, one.said()
+    assert "after the end" not in one.said()
+
+
+def test_a_run_is_nobody_elses_and_a_third_signal_kills_a_node_that_hangs(tmp_path: Path) -> None:
+    with running(tmp_path, STUBBORN) as one:
+        one.start()
+        one.until(lambda: bool(one.status(ONE)), "start")
+        command = [*child.KAIJU, "up", "--resume", str(one.run)]
+        refused = subprocess.run(command, capture_output=True, text=True, check=False)
+        assert refused.returncode == MISUSED
+        assert "this run is going on, in another process" in refused.stderr
+        os.kill(one.pid(ONE), signal.SIGSTOP)
+        for seen in ("the run ends", "every node is stopped", "is killed"):
+            one.signal(signal.SIGINT)
+            one.until(lambda seen=seen: seen in one.said(), seen)  # type: ignore[misc]
+        assert one.wait() == FAILED, one.said()
+
+
+def test_ctrl_c_before_nodes_have_begun_is_no_failure(tmp_path: Path) -> None:
+    with running(tmp_path) as one:
+        one.start()
+        one.until(lambda: any(one.runs.glob(f"*/{ENDPOINTS_FILE}")), "run")
+        one.until(lambda: bool(one.pid(ONE)), "process")
+        one.signal(signal.SIGINT)
+        assert one.wait() == OK, one.said()
+    assert "Traceback" not in one.said()
+
+
+def test_a_node_that_dies_again_and_again_ends_the_run_with_its_last_words(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(child, "KAIJU", ("/bin/sh", "-c", "echo the spring is broken; exit 1"))
+    monkeypatch.setattr("kaiju.cluster.backoff.FIRST_DELAY", 0.001)
+    plan = Plan(file=str(write_topology(tmp_path, STUBBORN)))
+    assert up(UpOptions(plan, runs=tmp_path / "runs", quiet=True)) == FAILED
+    said = capfd.readouterr().err
+    assert f"one died {MOST_DEATHS} times within 60 s" in said
+    assert said.endswith("the spring is broken\n")
+
+
+def test_each_start_after_a_death_waits_twice_as_long_up_to_a_bound() -> None:
+    restarts, now, expected = fresh_restarts(), 0.0, FIRST_DELAY
+    for _ in range(12):
+        now += 10
+        delay = restarts.died(now, lived=1)
+        assert delay is not None
+        assert (1 - JITTER) * expected <= delay <= expected
+        expected = min(2 * expected, LONGEST_DELAY)
+    assert restarts.count == 12
+
+
+def test_a_node_that_lived_for_a_minute_is_started_again_as_after_a_first_death() -> None:
+    restarts = fresh_restarts()
+    for now in range(MOST_DEATHS - 1):
+        assert restarts.died(now, lived=0.5) is not None
+    delay = restarts.died(MOST_DEATHS + STEADY, lived=STEADY)
+    assert delay is not None
+    assert delay <= FIRST_DELAY
+
+
+def test_eight_deaths_within_a_minute_are_enough() -> None:
+    restarts = fresh_restarts()
+    delays = [restarts.died(7.0 * n, lived=0.5) for n in range(MOST_DEATHS)]
+    assert None not in delays[:-1]
+    assert delays[-1] is None
+
+
+@pytest.mark.parametrize(
+    ("changed", "left"),
+    [
+        ({}, ""),
+        ({"ending": ""}, "it has not heard of the end"),
+        ({"busy": True, "queued": 2}, "orders or other business open, 2 events to handle"),
+        ({"links": [link("input", ONE)]}, "3 events of a.b on their way from one"),
+        ({"links": [link("input", TWO)]}, ""),
+        ({"links": [link("output", ONE)]}, ""),
+    ],
+)
+def test_a_node_is_at_rest_once_nothing_is_left_to_do_or_to_come(
+    changed: dict[str, Any], left: str
+) -> None:
+    status = {"ending": "SIGINT", "busy": False, "queued": 0, "links": []}
+    assert unrest({**status, **changed}, {ONE}) == left
+    assert unrest({}, {ONE}) == "it does not answer"
+
+
+def says(node: str, ending: str = "", *, has_data: bool = False) -> dict[str, Any]:
+    return {"node": node, "ending": ending, "has_data": has_data}
+
+
+@pytest.mark.parametrize(
+    ("statuses", "end"),
+    [
+        ([says(ONE), says(TWO)], ""),
+        ([says(ONE, END_OF_DATA), says(TWO)], "one: end of data"),
+        ([says(ONE, END_OF_DATA), says(TWO, has_data=True)], ""),
+        ([says(ONE, END_OF_DATA), {}], ""),
+        ([says(ONE, "SIGINT"), says(TWO, has_data=True)], "one: SIGINT"),
+    ],
+)
+def test_a_run_ends_when_no_node_has_more_data_or_somebody_ends_a_node(
+    statuses: list[dict[str, Any]], end: str
+) -> None:
+    assert end_of(statuses) == end
+
+
+def test_a_run_ends_by_itself_when_the_longest_data_is_at_its_end(tmp_path: Path) -> None:
+    with running(tmp_path, RECORDED) as one:
+        one.start("--fast")
+        assert one.wait() == OK, one.said()
+    assert "end of data" in one.said()
+    journal = JournalReader(one.run / "recorded" / JOURNALS / "sink")
+    told = [seq for kind, _, seq in told_of(journal, "long.ticks") if kind == "event"]
+    assert told == list(range(1, 2001))
+
+
+def test_a_mistake_in_the_topology_is_told_before_anything_is_made(tmp_path: Path) -> None:
+    with running(tmp_path, split().replace("actors.risk:Risk", "actors.risk:Rask")) as one:
+        one.start()
+        assert one.wait() == MISUSED
+    assert "Risk" in one.said()
+    assert not one.runs.exists()

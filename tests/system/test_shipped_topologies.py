@@ -1,0 +1,123 @@
+"""The topologies that ship with kaiju, run whole: they trade, they add up, they repeat."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from actors.recorder import Recorder
+from actors.runtime.clock import VirtualClock
+from actors.runtime.node.node import Node
+from actors.testing import SECOND
+from kaiju.report.audit import conservation
+from kaiju.report.report import tell
+from kaiju.run.build import compose
+from tests.kit.paths import DATA, ROOT
+from topology.check.check import examine
+
+KAIJU = Path(sys.executable).with_name("kaiju")
+PAPER = ROOT / "topology" / "paper.yaml"
+RECORDED = ROOT / "topology" / "recorded.yaml"
+BINANCE = DATA / "binance"
+START = 1_704_067_200 * SECOND
+
+needs_recordings = pytest.mark.skipif(
+    not BINANCE.is_dir(), reason=f"the recorded market data is not at {BINANCE}"
+)
+topologies = pytest.mark.parametrize(
+    "file", [PAPER, pytest.param(RECORDED, marks=needs_recordings)], ids=["paper", "recorded"]
+)
+
+
+def start_of(file: Path) -> int:
+    return START if file == PAPER else 0
+
+
+def run(file: Path, into: Path, seconds: int, start: int | None = None, **options: Any) -> Node:
+    clock = VirtualClock(start_of(file) if start is None else start)
+    node = compose(examine(file), clock=clock, **options)
+    recorder = node.actors["recorder"]
+    assert isinstance(recorder, Recorder)
+    into.mkdir()
+    recorder.directory = into
+    node.run(seconds * SECOND)
+    return node
+
+
+def events_of(directory: Path) -> bytes:
+    return (directory / "events.kaiju").read_bytes()
+
+
+def run_in_a_process(file: Path, into: Path, hash_seed: int) -> bytes:
+    command = [str(KAIJU), "run", str(file), "--quiet", "--for", "20s", "--runs", str(into)]
+    environment = {**os.environ, "PYTHONHASHSEED": str(hash_seed)}
+    done = subprocess.run(
+        command, cwd=ROOT, env=environment, capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
+    [directory] = into.iterdir()
+    return events_of(directory)
+
+
+@topologies
+def test_both_strategies_trade_and_every_conservation_check_holds(
+    file: Path, tmp_path: Path
+) -> None:
+    node = run(file, tmp_path / "run", 60)
+    story = tell(tmp_path / "run")
+    assert story is not None
+
+    assert not node.supervisor.failures
+    assert [c for c in conservation(node.statistics(), story.ledger) if c.holds is not True] == []
+    assert {strategy for strategy, _ in story.ledger.filled} >= {"maker", "taker"}
+
+
+@topologies
+def test_two_processes_with_different_hash_seeds_leave_identical_event_files(
+    file: Path, tmp_path: Path
+) -> None:
+    first = run_in_a_process(file, tmp_path / "first", 1)
+
+    assert first == run_in_a_process(file, tmp_path / "second", 2)
+
+
+def test_the_seed_decides_a_synthetic_run(tmp_path: Path) -> None:
+    for name, seed in (("first", 7), ("again", 7), ("other", 8)):
+        run(PAPER, tmp_path / name, 5, seed=seed)
+
+    assert events_of(tmp_path / "first") == events_of(tmp_path / "again")
+    assert events_of(tmp_path / "first") != events_of(tmp_path / "other")
+
+
+@topologies
+@pytest.mark.parametrize(("slice_steps", "bound"), [(1, 1), (17, 100)])
+def test_slices_and_bounds_leave_the_event_file_as_it_is(
+    file: Path, slice_steps: int, bound: int, tmp_path: Path
+) -> None:
+    run(file, tmp_path / "usual", 10)
+    run(file, tmp_path / "other", 10, slice_steps=slice_steps, bound=bound)
+
+    assert events_of(tmp_path / "usual") == events_of(tmp_path / "other")
+
+
+def test_metrics_leave_the_event_file_as_it_is(tmp_path: Path) -> None:
+    run(PAPER, tmp_path / "usual", 5)
+    run(PAPER, tmp_path / "unmetered", 5, metrics=False)
+
+    assert events_of(tmp_path / "usual") == events_of(tmp_path / "unmetered")
+
+
+def test_moving_an_actor_to_another_node_leaves_the_event_file_as_it_is(tmp_path: Path) -> None:
+    text = PAPER.read_text()
+    moved = tmp_path / "moved.yaml"
+    moved.write_text(text.replace("node: core", "node: md", 3))
+    run(PAPER, tmp_path / "usual", 10)
+    run(moved, tmp_path / "moved", 10, start=START)
+
+    assert text != moved.read_text()
+    assert events_of(tmp_path / "usual") == events_of(tmp_path / "moved")

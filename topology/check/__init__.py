@@ -1,0 +1,1 @@
+"""Every mistake of a topology file, each with its place and the nearest fix."""

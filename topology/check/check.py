@@ -1,0 +1,85 @@
+"""Every mistake of a topology file at once, each with its line and the nearest fix.
+
+```
+TopologyError      what `load` raises; carries all Findings
+  Findings         errors and warnings, in the order of the file
+    Finding        file:line:col: message
+```
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from actors.runtime.actor import Actor
+from topology.check.classes import check_classes
+from topology.check.durability import check_durable
+from topology.check.graph import check_graph
+from topology.check.keys import check_keys
+from topology.check.names import check_names
+from topology.check.schema import check_schema
+from topology.config.document import Document, load_document
+from topology.config.findings import Findings, TopologyError
+from topology.config.graph import Graph, build_graph
+from topology.config.overrides import override
+from topology.config.spec import Topology
+
+
+@dataclass(frozen=True)
+class Checked:
+    """A file, everything found in it, and its graph as far as it can be drawn."""
+
+    document: Document
+    findings: Findings
+    graph: Graph
+    classes: Mapping[str, type[Actor]]
+    """Class of each actor; those that cannot be used are not in it."""
+
+    @property
+    def topology(self) -> Topology:
+        """What the file says.
+
+        Raises:
+            TopologyError: it has mistakes; the text lists every one of them.
+        """
+        if self.findings.errors:
+            raise TopologyError(self.findings)
+        return Topology.model_validate(self.document.data)
+
+
+def check(path: Path | str) -> Findings:
+    """Return all mistakes and warnings of the file at `path`, in the order of the file."""
+    return examine(path).findings
+
+
+def load(path: Path | str) -> Topology:
+    """Return the topology at `path`.
+
+    Raises:
+        TopologyError: the file has mistakes; the text lists every one of them.
+    """
+    return examine(path).topology
+
+
+def examine(path: Path | str, *, text: str | None = None, overrides: Iterable[str] = ()) -> Checked:
+    """Run every pass over the file at `path`, whatever the passes before it found.
+
+    Args:
+        path: the file.
+        text: what it says; None to read it.
+        overrides: settings that replace those of the file, as ``actor.setting=value``; see
+            `topology.config.overrides`.
+    """
+    document = load_document(Path(path), text)
+    override(document, overrides)
+    draft = check_schema(document)
+    check_names(document, draft)
+    check_keys(document, draft)
+    classes = check_classes(document, draft)
+    name = document.data.get("name") if isinstance(document.data, dict) else None
+    graph = build_graph(str(name), draft.actors, classes)
+    check_graph(document, draft, graph)
+    check_durable(document, draft, graph)
+    return Checked(document, Findings.of(document.findings), graph, classes)

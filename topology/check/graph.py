@@ -1,0 +1,220 @@
+"""Pass: does every stream reach who must act on it, and nobody who must not?"""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Iterable
+
+from actors.events.event import Event
+from actors.events.orders import (
+    NewOrderSingle,
+    OrderApproved,
+    OrderSubmitted,
+    QuoteIntent,
+    Signal,
+    SubmitOrder,
+)
+from actors.events.system import RecordFrame
+from actors.recorder import EVENTS_FILE
+from actors.runtime.actor import Actor
+from gateways.simulated.session.messages import SessionRequest
+from topology.check.schema import Draft
+from topology.config.document import Document
+from topology.config.graph import Edge, Graph, Vertex
+
+ORDER_WISHES = (Signal, QuoteIntent, SubmitOrder)
+"""What begins an order; whoever emits one must not reach a venue but through risk."""
+ORDER_CARRIERS = (*ORDER_WISHES, OrderApproved, OrderSubmitted, NewOrderSingle)
+
+
+def check_graph(document: Document, draft: Draft, graph: Graph) -> None:
+    """Report every edge that is missing, useless or dangerous."""
+    for unresolved in graph.unresolved:
+        document.find(("actors", unresolved.reader, "inputs", unresolved.index), unresolved.message)
+    _check_unheard(document, graph)
+    _check_latest(document, graph)
+    _check_requests(document, draft, graph)
+    _check_risk(document, graph)
+    _check_recorders(document, graph)
+    _check_deaf(document, graph)
+
+
+def _check_unheard(document: Document, graph: Graph) -> None:
+    by_input: dict[tuple[str, int], list[Edge]] = {}
+    for edge in graph.edges:
+        by_input.setdefault((edge.reader, edge.index), []).append(edge)
+    for edges in by_input.values():
+        reader = graph.actors[edges[0].reader]
+        if reader.actor_class is None or any(edge.handled for edge in edges):
+            continue
+        carried = _names(c for edge in edges for c in edge.classes)
+        own = _names(reader.actor_class.handlers)
+        handled = f"only {own}" if own else "nothing"
+        document.find(
+            _place(edges[0]),
+            f"'{reader.name}' handles {handled}, and nothing that '{edges[0].stream}' carries:"
+            f" {carried}",
+        )
+
+
+def _check_latest(document: Document, graph: Graph) -> None:
+    for edge in graph.edges:
+        without = _names(c for c in edge.classes if not c.key)
+        if edge.delivery == "latest" and without:
+            document.find(
+                (*_place(edge), "delivery"),
+                f"'latest' keeps the newest value per key, and {without} of '{edge.stream}'"
+                f" {'has' if ',' not in without else 'have'} no key: read it with 'stream'",
+            )
+
+
+def _check_requests(document: Document, draft: Draft, graph: Graph) -> None:
+    for stream, classes in graph.streams.items():
+        for request in (c for c in classes if c.request):
+            acting = [e for e in graph.readers(stream) if graph.actors[e.reader].handles(request)]
+            if not acting:
+                _report_unserved(document, graph, stream, request)
+            for place, edge in enumerate(acting):
+                _report_rival(document, draft, acting[:place], edge, request)
+
+
+def _report_unserved(document: Document, graph: Graph, stream: str, request: type[Event]) -> None:
+    emitter = graph.actors[stream.partition(".")[0]]
+    able = [v.name for v in graph.actors.values() if v.handles(request) and v is not emitter]
+    unknown = any(vertex.actor_class is None for vertex in graph.actors.values())
+    if unknown or graph.incomplete & {*able} or _has_ports(emitter):
+        return  # another mistake may be the reason, or a port performs it
+    fix = f"; add '{stream}' to the inputs of '{able[0]}'" if able else "; no actor here can"
+    document.find(
+        ("actors", emitter.name),
+        f"'{stream}' asks for something ({request.__name__}) and nobody who reads it acts on"
+        f" it{fix}",
+        at_key=True,
+    )
+
+
+def _report_rival(
+    document: Document, draft: Draft, earlier: list[Edge], edge: Edge, request: type[Event]
+) -> None:
+    instruments = draft.named.get("instruments", ())
+    mine = draft.actors[edge.reader].accepts.share(instruments)
+    for other in earlier:
+        if mine & draft.actors[other.reader].accepts.share(instruments) or not instruments:
+            document.find(
+                _place(edge),
+                f"'{other.reader}' acts on {request.__name__} of '{edge.stream}' already, and"
+                f" '{edge.reader}' would do it again; remove one of them, or give both 'accepts'"
+                " without overlap",
+            )
+            return
+
+
+def _check_risk(document: Document, graph: Graph) -> None:
+    reported: set[tuple[str, int]] = set()
+    for gateway in graph.actors.values():
+        if _sends_orders(gateway):
+            for path in _unapproved_paths(graph, gateway):
+                last = path[0]
+                if (last.reader, last.index) in reported:
+                    continue
+                reported.add((last.reader, last.index))
+                names = " -> ".join([*(e.source for e in reversed(path)), gateway.name])
+                document.find(
+                    _place(last),
+                    f"orders can reach a venue without risk: {names}; put an actor that emits"
+                    " OrderApproved between them",
+                )
+            if not _order_inputs(graph, gateway.name) and gateway.name not in graph.incomplete:
+                document.find(
+                    ("actors", gateway.name),
+                    f"'{gateway.name}' sends orders to a venue (NewOrderSingle) and reads none"
+                    " that risk approved",
+                    at_key=True,
+                )
+
+
+def _sends_orders(vertex: Vertex) -> bool:
+    # What a venue takes from sessions was approved on the other side.
+    approves = vertex.emits(OrderApproved) or vertex.handles(SessionRequest)
+    return vertex.emits(NewOrderSingle) and not approves
+
+
+def _unapproved_paths(graph: Graph, gateway: Vertex) -> Iterable[list[Edge]]:
+    """Yield paths of edges, the last one first, from whoever wishes for orders to `gateway`."""
+    waiting = deque([[edge] for edge in _order_inputs(graph, gateway.name)])
+    seen = {gateway.name}
+    while waiting:
+        path = waiting.popleft()
+        source = graph.actors[path[-1].source]
+        if source.name in seen or source.emits(OrderApproved):
+            continue
+        seen.add(source.name)
+        further = _order_inputs(graph, source.name)
+        unknown = source.actor_class is None or source.name in graph.incomplete
+        if any(source.emits(wish) for wish in ORDER_WISHES) or not (further or unknown):
+            yield path
+        else:
+            waiting.extend([*path, edge] for edge in further)
+
+
+def _order_inputs(graph: Graph, reader: str) -> list[Edge]:
+    vertex = graph.actors[reader]
+    return [
+        edge
+        for edge in graph.inputs(reader)
+        if any(c in ORDER_CARRIERS and vertex.handles(c) for c in edge.classes)
+    ]
+
+
+def _check_recorders(document: Document, graph: Graph) -> None:
+    recorders = [vertex.name for vertex in graph.actors.values() if vertex.emits(RecordFrame)]
+    for name in recorders[1:]:
+        document.find(
+            ("actors", name, "class"),
+            f"'{name}' would write the file of '{recorders[0]}', {EVENTS_FILE}: a run has one"
+            " recorder",
+        )
+
+
+def _check_deaf(document: Document, graph: Graph) -> None:
+    """Warn of actors of the order path that miss what they could act on."""
+    for vertex in graph.actors.values():
+        if vertex.actor_class is None or not vertex.actor_class.order_path:
+            continue
+        read = {c for edge in graph.inputs(vertex.name) for c in edge.classes}
+        missed: dict[str, list[type[Event]]] = {}
+        for event_class in vertex.actor_class.handlers:
+            # A request that nobody acts on is a mistake of its own, and what an actor with ports
+            # emits as well, it hears at its own door.
+            own = _has_ports(vertex) and vertex.emits(event_class)
+            if event_class not in read and not event_class.request and not own:
+                for stream in _emitting(graph, event_class, vertex.name)[:1]:
+                    missed.setdefault(stream, []).append(event_class)
+        for stream, classes in missed.items():
+            document.find(
+                ("actors", vertex.name),
+                f"'{vertex.name}' handles {_names(classes)}, which '{stream}' emits, but does not"
+                " read it",
+                at_key=True,
+                level="warning",
+            )
+
+
+def _emitting(graph: Graph, event_class: type[Event], reader: str) -> list[str]:
+    return [
+        stream
+        for stream, classes in graph.streams.items()
+        if event_class in classes and stream.partition(".")[0] != reader
+    ]
+
+
+def _has_ports(vertex: Vertex) -> bool:
+    return vertex.actor_class is not None and vertex.actor_class.ports is not Actor.ports
+
+
+def _place(edge: Edge) -> tuple[str | int, ...]:
+    return ("actors", edge.reader, "inputs", edge.index)
+
+
+def _names(classes: Iterable[type[Event]]) -> str:
+    return ", ".join(dict.fromkeys(c.__name__ for c in classes))

@@ -1,0 +1,28 @@
+"""Pass: is every key a key of one node alone?"""
+
+from __future__ import annotations
+
+from topology.check.schema import Draft
+from topology.config.document import Document
+from topology.config.keys import KeysError, read_public_key
+
+
+def check_keys(document: Document, draft: Draft) -> None:
+    """Report keys that are malformed, or of two nodes; where none was made yet, that is no mistake.
+
+    A pair that one node shares with another would let each read what only the other may.
+    """
+    owners: dict[str, str] = {}
+    for name, node in draft.nodes.items():
+        path = document.path.parent / node.public_key
+        if not node.public_key or not path.exists():
+            continue
+        place = ("nodes", name, "public_key")
+        try:
+            key = read_public_key(path)
+        except KeysError as error:
+            document.find(place, str(error))
+            continue
+        if key in owners:
+            document.find(place, f"{path} is the key of node '{owners[key]}' already: make another")
+        owners[key] = name

@@ -1,0 +1,241 @@
+"""The typed graph of a topology: which actor emits which classes to whom, and how.
+
+Checks, the drawing, composition and the run's report all look at this one graph. It is built as
+well from a file with mistakes, where what cannot be resolved is listed instead of connected.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Protocol
+
+from actors.events.event import Event
+from actors.events.system import RecordFrame
+from actors.runtime.actor import Actor
+from topology.config.findings import nearest, one_of
+from topology.config.spec import Delivery, InputSpec
+
+EVERYTHING = "*"
+INBOX = "inbox"
+"""Name of the private stream that the runtime gives every actor; no output may have it."""
+
+Outputs = Mapping[str, tuple[type[Event], ...]]
+
+
+class ActorEntry(Protocol):
+    """What the graph needs to know of an actor of the file."""
+
+    @property
+    def node(self) -> str:
+        """Where it lives."""
+
+    @property
+    def inputs(self) -> Sequence[InputSpec | None]:
+        """What it reads; None where the file is damaged."""
+
+
+@dataclass(frozen=True)
+class Vertex:
+    """One actor; `actor_class` is None where it could not be imported."""
+
+    name: str
+    node: str
+    actor_class: type[Actor] | None
+
+    @property
+    def outputs(self) -> Outputs:
+        """Event classes by output."""
+        return self.actor_class.outputs if self.actor_class else {}
+
+    @property
+    def meaning(self) -> str:
+        """First line of the class's docstring."""
+        text = (self.actor_class and self.actor_class.__doc__) or ""
+        return text.strip().partition("\n")[0]
+
+    def handles(self, event_class: type[Event]) -> bool:
+        """Return whether the class has a handler for exactly this event."""
+        return self.actor_class is not None and event_class in self.actor_class.handlers
+
+    def listens(self, event_class: type[Event]) -> bool:
+        """Return whether an event reaches a handler, be it one for every class."""
+        return self.handles(event_class) or self.handles(Event)
+
+    def emits(self, event_class: type[Event]) -> bool:
+        """Return whether some output carries this event."""
+        return any(event_class in classes for classes in self.outputs.values())
+
+
+@dataclass(frozen=True)
+class Edge:
+    """One stream read by one actor."""
+
+    stream: str
+    reader: str
+    delivery: Delivery
+    classes: tuple[type[Event], ...]
+    """What the stream carries."""
+    handled: tuple[type[Event], ...]
+    """What of it reaches a handler of the reader."""
+    index: int
+    """Which of the reader's inputs in the file it comes from."""
+    everything: bool
+    """Whether that input is ``"*"``."""
+
+    @property
+    def source(self) -> str:
+        """Name of the actor that emits."""
+        return self.stream.partition(".")[0]
+
+    @property
+    def output(self) -> str:
+        """Name of its output."""
+        return self.stream.partition(".")[2]
+
+
+@dataclass(frozen=True)
+class Unresolved:
+    """An input that names nothing, and what it may have meant; empty where that is unknown."""
+
+    reader: str
+    index: int
+    message: str
+
+
+@dataclass
+class Graph:
+    """Actors and the streams between them, both in file order."""
+
+    name: str
+    actors: dict[str, Vertex]
+    edges: list[Edge] = field(default_factory=list)
+    unresolved: list[Unresolved] = field(default_factory=list)
+    incomplete: set[str] = field(default_factory=set)
+    """Actors with an input that is not in `edges`, because it or its class is damaged."""
+
+    @property
+    def nodes(self) -> dict[str, tuple[str, ...]]:
+        """Names of actors by node, in file order."""
+        names: dict[str, list[str]] = {}
+        for vertex in self.actors.values():
+            names.setdefault(vertex.node, []).append(vertex.name)
+        return {node: tuple(actors) for node, actors in names.items()}
+
+    @property
+    def streams(self) -> dict[str, tuple[type[Event], ...]]:
+        """Event classes by stream."""
+        return {
+            f"{vertex.name}.{output}": classes
+            for vertex in self.actors.values()
+            for output, classes in vertex.outputs.items()
+        }
+
+    def readers(self, stream: str) -> list[Edge]:
+        """Return the edges on which `stream` is read."""
+        return [edge for edge in self.edges if edge.stream == stream]
+
+    def inputs(self, actor: str) -> list[Edge]:
+        """Return the edges on which `actor` reads, in the order of its inputs."""
+        return [edge for edge in self.edges if edge.reader == actor]
+
+
+def build_graph(
+    name: str, entries: Mapping[str, ActorEntry], classes: Mapping[str, type[Actor]]
+) -> Graph:
+    """Return the graph of a file's actors.
+
+    Args:
+        name: of the topology.
+        entries: the actors of the file.
+        classes: their classes by actor; those that could not be imported are not in it.
+    """
+    vertices = {actor: Vertex(actor, e.node, classes.get(actor)) for actor, e in entries.items()}
+    graph = Graph(name, vertices)
+    for reader, entry in entries.items():
+        _connect(graph, reader, entry.inputs)
+    return graph
+
+
+def _connect(graph: Graph, reader: str, inputs: Sequence[InputSpec | None]) -> None:
+    read: dict[str, Edge] = {}
+    if None in inputs:
+        graph.incomplete.add(reader)
+    numbered = [(i, entry) for i, entry in enumerate(inputs) if entry is not None]
+    # Patterns come last: a stream that is also named is read as it is named.
+    for index, entry in sorted(numbered, key=lambda item: _is_pattern(item[1].from_)):
+        try:
+            streams = _resolve(graph, reader, entry.from_)
+        except _UnresolvedError as error:
+            graph.unresolved.append(Unresolved(reader, index, str(error)))
+            streams = []
+        if not streams:
+            graph.incomplete.add(reader)
+        for stream in streams:
+            if stream not in read:
+                read[stream] = _edge(graph, reader, index, stream, entry)
+            elif not _is_pattern(entry.from_):
+                message = f"'{stream}' is read by inputs.{read[stream].index} already"
+                graph.unresolved.append(Unresolved(reader, index, message))
+    graph.edges += sorted(read.values(), key=lambda edge: edge.index)
+
+
+def _edge(graph: Graph, reader: str, index: int, stream: str, entry: InputSpec) -> Edge:
+    classes = graph.streams[stream]
+    vertex = graph.actors[reader]
+    handled = tuple(event_class for event_class in classes if vertex.listens(event_class))
+    everything = entry.from_ == EVERYTHING
+    return Edge(stream, reader, entry.delivery, classes, handled, index, everything)
+
+
+class _UnresolvedError(Exception):
+    pass
+
+
+def _is_pattern(text: str) -> bool:
+    return text.startswith(EVERYTHING)
+
+
+def _resolve(graph: Graph, reader: str, text: str) -> list[str]:
+    """Return the streams that an input means; empty where that depends on a missing class."""
+    if _is_pattern(text):
+        return _matching(graph, reader, text)
+    source, dot, output = text.partition(".")
+    vertex = graph.actors.get(source)
+    if vertex is None:
+        known = [*graph.streams, *graph.actors]
+        raise _UnresolvedError(f"there is no actor '{source}'{nearest(text, known)}")
+    if vertex.actor_class is None:
+        return []
+    own = [f"{source}.{name}" for name in vertex.outputs]
+    if source == reader:
+        raise _UnresolvedError(f"'{reader}' cannot read itself")
+    if not own:
+        raise _UnresolvedError(
+            f"'{source}' emits nothing: {vertex.actor_class.__name__}.outputs is empty"
+        )
+    if not dot and len(own) > 1:
+        raise _UnresolvedError(f"'{source}' has several outputs; {one_of(own)}")
+    if dot and output not in vertex.outputs:
+        raise _UnresolvedError(f"'{source}' has no output '{output}'{nearest(text, own)}")
+    return [text] if dot else own
+
+
+def _matching(graph: Graph, reader: str, pattern: str) -> list[str]:
+    # A recording is no news: two recorders that heard each other's would never end.
+    others = [
+        stream
+        for stream, classes in graph.streams.items()
+        if stream.partition(".")[0] != reader and set(classes) != {RecordFrame}
+    ]
+    if pattern == EVERYTHING:
+        return others
+    ending = pattern.removeprefix(EVERYTHING)
+    found = [stream for stream in others if stream.partition(".")[2] == ending.removeprefix(".")]
+    unknown = any(vertex.actor_class is None for vertex in graph.actors.values())
+    if not ending.startswith(".") or not (found or unknown):
+        outputs = dict.fromkeys(f"*.{stream.partition('.')[2]}" for stream in others)
+        raise _UnresolvedError(
+            f"no actor has an output like '{pattern}'{nearest(pattern, outputs)}"
+        )
+    return found

@@ -1,0 +1,1 @@
+"""What orchestrators are given."""

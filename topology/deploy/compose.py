@@ -1,0 +1,182 @@
+"""The files of other programs that follow from a topology: docker compose's, and Prometheus's.
+
+Compose makes a container anew when its service is another one, and only then. So each service has
+a label that says what it takes from the topology: after an edit, ``docker compose up -d`` starts
+again the nodes that must, and no other.
+"""
+
+from __future__ import annotations
+
+import json
+import posixpath
+from pathlib import Path, PurePosixPath
+from typing import Any
+from urllib.parse import urlsplit
+
+from gateways.simulated.session.client import VenueFeed, VenueGateway
+from kaiju.run.outcome import RefusedError
+from topology.check.check import Checked
+from topology.config.document import as_yaml
+from topology.deploy.services import (
+    HTTP,
+    VENUE,
+    grafana_service,
+    keys_service,
+    node_service,
+    prometheus_service,
+    venue_service,
+)
+from topology.plan.fingerprint import digest_of
+
+LOOPBACKS = ("127.0.0.1", "localhost", "::1")
+WRITTEN = "# Written by `kaiju render all {file}`: edit that, and write this again.\n"
+SCRAPE = "5s"
+
+
+def render_compose(checked: Checked, file: str) -> str:
+    """Return ``docker-compose.yml``: nodes, their keys, the venue, Prometheus and Grafana.
+
+    Args:
+        checked: the topology.
+        file: its path, as it is in the project's folder and in the containers.
+
+    Raises:
+        RefusedError: it cannot be run in containers; the text says why.
+    """
+    _refuse_misfits(checked, file)
+    topology = checked.topology
+    venue = _venue_of(checked)
+    services: dict[str, Any] = {}
+    for name in topology.nodes:
+        services[f"keys-{name}"] = keys_service(file, name, built=not services)
+    for name, node in topology.nodes.items():
+        services[node.host] = node_service(file, name, node, list(topology.nodes))
+        services[node.host]["labels"] = {"kaiju.topology": digest_of(checked, name)}
+    if venue:
+        services[VENUE] = venue_service(venue)
+    services |= {"prometheus": prometheus_service(), "grafana": grafana_service()}
+    targets = (f"{name}={target}" for name, target in _targets(checked).items())
+    services["prometheus"]["labels"] = {"kaiju.targets": " ".join(targets)}
+    volumes = ["data", "keys", *(f"secret-{name}" for name in topology.nodes)]
+    volumes += [VENUE] if venue else []
+    document = {
+        "name": "kaiju",
+        "services": services,
+        "volumes": dict.fromkeys([*volumes, "prometheus"]),
+    }
+    heading = WRITTEN.format(file=file) + (
+        "#   docker compose up -d --build     then http://127.0.0.1:3000 (dashboard) and :9090"
+        " (Prometheus)\n# docs/containers.md says what is mounted and what survives.\n"
+    )
+    return heading + as_yaml(_unshared(document))
+
+
+def render_prometheus(checked: Checked, file: str) -> str:
+    """Return ``prometheus.yml``: every node is asked for its metrics, which get its name.
+
+    Args:
+        checked: the topology.
+        file: its path, for the heading.
+    """
+    targets = [
+        {"targets": [target], "labels": {"node": name}}
+        for name, target in _targets(checked).items()
+    ]
+    document = {
+        "global": {
+            "scrape_interval": SCRAPE,
+            "scrape_timeout": "4s",
+            "evaluation_interval": SCRAPE,
+        },
+        "rule_files": ["alerts.yml"],
+        "scrape_configs": [{"job_name": "kaiju", "static_configs": targets}],
+    }
+    return WRITTEN.format(file=file) + as_yaml(_unshared(document))
+
+
+def write_all(checked: Checked, file: str, folder: Path) -> dict[Path, bool]:
+    """Write both files where the project has them, and return whether each is another one now.
+
+    Args:
+        checked: the topology.
+        file: its path, as it is in the project's folder.
+        folder: the project's.
+
+    Raises:
+        RefusedError: as `render_compose`; nothing was written.
+        OSError: a file cannot be written.
+    """
+    texts = {
+        folder / "docker-compose.yml": render_compose(checked, file),
+        folder / "grafana" / "prometheus.yml": render_prometheus(checked, file),
+    }
+    changed = {}
+    for path, text in texts.items():
+        changed[path] = not path.exists() or path.read_text(encoding="utf-8") != text
+        if changed[path]:
+            path.write_text(text, encoding="utf-8")
+    return changed
+
+
+def _targets(checked: Checked) -> dict[str, str]:
+    """Return where each node is asked, by its name."""
+    nodes = checked.topology.nodes
+    return {name: f"{node.host}:{node.port + HTTP}" for name, node in nodes.items()}
+
+
+def _refuse_misfits(checked: Checked, file: str) -> None:
+    if PurePosixPath(file).parts[:1] not in (("topology",), ("user",)) or ".." in file:
+        raise RefusedError(
+            f"{file}: the containers see the folders topology and user of the project: give a file"
+            " in one of them, from the project's folder"
+        )
+    nodes = checked.topology.nodes
+    hosts = [node.host for node in nodes.values()]
+    taken = {VENUE, "prometheus", "grafana", *(f"keys-{name}" for name in nodes)}
+    for name, node in nodes.items():
+        if hosts.count(node.host) > 1:
+            raise RefusedError(
+                f"{file}: host '{node.host}' has several nodes, and a container is a host of one"
+            )
+        if node.host in taken:
+            raise RefusedError(
+                f"{file}: host '{node.host}' of node '{name}' is the name of another container"
+            )
+        key = posixpath.relpath(f"keys/{name}.public", posixpath.dirname(file))
+        if posixpath.normpath(node.public_key) != key:
+            raise RefusedError(
+                f"{file}: the key of node '{name}' is `public_key: {key}` in the containers, and"
+                f" was '{node.public_key}'"
+            )
+    machines = {node.machine for node in nodes.values()}
+    if len(nodes) > 1 and (len(machines) > 1 or "" in machines):
+        raise RefusedError(
+            f"{file}: the containers are on one machine and share a volume: give all nodes the"
+            " same `machine:`, such as `machine: docker`"
+        )
+    for endpoint in _endpoints(checked):
+        if urlsplit(endpoint).hostname in LOOPBACKS:
+            raise RefusedError(
+                f"{file}: {endpoint} is a container's own loopback, and the venue is another one:"
+                f" write tcp://{VENUE}:{urlsplit(endpoint).port}"
+            )
+
+
+def _endpoints(checked: Checked) -> list[str]:
+    """Return where the topology trades with `kaiju venue`."""
+    return [
+        str(entry.settings.get("endpoint", ""))
+        for name, entry in checked.topology.actors.items()
+        if issubclass(checked.classes[name], VenueFeed | VenueGateway)
+    ]
+
+
+def _venue_of(checked: Checked) -> str:
+    """Return the endpoint of the venue that is a container here; empty for none."""
+    here = (one for one in _endpoints(checked) if urlsplit(one).hostname == VENUE)
+    return next(here, "")
+
+
+def _unshared(data: Any) -> Any:
+    """Return a copy in which nothing stands twice: YAML would write the second as a reference."""
+    return json.loads(json.dumps(data))

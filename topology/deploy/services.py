@@ -1,0 +1,172 @@
+"""The services of `docker-compose.yml`: what each container runs, sees and may do."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from topology.config.keys import SECRET
+from topology.config.spec import NodeSpec
+
+HOME = "/kaiju"
+HTTP = 2
+"""A node's metrics, health and status are so far behind its port."""
+VENUE = "venue"
+"""Host name of the simulated venue that runs in a container beside the nodes."""
+VENUE_FILE = "topology/venue.yaml"
+LOGGING = {"driver": "json-file", "options": {"max-size": "10m", "max-file": "3"}}
+
+
+def _ours() -> dict[str, Any]:
+    """Return what all containers of the image have in common: no rights, and nothing to write."""
+    return {
+        "image": "kaiju",
+        "pull_policy": "never",
+        "init": True,
+        "read_only": True,
+        "cap_drop": ["ALL"],
+        "security_opt": ["no-new-privileges:true"],
+        "tmpfs": ["/tmp"],  # noqa: S108 - of a container
+        # A name that is gone for a moment must not hold up all others.
+        "dns_opt": ["timeout:1", "attempts:1"],
+        "logging": LOGGING,
+    }
+
+
+def keys_service(file: str, node: str, *, built: bool) -> dict[str, Any]:
+    """Return the service that makes a node's key pair if there is none, and ends.
+
+    Args:
+        file: the topology.
+        node: whose keys.
+        built: whether this service is the one that builds the image.
+    """
+    arguments = ["keys", file, f"--dir={HOME}/keys", f"--node={node}", f"--secrets={HOME}/secret"]
+    return {
+        **_ours(),
+        **({"build": "."} if built else {}),
+        "command": arguments,
+        "network_mode": "none",
+        "volumes": [
+            f"./topology:{HOME}/topology:ro",
+            f"./user:{HOME}/user:ro",
+            f"keys:{HOME}/keys",
+            f"secret-{node}:{HOME}/secret",
+        ],
+    }
+
+
+def node_service(file: str, name: str, node: NodeSpec, nodes: list[str]) -> dict[str, Any]:
+    """Return a node's service.
+
+    Args:
+        file: the topology.
+        name: of the node.
+        node: what the topology says of it.
+        nodes: all of them: each one's public key must be there first.
+    """
+    made = {"condition": "service_completed_successfully"}
+    return {
+        **_ours(),
+        "command": [
+            "run",
+            file,
+            f"--node={name}",
+            f"--data={HOME}/data",
+            f"--secret={HOME}/secret/{name}{SECRET}",
+            "--metrics-host=0.0.0.0",
+        ],
+        "restart": "unless-stopped",
+        # It empties its mailboxes and writes its report.
+        "stop_grace_period": "2m",
+        "depends_on": {f"keys-{other}": made for other in nodes},
+        "volumes": [
+            f"./topology:{HOME}/topology:ro",
+            f"./user:{HOME}/user:ro",
+            f"data:{HOME}/data",
+            f"keys:{HOME}/keys:ro",
+            f"secret-{name}:{HOME}/secret:ro",
+        ],
+        # bash speaks HTTP by itself: a probe that starts Python costs real time.
+        "healthcheck": _check(
+            "bash",
+            "-c",
+            f"exec 3<>/dev/tcp/127.0.0.1/{node.port + HTTP} && printf 'GET /healthz HTTP/1.0\\r\\n"
+            "\\r\\n' >&3 && mapfile -t answer <&3 && [[ $${answer[0]} == *' 200 '* ]]",
+            seconds=5,
+        ),
+    }
+
+
+def venue_service(endpoint: str) -> dict[str, Any]:
+    """Return the simulated venue's service, at the port of `endpoint`."""
+    port = endpoint.rpartition(":")[2]
+    return {
+        **_ours(),
+        "command": ["venue", VENUE_FILE, f"--data={HOME}/data", f"--bind=tcp://0.0.0.0:{port}"],
+        "restart": "unless-stopped",
+        "stop_grace_period": "30s",
+        "volumes": [f"./topology:{HOME}/topology:ro", f"{VENUE}:{HOME}/data"],
+        "healthcheck": _check("bash", "-c", f"exec 3<>/dev/tcp/127.0.0.1/{port}", seconds=5),
+    }
+
+
+def prometheus_service() -> dict[str, Any]:
+    """Return Prometheus, which asks every node."""
+    return {
+        "image": "prom/prometheus:v2.42.0",
+        "command": [
+            "--config.file=/etc/prometheus/prometheus.yml",
+            "--storage.tsdb.path=/prometheus",
+            "--storage.tsdb.retention.time=7d",
+            # A node that is gone shall be gone from the pictures too, not five minutes later.
+            "--query.lookback-delta=15s",
+        ],
+        "restart": "unless-stopped",
+        "ports": ["127.0.0.1:9090:9090"],
+        "volumes": [
+            "./grafana/prometheus.yml:/etc/prometheus/prometheus.yml:ro",
+            "./grafana/alerts.yml:/etc/prometheus/alerts.yml:ro",
+            "prometheus:/prometheus",
+        ],
+        "healthcheck": _check("wget", "-q", "-O", "/dev/null", "http://127.0.0.1:9090/-/ready"),
+        "logging": LOGGING,
+    }
+
+
+def grafana_service() -> dict[str, Any]:
+    """Return Grafana, which shows the dashboard to whoever can reach it."""
+    return {
+        "image": "grafana/grafana:11.6.14",
+        "depends_on": {"prometheus": {"condition": "service_healthy"}},
+        "environment": {
+            "GF_AUTH_ANONYMOUS_ENABLED": "true",
+            "GF_AUTH_ANONYMOUS_ORG_ROLE": "Viewer",
+            "GF_AUTH_BASIC_ENABLED": "false",
+            "GF_AUTH_DISABLE_LOGIN_FORM": "true",
+            "GF_ANALYTICS_REPORTING_ENABLED": "false",
+            "GF_ANALYTICS_CHECK_FOR_UPDATES": "false",
+            "GF_ANALYTICS_CHECK_FOR_PLUGIN_UPDATES": "false",
+            "GF_NEWS_NEWS_FEED_ENABLED": "false",
+            "GF_PLUGINS_PREINSTALL_DISABLED": "true",
+            "GF_DASHBOARDS_DEFAULT_HOME_DASHBOARD_PATH": "/etc/grafana/dashboards/trading.json",
+        },
+        "restart": "unless-stopped",
+        "ports": ["127.0.0.1:3000:3000"],
+        "volumes": [
+            "./grafana/provisioning/datasources:/etc/grafana/provisioning/datasources:ro",
+            "./grafana/provisioning/dashboards:/etc/grafana/provisioning/dashboards:ro",
+            "./grafana/dashboards:/etc/grafana/dashboards:ro",
+        ],
+        "healthcheck": _check("wget", "-q", "-O", "/dev/null", "http://127.0.0.1:3000/api/health"),
+        "logging": LOGGING,
+    }
+
+
+def _check(*command: str, seconds: int = 10) -> dict[str, Any]:
+    return {
+        "test": ["CMD", *command],
+        "interval": f"{seconds}s",
+        "timeout": "3s",
+        "retries": 3,
+        "start_period": "30s",
+    }

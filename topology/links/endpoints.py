@@ -1,0 +1,125 @@
+"""Where the nodes of a run are: from the topology, or as `kaiju up` laid them out on this host."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+
+import msgspec
+
+from topology.check.check import Checked
+from topology.config.keys import read_public_key
+
+LOOPBACK = "127.0.0.1"
+ENDPOINTS_FILE = "endpoints.json"
+"""Its name in the directory of a run."""
+
+
+class EndpointsError(Exception):
+    """A file of endpoints cannot be used; the text says which, and why."""
+
+
+class NodeEndpoints(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """Where one node is."""
+
+    live: str
+    """Where its streams come live: ``tcp://HOST:PORT`` or ``ipc:///PATH``."""
+    recovery: str
+    """Where is asked for what is missing."""
+    http: str
+    """``HOST:PORT`` of its metrics, health and status."""
+    key: str = ""
+    """Its public key, Z85; empty where nothing leaves the host."""
+    bind: tuple[str, str] | None = None
+    """Where itself binds live and recovery; None for where the others find it."""
+    pid: int = 0
+    """Of its process; 0 where that is not known."""
+
+
+class Endpoints(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+    """Where all nodes of a run are."""
+
+    nodes: dict[str, NodeEndpoints]
+
+    def bind(self, node: str) -> tuple[str, str]:
+        """Return where a node binds its live and its recovery socket."""
+        found = self.nodes[node]
+        return found.bind or (found.live, found.recovery)
+
+    def of(self, node: str) -> tuple[str, str, bytes | None]:
+        """Return where others find a node, live and recovery, and its public key."""
+        found = self.nodes[node]
+        return found.live, found.recovery, found.key.encode("ascii") or None
+
+    def http(self, node: str) -> tuple[str, int]:
+        """Return host and port of a node's metrics, health and status."""
+        host, _, port = self.nodes[node].http.rpartition(":")
+        return host, int(port)
+
+    def on(self, hosts: Mapping[str, str]) -> Endpoints:
+        """Return the same with each node's HTTP at its host, for who asks from elsewhere."""
+        nodes = {
+            name: msgspec.structs.replace(node, http=f"{hosts[name]}:{self.http(name)[1]}")
+            for name, node in self.nodes.items()
+        }
+        return Endpoints(nodes=nodes)
+
+    def keys(self) -> dict[str, bytes]:
+        """Return the public keys, by node."""
+        return {name: node.key.encode("ascii") for name, node in self.nodes.items() if node.key}
+
+    def save(self, path: Path) -> None:
+        """Write the file.
+
+        Raises:
+            OSError: it cannot be written.
+        """
+        draft = path.with_suffix(".new")
+        draft.write_bytes(msgspec.json.format(msgspec.json.encode(self)) + b"\n")
+        draft.rename(path)
+
+    @classmethod
+    def load(cls, path: Path) -> Endpoints:
+        """Return what a file says.
+
+        Raises:
+            EndpointsError: it is missing or is no file of endpoints.
+        """
+        try:
+            return msgspec.json.decode(path.read_bytes(), type=cls)
+        except (OSError, msgspec.DecodeError) as error:
+            raise EndpointsError(
+                f"{path}: {error}; allowed is an {ENDPOINTS_FILE} that `kaiju up` wrote"
+            ) from error
+
+
+def endpoints_of(checked: Checked, path: Path | None = None) -> Endpoints:
+    """Return where the nodes of a topology are.
+
+    Args:
+        checked: the topology.
+        path: file that says it; None for hosts, ports and keys of the topology itself.
+
+    Raises:
+        EndpointsError: the file cannot be used, or lacks a node of the topology.
+        KeysError: the file of a public key cannot be used.
+    """
+    nodes = checked.topology.nodes
+    if path is not None:
+        found = Endpoints.load(path)
+        if missing := [name for name in nodes if name not in found.nodes]:
+            raise EndpointsError(f"{path}: there are no endpoints of {', '.join(missing)}")
+        return found
+    folder = checked.document.path.parent
+    return Endpoints(
+        nodes={
+            name: NodeEndpoints(
+                live=f"tcp://{spec.host}:{spec.port}",
+                recovery=f"tcp://{spec.host}:{spec.port + 1}",
+                http=f"{LOOPBACK}:{spec.port + 2}",
+                key=read_public_key(folder / spec.public_key) if spec.public_key else "",
+                bind=(f"tcp://*:{spec.port}", f"tcp://*:{spec.port + 1}"),
+            )
+            for name, spec in nodes.items()
+        }
+    )

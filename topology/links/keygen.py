@@ -1,0 +1,44 @@
+"""Making the key pair of a node, once."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+from topology.config.keys import PUBLIC, SECRET, KeysError
+from topology.links.sockets import make_pair
+
+
+def make_keys(directory: Path, node: str, secrets: Path | None = None) -> tuple[Path, bool]:
+    """Make the pair of a node, unless there is one.
+
+    Args:
+        directory: of the keys; it is made.
+        node: whose pair it is.
+        secrets: where the secret one goes; None for the same directory.
+
+    Returns:
+        (file of the public key, whether it was made now).
+
+    Raises:
+        KeysError: one of the two is there, and not the other.
+        OSError: they cannot be written.
+    """
+    folder = secrets or directory
+    public, secret = directory / f"{node}{PUBLIC}", folder / f"{node}{SECRET}"
+    if public.exists() and secret.exists():
+        return public, False
+    if public.exists() or secret.exists():
+        there, gone = (public, secret) if public.exists() else (secret, public)
+        raise KeysError(f"{there} is there and {gone} is not: put it back, or remove both")
+    for one in (directory, folder):
+        one.mkdir(parents=True, exist_ok=True)
+    keys = make_pair()
+    for path, key, mode in ((secret, keys[1], 0o600), (public, keys[0], 0o644)):
+        draft = path.with_name(f".{path.name}.new")
+        draft.unlink(missing_ok=True)
+        with os.fdopen(os.open(draft, os.O_CREAT | os.O_EXCL | os.O_WRONLY, mode), "wb") as file:
+            file.write(key + b"\n")
+            os.fsync(file.fileno())
+        draft.rename(path)
+    return public, True

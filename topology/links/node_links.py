@@ -1,0 +1,367 @@
+"""The links of one node: sockets on one side, streams on the other, the protocol between."""
+
+from __future__ import annotations
+
+import logging
+import time
+from collections.abc import Callable, Iterable
+from random import Random
+
+from actors.events.event import Event
+from actors.events.system import HaltTrading, ResumeTrading
+from actors.runtime.clock import LiveClock
+from actors.runtime.node.mirrors import Mirror, RemoteReader
+from actors.runtime.node.node import Node
+from actors.runtime.statistics import LinkCounts, LinkRecord
+from topology.config.graph import Graph
+from topology.links.effects import (
+    BecameLive,
+    BecameStale,
+    CannotResume,
+    Delivered,
+    Effect,
+    Redial,
+    Say,
+    SnapshotTaken,
+    WasReset,
+)
+from topology.links.endpoints import Endpoints
+from topology.links.frame import EventReader
+from topology.links.messages import encode_message
+from topology.links.publisher import LinkPublisher
+from topology.links.sockets import LinkSockets
+from topology.links.sources import HALTS, ActorSource, HaltSource, LinkOutlet, schema_of
+from topology.links.subscriber import LinkReader
+from topology.links.subscription import StreamReader
+
+log = logging.getLogger("kaiju")
+
+TICK = 50_000_000
+"""Nanoseconds between two looks for silence and answers that do not come."""
+PATIENCE_WITH_READERS = 10_000_000_000
+"""Nanoseconds after which sources begin without a listed reader that never came."""
+MOST_IN_MEMORY = 65_536
+"""Events that are kept in memory for a reader on another node that does not come for them."""
+PACE = MOST_IN_MEMORY // 2
+"""Events that a reader on another node may lack before sources wait for it."""
+INTAKE = 65_536
+"""Events that a reader here may lack before no live frame is taken any more: what is lost so is
+asked for again. Answers, which come as they are asked for, are taken until twice as many wait."""
+FIRST_BACK_OFF, LONGEST_BACK_OFF = 200_000_000, 5_000_000_000
+"""Nanoseconds between two attempts to reach a node that does not answer."""
+
+
+class NodeLinks:
+    """See `actors.runtime.node.mirrors.Links`.
+
+    Args:
+        name: of this node.
+        topology: name of the topology.
+        graph: of the whole topology.
+        endpoints: where the other nodes are.
+        sockets: of this node, bound.
+        leaves_host: whether what is sent must survive a loss of power first.
+    """
+
+    def __init__(
+        self,
+        name: str,
+        topology: str,
+        graph: Graph,
+        endpoints: Endpoints,
+        sockets: LinkSockets,
+        *,
+        leaves_host: bool,
+    ) -> None:
+        self.name = name
+        self._topology, self._graph, self._endpoints = topology, graph, endpoints
+        self._sockets, self._leaves_host = sockets, leaves_host
+        self._clock = LiveClock()
+        self._halts = HaltSource(name)
+        self._halts_of = {f"{HALTS}.{other}": other for other in graph.nodes if other != name}
+        self._readers: dict[str, LinkReader] = {}
+        """By node that is read."""
+        self._streams: dict[str, dict[str, StreamReader]] = {}
+        self._given: dict[tuple[str, str], RemoteReader] = {}
+        """By stream and reading node: how far it is."""
+        self._waits_for: set[str] = set()
+        """Listed readers that did not come yet."""
+        self._began = self._next_tick = 0
+        self._dial_at: dict[str, int] = {}
+        self._back_off: dict[str, int] = {}
+        self._chance = Random()  # noqa: S311 - only keeps nodes from knocking all at once
+        self._reads = True
+
+    def begin(self, node: Node) -> None:
+        """See `Links.begin`."""
+        self._node = node
+        self._began = self._clock.read()
+        readers = readers_of(self._graph, self.name)
+        sources: dict[str, ActorSource | HaltSource] = {self._halts.name: self._halts}
+        for actor in node.actors.values():
+            for output, stream in actor.streams.items():
+                outlet = LinkOutlet(actor, stream, waits_for_sync=self._leaves_host)
+                node.open_outlet(outlet)
+                sources[stream.name] = ActorSource(actor, output, outlet)
+                for reader in readers.get(stream.name, ()):
+                    remote = RemoteReader(actor, stream, reader)
+                    stream.listen(remote)
+                    self._given[stream.name, reader] = remote
+                    self._waits_for.add(reader)
+        others = frozenset(self._halts_of.values())
+        self._publisher = LinkPublisher(
+            self.name,
+            self._topology,
+            time.time_ns(),
+            sources=sources,
+            readers={**readers, self._halts.name: others},
+            on_position=self._note_position,
+        )
+        node.supervisor.on_own_halt = self._halts.say
+        self._halts.say(node.supervisor.own_halt)
+        for other in others:
+            self._read_from(other)
+
+    def receive(self) -> None:
+        """See `Links.receive`."""
+        now = self._clock.read()
+        if self._sockets.ready():
+            self._take(now)
+        if now >= self._next_tick:
+            self._next_tick = now + TICK
+            self._tick(now)
+
+    def send(self) -> None:
+        """See `Links.send`."""
+        for frame in self._publisher.live(self._clock.read()):
+            self._sockets.publish(frame)
+
+    def stop_reading(self) -> None:
+        """See `Links.stop_reading`."""
+        self._reads = False
+
+    def sources_may_run(self) -> bool:
+        """See `Links.sources_may_run`."""
+        if self._waits_for and self._clock.read() - self._began < PATIENCE_WITH_READERS:
+            self._waits_for -= self._publisher.readers_seen()
+            if self._waits_for:
+                return False
+        return all(r.stream.next_seq - r.read <= PACE for r in self._given.values())
+
+    def statistics(self) -> tuple[LinkRecord, ...]:
+        """See `Links.statistics`."""
+        inputs = [
+            LinkRecord(
+                "input",
+                node,
+                reader.stream,
+                str(reader.state),
+                reader.epoch,
+                reader.position,
+                reader.lag,
+                reader.gaps,
+                reader.repeated,
+                reader.resumes,
+                reader.resets,
+                reader.malformed,
+                self._is_durable(reader.stream),
+                reader.delay,
+            )
+            for node, streams in self._streams.items()
+            for reader in streams.values()
+        ]
+        seen = self._publisher.readers_seen()
+        outputs = [
+            LinkRecord(
+                "output",
+                node,
+                stream,
+                "LIVE" if node in seen else "CONNECTING",
+                reader.stream.epoch,
+                reader.read,
+                reader.stream.next_seq - reader.read,
+            )
+            for (stream, node), reader in self._given.items()
+        ]
+        return (*inputs, *outputs)
+
+    def counts(self) -> LinkCounts:
+        """See `Links.counts`."""
+        sockets, asked = self._sockets.statistics(), self._publisher
+        return LinkCounts(
+            sockets.unsent,
+            refused={
+                "key": sockets.refused_keys,
+                "handshake": sockets.refused_handshakes,
+                "subscription": sockets.refused_subscriptions,
+                "request": asked.refused,
+            },
+            malformed={
+                "": sockets.malformed + asked.malformed,
+                **{node: reader.malformed for node, reader in self._readers.items()},
+            },
+            redials={node: reader.redials for node, reader in self._readers.items()},
+        )
+
+    def close(self) -> None:
+        """See `Links.close`."""
+        self.send()
+        self._sockets.close()
+
+    def _read_from(self, node: str) -> None:
+        """Begin to follow what this node reads of another one, and whether it is halted."""
+        mirrors = {
+            name: mirror
+            for name, mirror in self._node.mirrors.items()
+            if mirror.publisher.node == node
+        }
+        classes: dict[str, Iterable[type[Event]]] = {
+            name: handled_of(mirror) for name, mirror in mirrors.items()
+        }
+        halts = f"{HALTS}.{node}"
+        classes[halts] = (HaltTrading, ResumeTrading)
+        self._streams[node] = {
+            name: _reader_of(name, handled, mirrors.get(name)) for name, handled in classes.items()
+        }
+        wants = {name: schema_of(handled) for name, handled in classes.items()}
+        self._readers[node] = LinkReader(
+            self.name, self._topology, node, self._streams[node], wants
+        )
+        for mirror in mirrors.values():
+            mirror.ask_snapshot = self._asks(node)
+        self._dial(node, self._clock.read())
+
+    def _is_durable(self, stream: str) -> bool:
+        mirror = self._node.mirrors.get(stream)
+        return mirror is not None and mirror.publisher.durable
+
+    def _asks(self, node: str) -> Callable[[str], None]:
+        def ask(stream: str) -> None:
+            now = self._clock.read()
+            self._apply(node, self._readers[node].want_snapshot(stream, now), now)
+
+        return ask
+
+    def _take(self, now: int) -> None:
+        sockets = self._sockets
+        for peer, user, data in sockets.requests():
+            for answer in self._publisher.hear(peer, data, user, now):
+                sockets.answer(peer, answer)
+        if not self._reads or self._lags(2 * INTAKE):
+            self._leave_lying(now, answers=True)
+            return
+        for node, data in sockets.answers():
+            self._apply(node, self._readers[node].hear(data, now), now)
+        if self._lags(INTAKE):
+            self._leave_lying(now, answers=False)
+            return
+        for node, data in sockets.frames():
+            taken = self._clock.read()  # a frame may have left after this turn began
+            self._apply(node, self._readers[node].frame(data, taken), taken)
+
+    def _leave_lying(self, now: int, *, answers: bool) -> None:
+        for reader in self._readers.values():
+            reader.was_deaf(now, answers=answers)
+
+    def _lags(self, bound: int) -> bool:
+        return any(mirror.lags(bound) for mirror in self._node.mirrors.values())
+
+    def _tick(self, now: int) -> None:
+        for peer, answer in self._publisher.tick(now):
+            self._sockets.answer(peer, answer)
+        for remote in self._given.values():
+            remote.hold_at_most(MOST_IN_MEMORY)
+        for node, reader in self._readers.items():
+            if now >= self._dial_at.get(node, now + 1):
+                self._dial(node, now)
+            self._apply(node, reader.tick(now), now)
+            if reader.connected:
+                self._back_off.pop(node, None)
+            self._apply(node, reader.positions(self._positions(node), now), now)
+
+    def _positions(self, node: str) -> dict[str, tuple[int, int, int]]:
+        return {
+            name: (mirror.stream.epoch, mirror.read, mirror.kept(self._node.on_disk))
+            for name, mirror in self._node.mirrors.items()
+            if mirror.publisher.node == node and mirror.stream.epoch
+        }
+
+    def _apply(self, node: str, effects: Iterable[Effect], now: int) -> None:
+        for effect in effects:
+            if isinstance(effect, Say):
+                self._sockets.say(node, encode_message(effect.message))
+            elif isinstance(effect, Redial):
+                self._dial_later(node, effect.reason, now)
+            elif effect.stream in self._halts_of:
+                self._take_halt(node, effect)
+            else:
+                self._apply_to(self._node.mirrors[effect.stream], effect)
+
+    def _apply_to(self, mirror: Mirror, effect: Effect) -> None:
+        match effect:
+            case Delivered():
+                mirror.deliver(effect.envelopes)
+            case WasReset():
+                mirror.reset(effect.epoch, effect.position, effect.reason, effect.snapshot)
+            case BecameLive():
+                mirror.became_live()
+            case BecameStale():
+                mirror.became_stale(effect.reason)
+            case SnapshotTaken():
+                mirror.take_snapshot(effect.epoch, effect.position, effect.events)
+            case CannotResume():
+                log.error("%s cannot be read: %s", effect.stream, effect.reason)
+                if mirror.publisher.durable:
+                    self._node.supervisor.halt(f"{effect.stream}: {effect.reason}")
+
+    def _take_halt(self, node: str, effect: Effect) -> None:
+        match effect:
+            case Delivered(envelopes=[*_, newest]):
+                event = newest.event
+            case WasReset(snapshot=(event,)):
+                pass
+            case _:
+                return
+        reason = event.reason if isinstance(event, HaltTrading) else ""
+        self._node.supervisor.halt_elsewhere(node, reason)
+
+    def _note_position(self, node: str, stream: str, read: int, kept: int) -> None:
+        if (remote := self._given.get((stream, node))) is not None:
+            remote.note(read, kept)
+
+    def _dial_later(self, node: str, reason: str, now: int) -> None:
+        wait = self._back_off.get(node, FIRST_BACK_OFF)
+        self._back_off[node] = min(2 * wait, LONGEST_BACK_OFF)
+        self._dial_at[node] = now + int(wait * self._chance.uniform(0.5, 1.0))
+        log.info("node %s: %s; tried again", node, reason)
+
+    def _dial(self, node: str, now: int) -> None:
+        self._dial_at.pop(node, None)
+        live, recovery, key = self._endpoints.of(node)
+        self._sockets.dial(node, live, recovery, self._streams[node], key)
+        self._apply(node, self._readers[node].dialed(now), now)
+
+
+def readers_of(graph: Graph, node: str) -> dict[str, frozenset[str]]:
+    """Return the nodes that read each stream of `node`'s actors, where others than itself do."""
+    found: dict[str, set[str]] = {}
+    for edge in graph.edges:
+        there = graph.actors[edge.reader].node
+        if graph.actors[edge.source].node == node != there:
+            found.setdefault(edge.stream, set()).add(there)
+    return {stream: frozenset(nodes) for stream, nodes in found.items()}
+
+
+def handled_of(mirror: Mirror) -> set[type[Event]]:
+    """Return the classes of a stream that some reader here handles."""
+    return {c for reader in mirror.stream.readers for c in reader.handlers}
+
+
+def _reader_of(name: str, handled: Iterable[type[Event]], mirror: Mirror | None) -> StreamReader:
+    events = EventReader(handled)
+    if mirror is None:
+        return StreamReader(name, events)
+    stream = mirror.stream
+    return StreamReader(
+        name, events, epoch=stream.epoch, position=stream.next_seq, begun=mirror.begun
+    )

@@ -1,0 +1,251 @@
+"""One node as another one reads it: a conversation, and the streams that it is about."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+
+from topology.links.effects import Effect, Redial, Say, SnapshotTaken
+from topology.links.frame import MalformedError, read_frame
+from topology.links.messages import (
+    Handled,
+    Hello,
+    Message,
+    Ping,
+    Pong,
+    Positions,
+    Refused,
+    Replay,
+    Reset,
+    Resumed,
+    Schema,
+    Snapshot,
+    Stranger,
+    TakeSnapshot,
+    ToReader,
+    Welcome,
+    read_of_publisher,
+)
+from topology.links.subscription import State, StreamReader
+
+BETWEEN_PINGS = 500_000_000
+"""Nanoseconds between two questions whether the publisher is there."""
+NO_ANSWER = 3_000_000_000
+"""Nanoseconds without any answer, or any live frame, after which a connection is taken for lost."""
+BETWEEN_POSITIONS = 250_000_000
+PATIENCE = 1_000_000_000
+"""Nanoseconds after which what was not answered is said again: a hello, a wish for a snapshot."""
+REFUSED_AGAIN = 5_000_000_000
+"""Nanoseconds after which who was refused altogether says hello again."""
+
+
+class LinkReader:
+    """Follows the streams of one other node.
+
+    Args:
+        me: name of the node that reads.
+        topology: name of the topology of both.
+        publisher: name of the node that is read.
+        readers: by stream.
+        wants: schema table of what is handled, by stream.
+        observer: whether it only looks, and nothing is to be kept for it.
+    """
+
+    def __init__(
+        self,
+        me: str,
+        topology: str,
+        publisher: str,
+        readers: Mapping[str, StreamReader],
+        wants: Mapping[str, Schema],
+        *,
+        observer: bool = False,
+    ) -> None:
+        self.publisher = publisher
+        self.readers = dict(readers)
+        self.malformed = self.redials = self.refused = 0
+        self.incarnation = 0
+        """Of the publisher; 0 before it was heard."""
+        self._hello = Hello(me, topology, dict(wants), observer)
+        self._connected = False
+        self._lost = False
+        """Whether the sockets are to be made anew."""
+        self._heard = self._heard_live = self._pinged = self._positions_at = 0
+        self._hello_at = 0
+        """When to say hello again, unless a welcome comes before."""
+        self._positions: dict[str, Handled] = {}
+        self._snapshots: dict[str, tuple[int, int]] = {}
+        """(request, when it was asked) by stream of which a snapshot is wanted."""
+        self._request = 0
+
+    @property
+    def connected(self) -> bool:
+        """Whether the publisher knows this node."""
+        return self._connected
+
+    def dialed(self, now: int) -> list[Effect]:
+        """Begin the conversation: the sockets were made, for the first time or anew."""
+        self._lost, self._heard = False, now
+        return self._say_hello(now)
+
+    def was_deaf(self, now: int, *, answers: bool) -> None:
+        """Note that live frames, or answers too, are left lying for now: silence means nothing."""
+        self._heard_live = now
+        if answers:
+            self._heard = now
+
+    def frame(self, data: bytes, now: int) -> list[Effect]:
+        """Take what came live."""
+        try:
+            frame = read_frame(data)
+        except MalformedError:
+            self.malformed += 1
+            return []
+        reader = self.readers.get(frame.stream)
+        if reader is None:
+            self.malformed += 1
+            return []
+        self._heard_live = now
+        return reader.frame(frame, now)
+
+    def hear(self, data: bytes, now: int) -> list[Effect]:
+        """Take what the publisher answered."""
+        try:
+            message = read_of_publisher(data)
+            effects = self._hear(message, now)
+        except MalformedError:
+            self.malformed += 1
+            return []
+        self._heard = now
+        return effects
+
+    def tick(self, now: int) -> list[Effect]:
+        """Notice silence, and answers that do not come."""
+        if self._lost:
+            return []
+        if now - self._heard > NO_ANSWER:
+            return self._lose(f"no answer for {NO_ANSWER // 10**9} s")
+        # ZeroMQ gives up for good on a connection that broke its protocol, each one by itself.
+        if self._expects_frames() and now - self._heard_live > NO_ANSWER:
+            return self._lose(f"no live frame for {NO_ANSWER // 10**9} s")
+        effects: list[Effect] = []
+        for reader in self.readers.values():
+            effects += reader.tick(now)
+        for stream, (_, asked) in list(self._snapshots.items()):
+            if self._connected and now - asked > PATIENCE:
+                effects += self.want_snapshot(stream, now)
+        if not self._connected and now >= self._hello_at:
+            effects += self._say_hello(now)
+        elif now - self._pinged > BETWEEN_PINGS:  # positions have no answer
+            self._pinged = now
+            effects.append(Say(Ping()))
+        return effects
+
+    def positions(self, positions: Mapping[str, tuple[int, int, int]], now: int) -> list[Effect]:
+        """Tell how far this node is, where that has changed.
+
+        Args:
+            positions: (epoch, first number that was not handled, number from which this node would
+                go on after a crash) by stream.
+            now: in nanoseconds.
+        """
+        if not self._connected or now - self._positions_at < BETWEEN_POSITIONS:
+            return []
+        changed = {
+            stream: Handled(*place)
+            for stream, place in positions.items()
+            if self._positions.get(stream) != place
+        }
+        if not changed:
+            return []
+        self._positions_at = now
+        self._positions.update(changed)
+        return [Say(Positions(changed))]
+
+    def want_snapshot(self, stream: str, now: int) -> list[Effect]:
+        """Ask what all of a stream comes to, for a new reader here; until it is answered."""
+        self._request += 1
+        self._snapshots[stream] = (self._request, now)
+        if not self._connected:
+            return []
+        return [Say(TakeSnapshot(stream, self._request))]
+
+    def _hear(  # noqa: PLR0911 - one answer for each kind of message
+        self, message: ToReader, now: int
+    ) -> list[Effect]:
+        match message:
+            case Welcome():
+                return self._welcome(message, now)
+            case Stranger():
+                return [*self._disconnect("the publisher began anew"), *self._say_hello(now)]
+            case Refused(stream="", reason=reason):
+                self._connected, self._hello_at = False, now + REFUSED_AGAIN
+                return self._refuse(self.readers.values(), reason)
+            case Refused(stream=stream, reason=reason):
+                found = [reader for reader in self.readers.values() if reader.stream == stream]
+                return self._refuse(found, reason)
+            case Pong():
+                return []
+            case Replay():
+                frame = read_frame(message.frame)
+                reader = self.readers.get(frame.stream)
+                return [] if reader is None else reader.replayed(message.request, frame, now)
+            case Resumed():
+                reader = self.readers.get(message.stream)
+                return [] if reader is None else reader.resumed(message, now)
+            case Reset():
+                reader = self.readers.get(message.stream)
+                return [] if reader is None else reader.reset(message, now)
+            case Snapshot():
+                return self._take_snapshot(message)
+
+    def _welcome(self, message: Welcome, now: int) -> list[Effect]:
+        self._connected, self.incarnation = True, message.incarnation
+        self._heard_live = now
+        self._positions.clear()  # whoever begins anew knows none
+        effects: list[Effect] = []
+        for stream, (epoch, next_seq) in message.streams.items():
+            if (reader := self.readers.get(stream)) is not None:
+                effects += reader.connected(epoch, next_seq, now)
+        return effects
+
+    def _take_snapshot(self, message: Snapshot) -> list[Effect]:
+        reader = self.readers.get(message.stream)
+        asked, _ = self._snapshots.get(message.stream, (0, 0))
+        if reader is None or message.request != asked:
+            return []
+        del self._snapshots[message.stream]
+        events = reader.decoded(message.events)
+        return [SnapshotTaken(message.stream, message.epoch, message.position, events)]
+
+    def _refuse(self, readers: Iterable[StreamReader], reason: str) -> list[Effect]:
+        effects: list[Effect] = []
+        for reader in readers:
+            self.refused += 1
+            effects += reader.refused(reason)
+        return effects
+
+    def _expects_frames(self) -> bool:
+        given = any(reader.state is not State.REFUSED for reader in self.readers.values())
+        return self._connected and given
+
+    def _lose(self, reason: str) -> list[Effect]:
+        self._lost = True
+        self.redials += 1
+        return [*self._disconnect(reason), Redial(reason)]
+
+    def _disconnect(self, reason: str) -> list[Effect]:
+        self._connected = False
+        effects: list[Effect] = []
+        for reader in self.readers.values():
+            if reader.state is not State.CONNECTING:
+                effects += reader.disconnected(reason)
+        return effects
+
+    def _say_hello(self, now: int) -> list[Effect]:
+        self._hello_at, self._pinged = now + PATIENCE, now
+        return [Say(self._hello)]
+
+
+def said(effects: Iterable[Effect]) -> list[Message]:
+    """Return the messages among `effects`."""
+    return [effect.message for effect in effects if isinstance(effect, Say)]

@@ -1,0 +1,110 @@
+"""What one topology has otherwise than another: who comes, goes, changes or moves."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from typing import Any, Literal, NamedTuple
+
+from topology.check.check import Checked
+from topology.config.spec import ActorSpec
+
+Kind = Literal["added", "removed", "changed", "moved"]
+What = Literal["actor", "node", "instrument", "currency", "journal", "order"]
+CHANGEABLE = ("class_", "settings", "accepts", "durable")
+"""What an actor may have otherwise in place, as the model names it; what it reads beside that."""
+
+
+class Change(NamedTuple):
+    """One thing that the new topology has otherwise."""
+
+    kind: Kind
+    what: What
+    name: str
+    """Of the actor, node, instrument or currency; of the node whose order it is; else empty."""
+    detail: str
+    """What of it, from and to; empty where all of it comes or goes."""
+
+
+def changes_between(old: Checked, new: Checked) -> Iterator[Change]:
+    """Yield everything that `new` has otherwise than `old`, in the order of the files."""
+    one, other = old.topology, new.topology
+    yield from _of_entries("node", one.nodes, other.nodes)
+    yield from _of_entries("currency", one.currencies, other.currencies)
+    yield from _of_entries("instrument", one.instruments, other.instruments)
+    if one.journal != other.journal:
+        yield Change(
+            "changed", "journal", "", "; ".join(differences(one.journal, other.journal).values())
+        )
+    yield from _of_actors(old, new)
+    yield from _of_order(old, new)
+
+
+def differences(before: Any, after: Any) -> dict[str, str]:
+    """Return, as text from and to, each field that two models of one kind have otherwise."""
+    one, other = before.model_dump(mode="json"), after.model_dump(mode="json")
+    return {key: f"{key}: {one[key]} -> {other[key]}" for key in one if one[key] != other[key]}
+
+
+def _of_entries(
+    what: What, before: Mapping[str, Any], after: Mapping[str, Any]
+) -> Iterator[Change]:
+    for name in dict.fromkeys([*before, *after]):
+        if name not in after:
+            yield Change("removed", what, name, "")
+        elif name not in before:
+            yield Change("added", what, name, "")
+        elif found := differences(before[name], after[name]):
+            yield Change("changed", what, name, "; ".join(found.values()))
+
+
+def _of_actors(old: Checked, new: Checked) -> Iterator[Change]:
+    before, after = old.topology.actors, new.topology.actors
+    for name in dict.fromkeys([*before, *after]):
+        if name not in after:
+            yield Change("removed", "actor", name, f"was on {before[name].node}")
+        elif name not in before:
+            yield Change("added", "actor", name, f"on {after[name].node}")
+        else:
+            if before[name].node != after[name].node:
+                yield Change("moved", "actor", name, f"{before[name].node} -> {after[name].node}")
+            if details := _details(old, new, name):
+                yield Change("changed", "actor", name, details)
+
+
+def _details(old: Checked, new: Checked, name: str) -> str:
+    before, after = old.topology.actors[name], new.topology.actors[name]
+    details = [
+        f"{field.rstrip('_')}: {_shown(before, field)} -> {_shown(after, field)}"
+        for field in CHANGEABLE
+        if getattr(before, field) != getattr(after, field)
+    ]
+    # Streams, not what was written: a pattern reads more when somebody comes that fits it.
+    read = [{(e.stream, e.delivery) for e in c.graph.inputs(name)} for c in (old, new)]
+    details += [f"no longer reads {text}" for text in _streams(read[0] - read[1])]
+    details += [f"reads {text}" for text in _streams(read[1] - read[0])]
+    return "; ".join(details)
+
+
+def _streams(found: set[tuple[str, Any]]) -> list[str]:
+    return [f"{stream} ({delivery})" for stream, delivery in sorted(found)]
+
+
+def _shown(actor: ActorSpec, field: str) -> str:
+    value = getattr(actor, field)
+    return str(value.model_dump(mode="json") if hasattr(value, "model_dump") else value)
+
+
+def _of_order(old: Checked, new: Checked) -> Iterator[Change]:
+    """Yield the nodes on which readers of one event are served in another order."""
+    before, after = old.topology.actors, new.topology.actors
+    for node in new.topology.nodes:
+        orders = [
+            [name for name in actors if _is_on(node, before, name) and _is_on(node, after, name)]
+            for actors in (before, after)
+        ]
+        if orders[0] != orders[1]:
+            yield Change("changed", "order", node, " -> ".join(", ".join(o) for o in orders))
+
+
+def _is_on(node: str, actors: Mapping[str, ActorSpec], name: str) -> bool:
+    return name in actors and actors[name].node == node

@@ -1,0 +1,54 @@
+"""What an edit of a topology means: who comes, goes, changes or moves, and who must restart."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+from topology.check.check import Checked
+from topology.config.findings import Finding, Findings, TopologyError
+from topology.plan.changes import Change, Kind, changes_between
+from topology.plan.losses import losses
+from topology.plan.restarts import Reading, forgetful, readings_between, restarts
+
+SIGNS: dict[Kind, str] = {"added": "+", "removed": "-", "changed": "~", "moved": ">"}
+
+
+class Plan(NamedTuple):
+    """All that follows from an edit."""
+
+    changes: tuple[Change, ...]
+    readings: tuple[Reading, ...]
+    """Streams whose publisher must learn of other reading nodes."""
+    restarts: dict[str, tuple[str, ...]]
+    """Why, by node that must start again, or for the first time."""
+    begins_anew: tuple[str, ...]
+    """Actors that lose what they know: their readers get one reset, and a snapshot."""
+    refused: tuple[Finding, ...]
+    """Why the edit would lose something."""
+    warnings: tuple[Finding, ...]
+
+    @property
+    def empty(self) -> bool:
+        """Whether nothing changes."""
+        return not (self.changes or self.readings or self.refused)
+
+
+def plan(old: Checked, new: Checked) -> Plan:
+    """Return what it takes to get from one topology to another.
+
+    Raises:
+        TopologyError: the files have mistakes; the text lists every one of both.
+    """
+    if mistakes := [*old.findings.errors, *new.findings.errors]:
+        raise TopologyError(Findings.of(mistakes))
+    changes, readings = tuple(changes_between(old, new)), tuple(readings_between(old, new))
+    restarting = restarts(old, new, changes, readings)
+    found = Findings.of(losses(old, new, changes))
+    return Plan(
+        changes,
+        readings,
+        restarting,
+        tuple(forgetful(old, new, restarting)),
+        found.errors,
+        found.warnings,
+    )
