@@ -8,7 +8,7 @@ from collections.abc import Callable
 
 from actors.runtime.envelope import Envelope
 from actors.runtime.journal.frames import STEP, encode_frame
-from actors.runtime.recovery.capture import encode
+from actors.runtime.snapshot import encode
 from bench.hop import Ping, best_of
 from bench.kept import temporary_directory
 from bench.rounds import Figures

@@ -9,8 +9,8 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 
 from actors.runtime.actor import Actor
+from actors.runtime.journal.steps import StepJournal
 from actors.runtime.node.node import Node
-from actors.runtime.recovery.capture import StepJournal
 from bench.rounds import OUT
 
 

@@ -19,9 +19,10 @@ from actors.runtime.settings import Settings as BaseSettings
 
 if TYPE_CHECKING:
     from actors.runtime.envelope import Envelope, Position
+    from actors.runtime.journal.steps import StepJournal
     from actors.runtime.loop import Loop
     from actors.runtime.ports import Port
-    from actors.runtime.recovery.capture import Memory, StepJournal
+    from actors.runtime.snapshot import Memory
     from actors.runtime.statistics import ActorStatistics
     from actors.runtime.stream import Input, Stream
 

@@ -19,7 +19,7 @@ from actors.runtime.envelope import Envelope, Position, Root
 from actors.runtime.statistics import ActorStatistics, Histogram
 
 if TYPE_CHECKING:
-    from actors.runtime.recovery.capture import StepJournal
+    from actors.runtime.journal.steps import StepJournal
 
 Delivery = Literal["stream", "latest"]
 Handler = Callable[[Any], Any]

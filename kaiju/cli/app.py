@@ -21,7 +21,6 @@ from kaiju.record.export import export_jsonl, export_parquet
 from kaiju.replay.what_if import WhatIf, replay
 from kaiju.run.local import Options, run
 from kaiju.run.node import NodeOptions, run_node
-from kaiju.run.outcome import FAILED, MISUSED, OK, RefusedError
 from kaiju.run.parent_watch import end_with_parent
 from kaiju.run.preflight import obstacles
 from kaiju.run.venue import VenueOptions, serve
@@ -29,6 +28,7 @@ from topology.check.check import examine
 from topology.check.json_schema import schema
 from topology.config.findings import TopologyError
 from topology.config.mermaid import draw
+from topology.errors import FAILED, MISUSED, OK, RefusedError
 from topology.links.endpoints import LOOPBACK, endpoints_of
 
 EXIT_CODES = """

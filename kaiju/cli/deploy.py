@@ -8,9 +8,9 @@ from typing import Annotated, Literal
 import typer
 
 from kaiju.cli.errors import refusals
-from kaiju.run.outcome import RefusedError
 from topology.check.check import examine
 from topology.deploy.compose import render_compose, render_prometheus, write_all
+from topology.errors import RefusedError
 from topology.links.keygen import make_keys
 
 

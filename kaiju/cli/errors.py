@@ -13,10 +13,10 @@ from actors.runtime.journal.frames import DamagedFileError
 from actors.runtime.journal.writer import JournalLockedError
 from actors.runtime.recovery.recovery import RecoveryError
 from actors.runtime.recovery.replay import DivergedError
-from kaiju.run.outcome import FAILED, MISUSED, RefusedError
 from kaiju.run.run_file import RunFileError
 from topology.config.findings import TopologyError
 from topology.config.keys import KeysError
+from topology.errors import FAILED, MISUSED, RefusedError
 from topology.files import ExportError
 from topology.links.endpoints import EndpointsError
 

@@ -16,7 +16,7 @@ from actors.runtime.journal.segments import JournalReader
 from actors.runtime.journal.writer import JournalLockedError
 from kaiju.journals.catalog import NoJournalError, as_table, journal_of, listing, told
 from kaiju.journals.step_text import step_lines
-from kaiju.run.outcome import FAILED, MISUSED
+from topology.errors import FAILED, MISUSED
 
 WIDTH = 160
 """Columns of a table where there is no terminal to measure."""

@@ -11,8 +11,9 @@ from rich.console import Console
 from rich.table import Table
 
 from kaiju.cli.errors import refusals
-from kaiju.run.outcome import MISUSED, WIDTH
+from kaiju.run.outcome import WIDTH
 from topology.check.check import examine
+from topology.errors import MISUSED
 from topology.plan.plan import SIGNS, Plan, plan
 
 

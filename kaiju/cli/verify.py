@@ -19,8 +19,9 @@ from kaiju.journals.catalog import NoJournalError
 from kaiju.journals.isolated_actor import CannotRepeatError
 from kaiju.journals.state import state_of
 from kaiju.journals.verify import Verdict, Verification, verify
-from kaiju.run.outcome import FAILED, MISUSED, WIDTH
+from kaiju.run.outcome import WIDTH
 from topology.config.document import as_yaml
+from topology.errors import FAILED, MISUSED
 
 DIGITS = 12
 """Hexadecimal digits of a digest that are shown: enough to compare by eye."""

@@ -16,7 +16,7 @@ import msgspec
 
 from actors.runtime.node.node import END_OF_DATA
 from kaiju.cluster.backoff import Restarts
-from kaiju.run.outcome import FAILED
+from topology.errors import FAILED
 
 KAIJU = (sys.executable, "-m", "kaiju")
 """The command line, whatever the path of programs is."""

@@ -22,7 +22,8 @@ from rich.table import Table
 from kaiju.cluster.backoff import MOST_DEATHS, STEADY, Restarts
 from kaiju.cluster.child import Child, end_of, unrest
 from kaiju.cluster.layout import Layout, Plan, laid_out
-from kaiju.run.outcome import FAILED, MISUSED, OK, consoles
+from kaiju.run.outcome import consoles
+from topology.errors import FAILED, MISUSED, OK
 
 SECOND = 1_000_000_000
 LOOK = 0.25

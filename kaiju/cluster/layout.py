@@ -30,9 +30,9 @@ import msgspec
 
 from gateways.sockets import IPC
 from kaiju.run.local import make_directory
-from kaiju.run.outcome import RefusedError
 from topology.check.check import Checked, examine
 from topology.config.keys import SECRET, read_public_key
+from topology.errors import RefusedError
 from topology.links.endpoints import ENDPOINTS_FILE, LOOPBACK, Endpoints, NodeEndpoints
 from topology.links.keygen import make_keys
 

@@ -15,9 +15,9 @@ from actors.events.event import Event, tag_of
 from actors.runtime.envelope import Envelope
 from gateways.sockets import IPC
 from kaiju.cluster.attach import Running
-from kaiju.run.outcome import RefusedError
 from topology.config.findings import nearest
 from topology.config.keys import NodeKeys
+from topology.errors import RefusedError
 from topology.links.effects import CannotResume, Delivered, Effect, Redial, Say, WasReset
 from topology.links.frame import EventReader
 from topology.links.messages import encode_message

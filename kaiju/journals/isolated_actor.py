@@ -16,10 +16,10 @@ from pydantic import ValidationError
 from actors.runtime.actor import Actor
 from actors.runtime.journal.segments import JournalFiles, Segment
 from actors.runtime.node.node import Node
-from actors.runtime.recovery.capture import Memory
 from actors.runtime.recovery.configuration import make
 from actors.runtime.recovery.replay import Replay, read_memory
-from topology.check.classes import load_class
+from actors.runtime.snapshot import Memory
+from topology.config.class_loader import load_class
 
 FORMAT = 1
 """Version of the headers that can be understood, their key ``journal``."""

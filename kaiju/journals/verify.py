@@ -20,8 +20,8 @@ import msgspec
 from actors.runtime.journal.data_directory import CONTROL
 from actors.runtime.journal.frames import DamagedFileError
 from actors.runtime.journal.segments import JournalReader
-from actors.runtime.recovery.capture import Memory
 from actors.runtime.recovery.replay import DivergedError, read_memory
+from actors.runtime.snapshot import Memory
 from kaiju.journals.catalog import journal_of, journals_in
 from kaiju.journals.isolated_actor import Alone, CannotRepeatError
 from kaiju.journals.values import Differing, first_difference

@@ -33,13 +33,14 @@ from actors.runtime.clock import FOREVER, VirtualClock
 from actors.runtime.journal.data_directory import CONTROL as CONTROL_JOURNAL
 from actors.runtime.journal.data_directory import JOURNALS, NODE_FILE, NodeFile
 from actors.runtime.journal.segments import JournalReader, segment_paths
+from actors.runtime.journal.steps import read_step
 from actors.runtime.node.node import CONTROL, Node
-from actors.runtime.recovery.capture import FROM_THE_RUNTIME, classes_read, read_step
+from actors.runtime.recovery.capture import FROM_THE_RUNTIME, classes_read
 from kaiju.replay.outside import Counterparts, Moment, StandIn
 from kaiju.run.build import compose
-from kaiju.run.outcome import RefusedError
 from kaiju.run.run_file import RunFile
 from topology.check.check import Checked
+from topology.errors import RefusedError
 
 STAND_IN = "_outside"
 """Name of an actor that no topology can have."""

@@ -25,10 +25,11 @@ from kaiju.replay.open_loop import (
 )
 from kaiju.replay.outside import Counterparts
 from kaiju.run.local import Options, make_directory, run
-from kaiju.run.outcome import FAILED, OK, REPORT
+from kaiju.run.outcome import REPORT
 from kaiju.run.run_file import RUN_FILE, RunFile
 from topology.check.check import Checked, examine
 from topology.config.findings import TopologyError
+from topology.errors import FAILED, OK
 
 OWN_ENDS = ("time is up", "end of data", "nothing left to do")
 """Why a run stops by itself: then it stops at the same moment again."""

@@ -11,7 +11,7 @@ from typing import Any
 from actors.runtime.node.durability import Retention
 from actors.runtime.node.node import Node
 from topology.check.check import Checked
-from topology.check.classes import settings_context
+from topology.config.class_loader import settings_context
 
 
 def compose(checked: Checked, name: str = "", **options: Any) -> Node:

@@ -18,10 +18,11 @@ from actors.runtime.node.node import Node
 from kaiju.monitor.http_server import NodeServer
 from kaiju.monitor.observer import Watch
 from kaiju.run.build import compose
-from kaiju.run.outcome import Ended, Outcome, RefusedError, consoles, finish, shown
+from kaiju.run.outcome import Ended, Outcome, consoles, finish, shown
 from kaiju.run.run_file import RUN_FILE, RunFile
 from kaiju.run.signals import obeying_signals
 from topology.check.check import Checked, examine
+from topology.errors import RefusedError
 
 VIRTUAL_START = 1_704_067_200_000_000_000
 """Where virtual time begins without recorded data: 2024-01-01 00:00:00 UTC."""

@@ -17,11 +17,12 @@ from kaiju.monitor.http_server import NodeServer
 from kaiju.monitor.observer import Watch
 from kaiju.run.build import compose
 from kaiju.run.local import first_input, live_clock
-from kaiju.run.outcome import Ended, RefusedError, consoles, finish, shown
+from kaiju.run.outcome import Ended, consoles, finish, shown
 from kaiju.run.run_file import RUN_FILE, RunFile
 from kaiju.run.signals import obeying_signals
 from topology.check.check import Checked, examine
 from topology.config.keys import NodeKeys
+from topology.errors import RefusedError
 from topology.links.endpoints import Endpoints, endpoints_of
 from topology.links.node_links import NodeLinks, readers_of
 from topology.links.sockets import LinkSockets

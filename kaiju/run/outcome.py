@@ -21,6 +21,7 @@ from kaiju.report.console import print_closing
 from kaiju.report.html import write_html
 from kaiju.report.report import Report, RunFacts, Story, build_report, tell, write_json
 from kaiju.run.run_file import RunFile
+from topology.errors import FAILED, HALTED, OK
 
 WIDTH = 140
 """Columns of what is printed where there is no terminal to measure."""
@@ -28,15 +29,6 @@ REPORT = "report.json"
 """Name of a run's report for programs in the run's directory."""
 LOOK_NS = 500_000_000
 """Real time between two looks at the running node; drawing one takes the loop 20 ms."""
-
-OK, FAILED, MISUSED, HALTED = 0, 1, 2, 3
-"""Exit codes: all went well; the run failed or lost something; the topology or the command was
-wrong; trading was halted by a failure. A process that could not sync its journals ends at once with
-`actors.runtime.journal.commits.SYNC_FAILED`."""
-
-
-class RefusedError(Exception):
-    """The command asks for what cannot be done; nothing was begun."""
 
 
 class Outcome(NamedTuple):

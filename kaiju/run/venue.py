@@ -12,9 +12,9 @@ from actors.runtime.clock import LiveClock
 from gateways.simulated.session.server import VenueDoor
 from gateways.sockets import ServerSocket, Wake, is_local
 from kaiju.run.build import compose
-from kaiju.run.outcome import FAILED, HALTED, OK, RefusedError
 from kaiju.run.signals import obeying_signals
 from topology.check.check import Checked, examine
+from topology.errors import FAILED, HALTED, OK, RefusedError
 
 
 @dataclass(frozen=True)

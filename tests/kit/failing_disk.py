@@ -30,9 +30,9 @@ from actors.runtime.envelope import Envelope
 from actors.runtime.journal.data_directory import CONTROL, JOURNALS
 from actors.runtime.journal.disk import UNFINISHED, Disk
 from actors.runtime.journal.segments import JournalReader
+from actors.runtime.journal.steps import read_step
 from actors.runtime.node.node import Node
 from actors.runtime.ports import Port
-from actors.runtime.recovery.capture import read_step
 from tests.kit.runtime_actors import Feed, Tick
 
 Durable = Literal["none", "os", "fsync"]

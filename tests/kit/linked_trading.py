@@ -13,7 +13,7 @@ import msgspec
 from ruamel.yaml import YAML
 
 from actors.events.event import tag_of
-from actors.runtime.recovery.capture import read_step
+from actors.runtime.journal.steps import read_step
 from tests.kit.killable_kaiju import MortalProcess
 from tests.kit.killed_trading import (
     LONGER_THAN_SILENCE,

@@ -21,7 +21,7 @@ import msgspec
 
 from actors.runtime.journal.data_directory import JOURNALS
 from actors.runtime.journal.segments import JournalReader
-from actors.runtime.recovery.capture import read_step
+from actors.runtime.journal.steps import read_step
 from tests.kit.killable_kaiju import MortalProcess
 from tests.kit.run_folder import run_folder
 from tests.kit.simulated_network import Seen, defects

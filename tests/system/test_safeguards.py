@@ -13,9 +13,9 @@ import pytest
 from actors.runtime.journal import frames
 from actors.runtime.journal.commits import Commits
 from actors.runtime.journal.data_directory import NodeData
+from actors.runtime.journal.steps import StepJournal
 from actors.runtime.node.supervision import Supervisor
 from actors.runtime.ports import PortReader
-from actors.runtime.recovery.capture import StepJournal
 from actors.runtime.recovery.recovery import Recovery
 from actors.testing import ActorTest
 from gateways.gateway import Gateway

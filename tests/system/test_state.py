@@ -21,7 +21,7 @@ from tests.kit.paths import TOPOLOGIES
 from tests.kit.restart_every_step import Run, shared
 from tests.kit.small_system import INTERVAL, TOPOLOGY, Metronome, write_topology
 from topology.check.check import Checked, examine
-from topology.check.classes import known_actors
+from topology.config.class_loader import known_actors
 
 SECOND = 1_000_000_000
 SCALARS = (

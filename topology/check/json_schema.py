@@ -14,7 +14,7 @@ from pydantic import BaseModel
 from pydantic.json_schema import JsonSchemaMode, models_json_schema
 
 from actors.runtime.actor import Actor
-from topology.check.classes import known_actors
+from topology.config.class_loader import known_actors
 from topology.config.spec import ActorSpec, Topology
 
 DIALECT = "https://json-schema.org/draft/2020-12/schema"

@@ -14,7 +14,6 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from gateways.simulated.session.client import VenueFeed, VenueGateway
-from kaiju.run.outcome import RefusedError
 from topology.check.check import Checked
 from topology.config.document import as_yaml
 from topology.deploy.services import (
@@ -26,6 +25,7 @@ from topology.deploy.services import (
     prometheus_service,
     venue_service,
 )
+from topology.errors import RefusedError
 from topology.plan.fingerprint import digest_of
 
 LOOPBACKS = ("127.0.0.1", "localhost", "::1")

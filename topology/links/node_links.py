@@ -52,7 +52,7 @@ FIRST_BACK_OFF, LONGEST_BACK_OFF = 200_000_000, 5_000_000_000
 
 
 class NodeLinks:
-    """See `actors.runtime.node.mirrors.Links`.
+    """See `actors.runtime.node.links.Links`.
 
     Args:
         name: of this node.

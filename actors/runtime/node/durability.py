@@ -17,22 +17,16 @@ from actors.runtime.envelope import Envelope
 from actors.runtime.journal.commits import Commits
 from actors.runtime.journal.data_directory import CONTROL, NodeData
 from actors.runtime.journal.disk import Disk
+from actors.runtime.journal.steps import StepJournal, read_step
 from actors.runtime.journal.writer import Journal
 from actors.runtime.node.supervision import NO_ROOM
 from actors.runtime.ports import Outlet
-from actors.runtime.recovery.capture import (
-    Memory,
-    StepJournal,
-    encode,
-    made_otherwise,
-    memory_of,
-    read_step,
-    segment_header,
-)
+from actors.runtime.recovery.capture import made_otherwise, memory_of, segment_header
 from actors.runtime.recovery.power_loss import cut_to_fit
 from actors.runtime.recovery.recovery import Recovery, RecoveryError
 from actors.runtime.ref import ActorDeadError
 from actors.runtime.schema import schema_table
+from actors.runtime.snapshot import Memory, encode
 from actors.runtime.statistics import DurabilityRecord
 from actors.runtime.stream import Input, Stream
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
 from threading import Event as Flag
-from typing import TYPE_CHECKING, NamedTuple, Protocol
+from typing import TYPE_CHECKING, NamedTuple
 
 from actors.events.event import Event
 from actors.events.system import StreamLive, StreamReset, StreamStale
@@ -19,40 +19,7 @@ from actors.runtime.stream import Input, Stream
 if TYPE_CHECKING:
     from actors.runtime.actor import Actor
     from actors.runtime.loop import Loop
-    from actors.runtime.node.node import Node
     from actors.runtime.recovery.recovery import Recovery
-    from actors.runtime.statistics import LinkCounts, LinkRecord
-
-
-class Links(Protocol):
-    """What brings streams of other nodes and takes ours to them; all on the loop's thread."""
-
-    def begin(self, node: Node) -> None:
-        """Begin to listen and to ask: the node's streams and readers have their positions."""
-
-    def receive(self) -> None:
-        """Take in what came since the last turn, a bounded part at a time."""
-
-    def send(self) -> None:
-        """Give out what was emitted since the last turn."""
-
-    def stop_reading(self) -> None:
-        """Take in nothing more; what was emitted is still given out."""
-
-    def sources_may_run(self) -> bool:
-        """Tell whether the readers of our streams are there and have kept up."""
-
-    def next_moment(self) -> int:
-        """Return the monotonic nanosecond at which there is something to do without any input."""
-
-    def statistics(self) -> tuple[LinkRecord, ...]:
-        """Return one record for each stream and each node at its other end."""
-
-    def counts(self) -> LinkCounts:
-        """Return what was lost, refused and begun anew, on all links together."""
-
-    def close(self) -> None:
-        """Give out what is left, and close."""
 
 
 class RemotePublisher:

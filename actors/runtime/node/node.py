@@ -24,7 +24,7 @@ from actors.runtime.journal.disk import Disk
 from actors.runtime.loop import Loop
 from actors.runtime.node.counters import actor_record, edge_record
 from actors.runtime.node.durability import EVERYTHING, Archive, Retention
-from actors.runtime.node.mirrors import Links
+from actors.runtime.node.links import Links
 from actors.runtime.node.shutdown import OrderlyStop
 from actors.runtime.node.startup import Beginning
 from actors.runtime.node.supervision import Supervisor

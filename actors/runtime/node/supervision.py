@@ -35,9 +35,9 @@ from actors.runtime.stream import Input, Stream
 
 if TYPE_CHECKING:
     from actors.runtime.actor import Actor
+    from actors.runtime.journal.steps import StepJournal
     from actors.runtime.loop import Loop
     from actors.runtime.node.mirrors import Mirror, RemotePublisher
-    from actors.runtime.recovery.capture import StepJournal
 
 log = logging.getLogger("kaiju")
 

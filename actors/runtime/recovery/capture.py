@@ -13,9 +13,7 @@ cancels); nil says that the handler raised twice and the input was skipped.
 
 from __future__ import annotations
 
-import logging
-from collections.abc import Callable, Iterable, Mapping
-from hashlib import sha256
+from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING, Any
 
 import msgspec
@@ -30,18 +28,14 @@ from actors.events.system import (
     StreamStale,
     TimerFired,
 )
-from actors.runtime.envelope import Envelope, Position, Root
 from actors.runtime.recovery.configuration import MAKINGS, makings_of
 from actors.runtime.schema import schema_table
-from actors.runtime.timers import SetTimer
+from actors.runtime.snapshot import Memory, encode
 
 if TYPE_CHECKING:
     from actors.runtime.actor import Actor
-    from actors.runtime.journal.commits import Commits
-    from actors.runtime.journal.writer import Journal
     from actors.runtime.stream import Input
 
-log = logging.getLogger("kaiju")
 
 FROM_THE_RUNTIME = (
     *(ActorStarted, ActorRecovered, StopActor),
@@ -49,128 +43,11 @@ FROM_THE_RUNTIME = (
 )
 """Classes that any actor may find in its inbox."""
 
-encode = msgspec.msgpack.Encoder().encode
 
-StepBody = tuple[int, int, int, Position, Position | None, Root, int, int, msgspec.Raw, msgspec.Raw]
-"""A step as it stands in a frame, with its events still encoded."""
-read_step = msgspec.msgpack.Decoder(StepBody).decode
-Effects = tuple[tuple[Event, ...], tuple[SetTimer, ...]]
-"""(outputs in order of emission, timers) of a step."""
-SKIPPED = msgspec.Raw(encode(None))
-STEPS_BETWEEN_TRIES = 1_000
-"""After a disk had no room for a new segment, while it still takes steps into the old one."""
 UNKNOWN = (0, 1)
 """Position, (epoch, sequence number), of a reader that must be brought up to date."""
 NOT_YET = "not connected yet"
 """Why an input is stale before anything was heard of it."""
-
-
-def step_decoder(events: Any) -> Callable[[bytes], tuple[Any, ...]]:
-    """Return what reads a step whose input is one of `events`, a class or a union of classes."""
-    read: Any = events
-    return msgspec.msgpack.Decoder(
-        tuple[int, int, int, Position, Position | None, Root, int, int, read, msgspec.Raw]
-    ).decode
-
-
-class StepJournal:
-    """Writes the steps of one actor."""
-
-    __slots__ = (
-        "_begins_after",
-        "_commits",
-        "_header",
-        "files",
-        "node_step",
-        "now",
-        "number",
-        "snapshot_due",
-    )
-
-    def __init__(
-        self, files: Journal, commits: Commits, header: Callable[[], Mapping[str, Any]]
-    ) -> None:
-        self.files = files
-        self.number = files.last_step
-        """Of the last step written, or waiting for the disk."""
-        self.node_step = self.now = 0
-        """Of that step as well."""
-        self.snapshot_due = False
-        """Whether a segment was filled since the last snapshot."""
-        self._commits = commits
-        self._header = header
-        self._begins_after = 0
-
-    def write(
-        self, node_step: int, now: int, reader: Input, envelope: Envelope, effects: Effects | None
-    ) -> None:
-        """Write one finished step; its input was just taken from `reader`.
-
-        Raises:
-            OverflowError: an event holds a number beyond 64 bits; nothing was written.
-            TypeError: an event holds what MessagePack cannot; nothing was written.
-        """
-        latest = reader.conflation
-        first = 0 if latest is None else latest.first_of(reader.position - 1)
-        number = self.number + 1
-        place, cause, root, time = envelope.id, envelope.cause, envelope.root, envelope.time
-        step = (number, node_step, now, place, cause, root, time, first, envelope.event, effects)
-        body = encode(step)
-        if self.files.full and not self._commits.held:
-            self._begin_segment()
-        self._commits.append(self.files, body)
-        self.number, self.node_step, self.now = number, node_step, now
-
-    def skip(self, node_step: int, now: int, reader: Input, envelope: Envelope) -> None:
-        """Write that an input was taken and nothing came of it: its handler raised twice."""
-        self.write(node_step, now, reader, envelope, None)
-
-    def _begin_segment(self) -> None:
-        """Begin the next segment here: where a segment ends depends on its steps alone."""
-        if self.number < self._begins_after:
-            return
-        try:
-            self.files.begin(self._header())
-        except OSError as error:
-            self._commits.check(self.files)
-            self._begins_after = self.number + STEPS_BETWEEN_TRIES
-            log.warning("%s: no new segment yet: %s", self.files.directory, error)
-        else:
-            self.snapshot_due = True
-
-
-class Memory(msgspec.Struct):
-    """All that an actor knows between two steps: what a snapshot holds."""
-
-    step: int
-    node_step: int
-    now: int
-    state: msgspec.Raw
-    rng: Any
-    """State of the random numbers; None while none was drawn."""
-    timers: list[tuple[int, str, int, Position]]
-    """(id, name, due, cause) of each that is pending."""
-    timer_id: int
-    """Of the last timer set."""
-    next_seq: dict[str, int]
-    """By output."""
-    epoch: int
-    started: bool
-    """Whether `ActorStarted` was handled."""
-    stale: dict[str, str]
-    positions: dict[str, tuple[int, int]]
-    """(epoch, sequence number of the next event) by stream read; of a `latest` input, the oldest
-    event that may be needed again. Epoch 0 is none: the reader must be brought up to date."""
-    read: dict[str, list[tuple[str, Any, int]]]
-    """(tag, key, sequence number) of the newest values read, by stream of a `latest` input."""
-
-    def digest(self) -> str:
-        """Return the SHA-256 of what follows from the steps alone, in hexadecimal.
-
-        Positions are left out: they also count events that nobody handles, which are no steps.
-        """
-        rest = (self.state, self.rng, self.timers, self.timer_id, self.next_seq, self.started)
-        return sha256(encode(rest)).hexdigest()
 
 
 def memory_of(actor: Actor, *, step: int, node_step: int, now: int) -> Memory:

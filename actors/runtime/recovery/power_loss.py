@@ -19,7 +19,7 @@ from actors.runtime.journal.data_directory import CONTROL
 from actors.runtime.journal.disk import Disk
 from actors.runtime.journal.repair import apply_cut, cut_behind
 from actors.runtime.journal.segments import JournalReader
-from actors.runtime.recovery.capture import read_step
+from actors.runtime.journal.steps import read_step
 
 
 class Ends:

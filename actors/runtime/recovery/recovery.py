@@ -18,8 +18,9 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 
 from actors.runtime.envelope import Envelope
+from actors.runtime.journal.steps import read_step
 from actors.runtime.journal.writer import Journal
-from actors.runtime.recovery.capture import UNKNOWN, read_step
+from actors.runtime.recovery.capture import UNKNOWN
 from actors.runtime.recovery.configuration import made_as
 from actors.runtime.recovery.replay import Replay, replay_all
 from actors.runtime.stream import Input, Stream

@@ -13,15 +13,9 @@ from msgspec import Raw
 from actors.events.event import Event, tag_of
 from actors.events.system import StopActor, StreamLive, StreamReset, TimerFired
 from actors.runtime.envelope import Envelope, Position
-from actors.runtime.recovery.capture import (
-    NOT_YET,
-    SKIPPED,
-    Memory,
-    classes_read,
-    encode,
-    memory_of,
-    step_decoder,
-)
+from actors.runtime.journal.steps import SKIPPED, step_decoder
+from actors.runtime.recovery.capture import NOT_YET, classes_read, memory_of
+from actors.runtime.snapshot import Memory, encode
 
 if TYPE_CHECKING:
     from actors.runtime.actor import Actor

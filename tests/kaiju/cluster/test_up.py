@@ -28,10 +28,10 @@ from kaiju.cluster.child import Child, end_of, unrest
 from kaiju.cluster.cluster import UpOptions, up
 from kaiju.cluster.layout import UP_FILE, Plan
 from kaiju.journals.verify import verify
-from kaiju.run.outcome import FAILED, MISUSED, OK
 from tests.kit.node_processes import told as told_of
 from tests.kit.node_processes import until
 from tests.kit.small_system import STUBBORN, TOPOLOGY, write_topology
+from topology.errors import FAILED, MISUSED, OK
 from topology.links.endpoints import ENDPOINTS_FILE, Endpoints, EndpointsError
 
 pytestmark = pytest.mark.xdist_group("live")

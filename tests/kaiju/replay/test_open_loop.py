@@ -36,7 +36,7 @@ from actors.runtime.journal.data_directory import CONTROL, JOURNALS, NODE_FILE
 from actors.runtime.journal.frames import EVENT, FrameWriter
 from actors.runtime.journal.segments import JournalReader
 from actors.runtime.node.node import Node
-from actors.runtime.recovery.capture import encode
+from actors.runtime.snapshot import encode
 from gateways.simulated.session import client as remote
 from gateways.simulated.session.client import VenueFeed
 from kaiju.record.record import Record, Recorded

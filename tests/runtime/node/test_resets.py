@@ -75,7 +75,7 @@ from tests.kit.builders import (
 from tests.kit.risk_kit import an_order, code_of, risk
 from tests.kit.small_system import TOPOLOGY, write_topology
 from topology.check.check import examine
-from topology.check.classes import known_actors
+from topology.config.class_loader import known_actors
 
 BTC = BTCUSDT.instrument
 WHY = "publisher restarted"

@@ -29,9 +29,9 @@ from actors.runtime.clock import Clock, LiveClock, VirtualClock
 from actors.runtime.journal import frames
 from actors.runtime.journal.data_directory import JOURNALS, NODE_FILE, DataError
 from actors.runtime.journal.disk import Disk
+from actors.runtime.journal.steps import read_step
 from actors.runtime.journal.writer import JournalLockedError
 from actors.runtime.node.node import Node
-from actors.runtime.recovery.capture import read_step
 from actors.runtime.recovery.recovery import RecoveryError
 from actors.testing import START
 from kaiju.journals.verify import verify

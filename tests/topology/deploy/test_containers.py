@@ -24,10 +24,10 @@ from kaiju.monitor.http_server import NodeServer
 from kaiju.monitor.observer import View, Watch
 from kaiju.record.totals import ORDER_STATES
 from kaiju.run.build import compose
-from kaiju.run.outcome import RefusedError
 from tests.kit.paths import ROOT
 from topology.check.check import examine
 from topology.deploy.compose import render_compose, render_prometheus, write_all
+from topology.errors import RefusedError
 
 TOPOLOGY = "topology/compose.yaml"
 FILES = {

@@ -1,0 +1,103 @@
+"""What a durable actor did, on disk: each step is written before anything of it is released."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Mapping
+from typing import TYPE_CHECKING, Any
+
+import msgspec
+
+from actors.events.event import Event
+from actors.runtime.envelope import Envelope, Position, Root
+from actors.runtime.snapshot import encode
+from actors.runtime.timers import SetTimer
+
+if TYPE_CHECKING:
+    from actors.runtime.journal.commits import Commits
+    from actors.runtime.journal.writer import Journal
+    from actors.runtime.stream import Input
+
+log = logging.getLogger("kaiju")
+StepBody = tuple[int, int, int, Position, Position | None, Root, int, int, msgspec.Raw, msgspec.Raw]
+"""A step as it stands in a frame, with its events still encoded."""
+read_step = msgspec.msgpack.Decoder(StepBody).decode
+Effects = tuple[tuple[Event, ...], tuple[SetTimer, ...]]
+"""(outputs in order of emission, timers) of a step."""
+SKIPPED = msgspec.Raw(encode(None))
+STEPS_BETWEEN_TRIES = 1_000
+"""After a disk had no room for a new segment, while it still takes steps into the old one."""
+
+
+def step_decoder(events: Any) -> Callable[[bytes], tuple[Any, ...]]:
+    """Return what reads a step whose input is one of `events`, a class or a union of classes."""
+    read: Any = events
+    return msgspec.msgpack.Decoder(
+        tuple[int, int, int, Position, Position | None, Root, int, int, read, msgspec.Raw]
+    ).decode
+
+
+class StepJournal:
+    """Writes the steps of one actor."""
+
+    __slots__ = (
+        "_begins_after",
+        "_commits",
+        "_header",
+        "files",
+        "node_step",
+        "now",
+        "number",
+        "snapshot_due",
+    )
+
+    def __init__(
+        self, files: Journal, commits: Commits, header: Callable[[], Mapping[str, Any]]
+    ) -> None:
+        self.files = files
+        self.number = files.last_step
+        """Of the last step written, or waiting for the disk."""
+        self.node_step = self.now = 0
+        """Of that step as well."""
+        self.snapshot_due = False
+        """Whether a segment was filled since the last snapshot."""
+        self._commits = commits
+        self._header = header
+        self._begins_after = 0
+
+    def write(
+        self, node_step: int, now: int, reader: Input, envelope: Envelope, effects: Effects | None
+    ) -> None:
+        """Write one finished step; its input was just taken from `reader`.
+
+        Raises:
+            OverflowError: an event holds a number beyond 64 bits; nothing was written.
+            TypeError: an event holds what MessagePack cannot; nothing was written.
+        """
+        latest = reader.conflation
+        first = 0 if latest is None else latest.first_of(reader.position - 1)
+        number = self.number + 1
+        place, cause, root, time = envelope.id, envelope.cause, envelope.root, envelope.time
+        step = (number, node_step, now, place, cause, root, time, first, envelope.event, effects)
+        body = encode(step)
+        if self.files.full and not self._commits.held:
+            self._begin_segment()
+        self._commits.append(self.files, body)
+        self.number, self.node_step, self.now = number, node_step, now
+
+    def skip(self, node_step: int, now: int, reader: Input, envelope: Envelope) -> None:
+        """Write that an input was taken and nothing came of it: its handler raised twice."""
+        self.write(node_step, now, reader, envelope, None)
+
+    def _begin_segment(self) -> None:
+        """Begin the next segment here: where a segment ends depends on its steps alone."""
+        if self.number < self._begins_after:
+            return
+        try:
+            self.files.begin(self._header())
+        except OSError as error:
+            self._commits.check(self.files)
+            self._begins_after = self.number + STEPS_BETWEEN_TRIES
+            log.warning("%s: no new segment yet: %s", self.files.directory, error)
+        else:
+            self.snapshot_due = True
