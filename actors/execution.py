@@ -37,7 +37,7 @@ from actors.events.system import (
     StreamStale,
     TimerFired,
 )
-from actors.model.quoting import Action, OwnOrder, Quote, QuoteSide
+from actors.model.quoting import Action, OwnOrder, QuoteSide, WorkingQuote
 from actors.runtime.actor import Actor, handles
 from actors.runtime.settings import Duration
 
@@ -68,7 +68,7 @@ class Execution(Actor):
 
         last_order: int = 0
         """Number of the last order sent."""
-        quotes: dict[str, dict[str, Quote]] = {}
+        quotes: dict[str, dict[str, WorkingQuote]] = {}
         """By strategy, then by instrument."""
         quoting: dict[str, tuple[str, str, Side]] = {}
         """Place of every open quote order, by client_order_id."""
@@ -95,7 +95,7 @@ class Execution(Actor):
         if not self._accepts(intent):
             return
         quotes = self.state.quotes.setdefault(intent.strategy, {})
-        quote = quotes.setdefault(intent.instrument, Quote())
+        quote = quotes.setdefault(intent.instrument, WorkingQuote())
         quote.bid.want(intent.bid_px, intent.bid_qty)
         quote.ask.want(intent.ask_px, intent.ask_qty)
         self._work(intent.strategy, intent.instrument, Side.BUY)

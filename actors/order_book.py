@@ -33,7 +33,7 @@ from actors.runtime.actor import Actor, handles
 from actors.runtime.settings import Duration, format_duration
 
 SECOND = 1_000_000_000
-LONGEST_RETRY = 60 * SECOND
+MAX_RETRY = 60 * SECOND
 LIVE = BookState.LIVE
 
 
@@ -245,7 +245,7 @@ class OrderBook(Actor):
 
     def _request_snapshot(self, instrument: str, watched: WatchedBook) -> None:
         self.emit(RequestSnapshot(instrument))
-        delay = min(self.settings.snapshot_retry << watched.requests, LONGEST_RETRY)
+        delay = min(self.settings.snapshot_retry << watched.requests, MAX_RETRY)
         watched.requests += 1
         watched.retry_timer = self.set_timer(f"snapshot {instrument}", delay)
 

@@ -18,7 +18,7 @@ ROUNDS = 3
 BARE, NONE, OS, FSYNC = "bare", "not durable", "os", "fsync"
 LEVELS = {NONE: "none", OS: "os", FSYNC: "fsync"}
 GROUPS = (1, 8, 64, 512)
-COMMITS, MOST_STEPS = 1_000, 200_000
+COMMITS, MAX_STEPS = 1_000, 200_000
 """Of a measurement of groups, whichever is fewer."""
 HOPS = 200_000
 ORDERS = 70_000
@@ -71,7 +71,7 @@ def _of(module: str, system: str, task: str, function: str, **arguments: Any) ->
 
 def _group(system: str, group: int) -> Contestant:
     module = "bench.bare" if system == BARE else "bench.journaled"
-    arguments = {"group": group, "steps": min(COMMITS * group, MOST_STEPS)}
+    arguments = {"group": group, "steps": min(COMMITS * group, MAX_STEPS)}
     return Contestant(system, f"groups of {group}", module, "measure_groups", arguments)
 
 

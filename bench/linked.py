@@ -23,14 +23,14 @@ from actors.runtime.envelope import Envelope
 from bench.rounds import Figures
 from topology.config.keys import NodeKeys
 from topology.links import sockets as link_sockets
-from topology.links.effects import Delivered, Say
-from topology.links.frame import EventReader
+from topology.links.effects import Delivered, Send
+from topology.links.frame import EventDecoder
 from topology.links.messages import encode_message
 from topology.links.publisher import LinkPublisher
 from topology.links.sockets import LinkSockets, make_pair
 from topology.links.sources import schema_of
-from topology.links.subscriber import LinkReader
-from topology.links.subscription import State, StreamReader
+from topology.links.subscriber import NodeSubscriber
+from topology.links.subscription import State, StreamSubscription
 
 ROOT = Path(__file__).parent.parent
 STREAM = "feed.events"
@@ -132,8 +132,8 @@ def _follow(folder: str, *, tcp: bool, pairs: dict[str, tuple[bytes, bytes]]) ->
     link_sockets.QUEUED_FRAMES = EVENTS
     keys = _keys("two", pairs, tcp=tcp)
     own = LinkSockets(f"ipc://{folder}/a", f"ipc://{folder}/b", topics={}, keys=keys)
-    stream = StreamReader(STREAM, EventReader([Payload]))
-    reader = LinkReader("two", "bench", "one", {STREAM: stream}, {STREAM: schema_of([Payload])})
+    stream = StreamSubscription(STREAM, EventDecoder([Payload]))
+    reader = NodeSubscriber("two", "bench", "one", {STREAM: stream}, {STREAM: schema_of([Payload])})
     own.dial("one", *_places(folder, tcp=tcp), [STREAM], pairs["one"][0] if tcp else None)
     taken, began, deadline = 0, 0.0, time.monotonic() + PATIENCE
     effects = reader.dialed(time.monotonic_ns())
@@ -145,7 +145,7 @@ def _follow(folder: str, *, tcp: bool, pairs: dict[str, tuple[bytes, bytes]]) ->
         for _, data in own.frames():
             effects += reader.frame(data, now)
         for effect in effects:
-            if isinstance(effect, Say):
+            if isinstance(effect, Send):
                 own.say("one", encode_message(effect.message))
             elif isinstance(effect, Delivered):
                 began = began or time.perf_counter()

@@ -15,7 +15,7 @@ from actors.events.event import Event
 from actors.events.system import RawMessage
 
 LATEST_STAMP = 1 << 62
-LONGEST_STAMP = 19
+MAX_STAMP_LENGTH = 19
 
 Messages: TypeAlias = "Generator[tuple[int, RawMessage | FileEnded], None, None]"
 """(UTC nanoseconds, event), in time order."""
@@ -114,7 +114,7 @@ def parse_line(source: str, number: int, line: bytes) -> Line:
     """Split a line; one without a sound time keeps all of it as its message."""
     line = line.rstrip(b"\r\n")
     stamp, _, payload = line.partition(b" ")
-    if stamp.isdigit() and len(stamp) <= LONGEST_STAMP and (time := int(stamp)) < LATEST_STAMP:
+    if stamp.isdigit() and len(stamp) <= MAX_STAMP_LENGTH and (time := int(stamp)) < LATEST_STAMP:
         return Line(source, number, time, payload)
     return Line(source, number, None, line)
 

@@ -25,7 +25,7 @@ from actors.runtime.settings import InstrumentId, TopologyPath
 from gateways.binance.messages import Malformed, MessageDecoder
 from gateways.captures import FileEnded, Recording, instrument_of
 
-LONGEST_DETAIL = 200
+MAX_DETAIL_LENGTH = 200
 """Characters; a damaged message may quote any amount of itself."""
 
 
@@ -99,7 +99,7 @@ class RecordedFeed(Actor):
         instrument = self._note(raw.source, raw.line, raw.received)
         event = self._decoders[instrument].decode(raw.payload)
         if isinstance(event, Malformed):
-            detail = event.detail[:LONGEST_DETAIL]
+            detail = event.detail[:MAX_DETAIL_LENGTH]
             self.emit(MessageDiscarded(raw.source, raw.line, event.reason, detail, instrument))
         elif event is not None:
             self.state.useful[raw.source] = True

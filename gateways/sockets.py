@@ -23,7 +23,7 @@ from pydantic import AfterValidator, WithJsonSchema
 
 _ENDPOINT = re.compile(r"ipc://(?P<path>/.+)|tcp://(?P<host>\[[0-9a-f:]+\]|[\w.*-]+):(?P<port>\d+)")
 IPC = "ipc://"
-LONGEST_PATH = 107
+MAX_PATH_LENGTH = 107
 """Bytes of a Unix socket's path."""
 LARGEST_FRAME = 8 * 2**20
 """Bytes; ZeroMQ drops the connection of whoever sends more."""
@@ -41,9 +41,9 @@ def _checked(endpoint: str) -> str:
             f"was {endpoint!r}, allowed are tcp://HOST:PORT and ipc:///PATH, such as"
             " tcp://127.0.0.1:7100"
         )
-    if match["path"] and len(os.fsencode(match["path"])) > LONGEST_PATH:
+    if match["path"] and len(os.fsencode(match["path"])) > MAX_PATH_LENGTH:
         raise ValueError(
-            f"was {endpoint!r}, allowed are {LONGEST_PATH} bytes in a path: take a shorter one"
+            f"was {endpoint!r}, allowed are {MAX_PATH_LENGTH} bytes in a path: take a shorter one"
         )
     return endpoint
 

@@ -12,7 +12,7 @@ class ExportError(Exception):
 
 
 @contextmanager
-def finished_only(path: Path) -> Iterator[Path]:
+def atomic_write(path: Path) -> Iterator[Path]:
     """Give a name to write to, which becomes `path` at the end, and nothing on an error."""
     path.parent.mkdir(parents=True, exist_ok=True)
     unfinished = path.with_name(f".{path.name}.part")

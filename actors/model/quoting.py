@@ -99,7 +99,7 @@ class QuoteSide(msgspec.Struct):
             self.want(self.px, self.qty)
 
 
-class Quote(msgspec.Struct):
+class WorkingQuote(msgspec.Struct):
     """Both sides of one strategy's quote in one instrument."""
 
     bid: QuoteSide = msgspec.field(default_factory=QuoteSide)

@@ -11,7 +11,7 @@ from actors.events.event import Event
 Handler = Callable[[Any], Any]
 
 
-class LeftToOthersError(Exception):
+class NotAcceptedError(Exception):
     """Tells the loop that an event is in another actor's share: it counts as unhandled.
 
     Raised by the handlers that `accepting` returns, before anything was done. An exception,
@@ -19,7 +19,7 @@ class LeftToOthersError(Exception):
     """
 
 
-def accepting(accepts: frozenset[str], event_class: type[Event], handler: Handler) -> Handler:
+def filter_accepted(accepts: frozenset[str], event_class: type[Event], handler: Handler) -> Handler:
     """Return a handler that leaves events of other instruments than `accepts` to other actors.
 
     An event that names no instrument is for all.
@@ -31,7 +31,7 @@ def accepting(accepts: frozenset[str], event_class: type[Event], handler: Handle
     def accept(event: Event) -> Any:
         instrument = instrument_of(event)
         if instrument and instrument not in accepts:
-            raise LeftToOthersError
+            raise NotAcceptedError
         return handler(event)
 
     return accept

@@ -12,7 +12,7 @@ import msgspec
 from actors.events.event import Event
 from actors.events.reference import Currency, Instrument
 from actors.events.system import ActorStarted, StreamLive, StreamReset, StreamStale
-from actors.runtime.accepts import accepting
+from actors.runtime.accepts import filter_accepted
 from actors.runtime.ref import AddressedActor
 from actors.runtime.settings import Settings
 from actors.runtime.settings import Settings as BaseSettings
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from actors.runtime.journal.steps import StepJournal
     from actors.runtime.loop import Loop
     from actors.runtime.ports import Port
-    from actors.runtime.snapshot import Memory
+    from actors.runtime.snapshot import ActorSnapshot
     from actors.runtime.statistics import ActorStatistics
     from actors.runtime.stream import Input, Stream
 
@@ -182,7 +182,7 @@ class Actor(AddressedActor):
         self._rng = None
         self._loop.timers.forget(self.name)
 
-    def recall(self, memory: Memory) -> None:
+    def restore(self, memory: ActorSnapshot) -> None:
         """Know again what `memory` holds.
 
         Raises:
@@ -265,7 +265,7 @@ class Actor(AddressedActor):
             if name is not None:
                 handler = getattr(self, name)
                 if self.accepts is not None:
-                    handler = accepting(self.accepts, event_class, handler)
+                    handler = filter_accepted(self.accepts, event_class, handler)
                 table[event_class] = handler
         return table
 

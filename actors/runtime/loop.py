@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from actors.events.event import Event
 from actors.events.system import TimerFired
-from actors.runtime.accepts import LeftToOthersError
+from actors.runtime.accepts import NotAcceptedError
 from actors.runtime.clock import FOREVER, NO_LIMIT, Clock
 from actors.runtime.envelope import Envelope, Position
 from actors.runtime.flight_recorder import Step
@@ -283,7 +283,7 @@ class Loop:
                     requested.clear()
                 reader.handled += 1
                 record((steps, reader, envelope, outputs, timers, reply))
-            except LeftToOthersError:
+            except NotAcceptedError:
                 self._unhandled(reader, envelope)
                 steps -= 1
                 last -= 1

@@ -71,7 +71,7 @@ class Outlet:
         """Tell whoever takes the events, on any thread, that there may be more."""
 
 
-class PortReader(Outlet):
+class PortRunner(Outlet):
     """Reads one stream from a position and lets a port perform what it finds.
 
     In virtual time the loop calls `flush` once a turn; on a live node a

@@ -39,7 +39,7 @@ def is_proxy_change(message: object) -> bool:
 class Reply(pykka.ThreadingFuture[Any]):
     """The answer to an `ask`; getting it has a deadline, and is refused on the loop's thread."""
 
-    def __init__(self, loop_thread: Gate | None = None) -> None:
+    def __init__(self, loop_thread: IngressProtocol | None = None) -> None:
         super().__init__()
         self._loop = loop_thread
 
@@ -72,12 +72,12 @@ class Reply(pykka.ThreadingFuture[Any]):
             self.set_exception((type(error), error, error.__traceback__))
 
 
-class Gate(Protocol):
+class IngressProtocol(Protocol):
     """Where messages from other threads enter a node."""
 
     thread_id: int | None
 
-    def admit(self, actor: Any, message: Any, reply: Reply | None) -> None:
+    def post(self, actor: Any, message: Any, reply: Reply | None) -> None:
         """Queue `message` for `actor`; once closed, answer or count it as a dead letter."""
 
 
@@ -91,7 +91,7 @@ class Inbox:
 
     def put(self, envelope: Any) -> None:
         """Hand a pykka envelope to the node."""
-        self._actor.gate.admit(self._actor, envelope.message, envelope.reply_to)
+        self._actor.ingress.post(self._actor, envelope.message, envelope.reply_to)
 
     def get(self) -> Any:
         """Refuse: the loop reads streams, never this."""
@@ -107,7 +107,7 @@ class ActorRef(pykka.ActorRef["AddressedActor"]):
 
     def __init__(self, actor: AddressedActor) -> None:
         super().__init__(actor)
-        self._gate = actor.gate
+        self._ingress = actor.ingress
         self._target = actor
 
     def tell(self, message: Any) -> None:
@@ -117,9 +117,9 @@ class ActorRef(pykka.ActorRef["AddressedActor"]):
             pykka.ActorDeadError: the actor has stopped.
         """
         if not self.is_alive():
-            self._gate.admit(self._target, message, None)
+            self._ingress.post(self._target, message, None)
             raise ActorDeadError(f"{self} has stopped")
-        self._gate.admit(self._target, message, None)
+        self._ingress.post(self._target, message, None)
 
     def ask(self, message: Any, *, block: bool = True, timeout: float | None = None) -> Any:
         """Send an event and wait for its handler's return value.
@@ -134,34 +134,34 @@ class ActorRef(pykka.ActorRef["AddressedActor"]):
             pykka.ActorDeadError: the actor has stopped.
             Exception: what the handler raised.
         """
-        reply = Reply(self._gate)
-        self._gate.admit(self._target, message, reply)
+        reply = Reply(self._ingress)
+        self._ingress.post(self._target, message, reply)
         return reply.get(timeout=timeout) if block else reply
 
 
 class AddressedActor(pykka.Actor):
     """A pykka actor without a thread: its node's loop runs it."""
 
-    gate: Gate
+    ingress: IngressProtocol
     _creating: ClassVar[threading.local] = threading.local()
 
     @classmethod
-    def created_by(cls, gate: Gate, *args: Any) -> Self:
+    def created_by(cls, ingress: IngressProtocol, *args: Any) -> Self:
         """Construct an actor that belongs to the node behind `gate`."""
-        cls._creating.gate = gate
+        cls._creating.ingress = ingress
         try:
             return cls(*args)
         finally:
-            cls._creating.gate = None
+            cls._creating.ingress = None
 
     def __init__(self, *_args: Any) -> None:
-        gate = getattr(self._creating, "gate", None)
-        if gate is None:
+        ingress = getattr(self._creating, "ingress", None)
+        if ingress is None:
             raise TypeError(
                 f"{type(self).__name__} was constructed alone; add it to a Node or use "
                 "actors.testing.ActorTest"
             )
-        self.gate = gate
+        self.ingress = ingress
         super().__init__()
         self._actor_ref = ActorRef(self)
 

@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 encode = msgspec.msgpack.Encoder().encode
 
 
-class Memory(msgspec.Struct):
+class ActorSnapshot(msgspec.Struct):
     """All that an actor knows between two steps: what a snapshot holds."""
 
     step: int

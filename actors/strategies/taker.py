@@ -25,7 +25,7 @@ PERCENT = 100
 Positive = Annotated[Amount, Field(gt=0)]
 
 
-class Desk(msgspec.Struct):
+class Sizing(msgspec.Struct):
     """Sizes in one instrument, fixed at its first price, and when to trade next."""
 
     trade_qty: int
@@ -61,7 +61,7 @@ class Taker(Actor):
 
         market: MarketView = msgspec.field(default_factory=MarketView)
         positions: dict[str, int] = {}
-        desks: dict[str, Desk] = {}
+        desks: dict[str, Sizing] = {}
 
     outputs: ClassVar[Mapping[str, tuple[type[Event], ...]]] = {"signals": (Signal,)}
 
@@ -100,18 +100,18 @@ class Taker(Actor):
         if position.strategy == self.name:
             self.state.positions[position.instrument] = position.qty
 
-    def _desk(self, top: TopOfBook) -> Desk:
+    def _desk(self, top: TopOfBook) -> Sizing:
         desk = self.state.desks.get(top.instrument)
         if desk is None:
             instrument, settings = self.instruments[top.instrument], self.settings
             px, scale = top.ask_px, instrument.settle_scale
-            desk = self.state.desks[top.instrument] = Desk(
+            desk = self.state.desks[top.instrument] = Sizing(
                 quantity_worth(instrument, to_units(settings.trade_amount, scale), px),
                 quantity_worth(instrument, to_units(settings.max_position_amount, scale), px),
             )
         return desk
 
-    def _trade(self, top: TopOfBook, side: Side, desk: Desk, imbalance: int) -> None:
+    def _trade(self, top: TopOfBook, side: Side, desk: Sizing, imbalance: int) -> None:
         if not any(PositionUpdated in classes for classes in self.heard.values()):
             positions = self.state.positions
             positions[top.instrument] = positions.get(top.instrument, 0) + side * desk.trade_qty

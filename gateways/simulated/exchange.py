@@ -21,7 +21,7 @@ from actors.events.system import (
 from actors.runtime.actor import handles
 from actors.runtime.settings import Duration, InstrumentId
 from gateways.simulated.base import SimulatedVenue, VenueSettings, VenueState
-from gateways.simulated.engine.matching_venue import Outcome, Venue, changed_by
+from gateways.simulated.engine.matching_venue import Venue, VenueOutput, changed_by
 from gateways.simulated.engine.order_flow import (
     FlowSettings,
     SyntheticFlow,
@@ -161,7 +161,7 @@ class SimulatedExchange(SimulatedVenue):
         timer_id = self.set_timer(ARRIVAL, self.state.flows[name].wait(self.rng))
         self.state.arrivals[timer_id] = name
 
-    def _publish(self, outcome: Outcome, names: Iterable[str]) -> None:
+    def _publish(self, outcome: VenueOutput, names: Iterable[str]) -> None:
         for event in outcome.market_data:
             self.emit(event)
         self.report(outcome.reports)

@@ -22,9 +22,9 @@ from kaiju.replay.what_if import WhatIf, replay
 from kaiju.run.local import Options, run
 from kaiju.run.node import NodeOptions, run_node
 from kaiju.run.parent_watch import end_with_parent
-from kaiju.run.preflight import obstacles
+from kaiju.run.preflight import preflight
 from kaiju.run.venue import VenueOptions, serve
-from topology.check.check import examine
+from topology.check.check import check_file
 from topology.check.json_schema import schema
 from topology.config.findings import TopologyError
 from topology.config.mermaid import draw
@@ -379,7 +379,7 @@ def check(
 
     **Exit codes**: 0 the topology can be run, 2 it has mistakes.
     """
-    checked = examine(file)
+    checked = check_file(file)
     findings = checked.findings
     said = [str(finding) for finding in findings.all]
     with refusals():
@@ -387,7 +387,7 @@ def check(
             if node not in checked.topology.nodes:
                 known = ", ".join(checked.topology.nodes)
                 raise RefusedError(f"{file}: there is no node '{node}'; there are {known}")
-            said += (found := list(obstacles(node, endpoints_of(checked), secret)))
+            said += (found := list(preflight(node, endpoints_of(checked), secret)))
             if found:
                 said.append(f"{file}: node '{node}' cannot run here")
     for line in said:
@@ -408,7 +408,7 @@ def graph(file: TopologyFile) -> None:
       https://mermaid.live
     """
     with refusals():
-        checked = examine(file)
+        checked = check_file(file)
         if checked.findings.errors:
             raise TopologyError(checked.findings)
         typer.echo(draw(checked.graph), nl=False)

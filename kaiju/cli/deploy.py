@@ -8,7 +8,7 @@ from typing import Annotated, Literal
 import typer
 
 from kaiju.cli.errors import refusals
-from topology.check.check import examine
+from topology.check.check import check_file
 from topology.deploy.compose import render_compose, render_prometheus, write_all
 from topology.errors import RefusedError
 from topology.links.keygen import make_keys
@@ -40,7 +40,7 @@ def keys_command(
     - `kaiju keys topology/paper.yaml --dir keys`
     """
     with refusals():
-        known = examine(file).topology.nodes
+        known = check_file(file).topology.nodes
         for node in nodes or known:
             if node not in known:
                 raise RefusedError(f"{file}: no node '{node}'; there are {', '.join(known)}")
@@ -69,7 +69,7 @@ def render_command(
     - `kaiju render compose user/mine.yaml`
     """
     with refusals():
-        checked = examine(file)
+        checked = check_file(file)
         if what == "all":
             for path, changed in write_all(checked, str(file), Path()).items():
                 typer.echo(f"{path}: {'written' if changed else 'was so'}")

@@ -8,7 +8,7 @@ from typing import NoReturn
 
 import typer
 
-from actors.runtime.journal.data_directory import DataError
+from actors.runtime.journal.data_directory import DataDirectoryError
 from actors.runtime.journal.frames import DamagedFileError
 from actors.runtime.journal.writer import JournalLockedError
 from actors.runtime.recovery.recovery import RecoveryError
@@ -32,7 +32,7 @@ def refusals() -> Iterator[None]:
     except (
         FileNotFoundError,
         RefusedError,
-        DataError,
+        DataDirectoryError,
         JournalLockedError,
         KeysError,
         EndpointsError,

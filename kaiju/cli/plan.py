@@ -12,7 +12,7 @@ from rich.table import Table
 
 from kaiju.cli.errors import refusals
 from kaiju.run.outcome import WIDTH
-from topology.check.check import examine
+from topology.check.check import check_file
 from topology.errors import MISUSED
 from topology.plan.plan import SIGNS, Plan, plan
 
@@ -35,7 +35,7 @@ def plan_command(
     **Exit codes**: 0 nothing is lost, 2 something would be, or a file has mistakes.
     """
     with refusals():
-        found = plan(examine(old), examine(new))
+        found = plan(check_file(old), check_file(new))
     if as_json:
         typer.echo(json.dumps(_as_data(found), indent=2))
     else:

@@ -11,7 +11,7 @@ from rich.console import Console
 from rich.live import Live
 
 from kaiju.cli.errors import refusals
-from kaiju.cluster.attach import running
+from kaiju.cluster.attach import attach
 from kaiju.cluster.tap import Wanted, tap
 from kaiju.cluster.top import draw, look
 from kaiju.run.outcome import WIDTH
@@ -71,7 +71,7 @@ def tap_command(
         raise typer.BadParameter(f"was {wrong!r}, allowed is FIELD=VALUE")
     wanted = Wanted(stream, position, tuple(tags or ()), tuple((f, v) for f, _, v in pairs), count)
     with refusals():
-        tap(running(target), wanted, typer.echo, node=node, secret=secret)
+        tap(attach(target), wanted, typer.echo, node=node, secret=secret)
 
 
 def top_command(
@@ -92,7 +92,7 @@ def top_command(
     if not console.is_terminal:
         console.width = WIDTH
     with refusals():
-        run = running(target)
+        run = attach(target)
         if once:
             console.print(draw(look(run), {}, 0))
             return

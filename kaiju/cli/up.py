@@ -10,7 +10,7 @@ import typer
 from actors.runtime.settings import parse_duration
 from kaiju.cli.errors import refusals
 from kaiju.cluster.cluster import UpOptions, up
-from kaiju.cluster.layout import Link, Plan
+from kaiju.cluster.layout import ClusterPlan, Link
 
 
 def _duration(text: str) -> int:
@@ -86,7 +86,7 @@ def up_command(
         raise typer.BadParameter("--resume goes on as the run began: leave out --link and --fast")
     plan = None
     if file is not None:
-        plan = Plan(file=str(file.resolve()), link=link or "ipc", fast=fast)
+        plan = ClusterPlan(file=str(file.resolve()), link=link or "ipc", fast=fast)
     with refusals():
         code = up(UpOptions(plan, resume, runs, duration, quiet))
     raise typer.Exit(code)

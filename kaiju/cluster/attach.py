@@ -9,7 +9,7 @@ from urllib.error import URLError
 from urllib.request import ProxyHandler, build_opener
 
 from kaiju.cluster.layout import read_plan
-from topology.check.check import Checked, examine
+from topology.check.check import CheckedTopology, check_file
 from topology.links.endpoints import ENDPOINTS_FILE, Endpoints, endpoints_of
 
 ANSWER_TIME = 1.0
@@ -22,11 +22,11 @@ _open = build_opener(ProxyHandler({})).open
 class Running(NamedTuple):
     """What runs, and where its nodes are."""
 
-    checked: Checked
+    checked: CheckedTopology
     endpoints: Endpoints
 
 
-def running(target: Path) -> Running:
+def attach(target: Path) -> Running:
     """Return what runs.
 
     Args:
@@ -39,9 +39,9 @@ def running(target: Path) -> Running:
         KeysError: a public key cannot be read.
     """
     if target.is_dir():
-        checked = examine(Path(read_plan(target).file))
+        checked = check_file(Path(read_plan(target).file))
         return Running(checked, endpoints_of(checked, target / ENDPOINTS_FILE))
-    checked = examine(target)
+    checked = check_file(target)
     endpoints = endpoints_of(checked)
     hosts = {name: node.host for name, node in checked.topology.nodes.items()}
     return Running(checked, endpoints.on(hosts))

@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections import deque
 from random import Random
 
-FIRST_DELAY, LONGEST_DELAY = 0.2, 10.0
+FIRST_DELAY, MAX_DELAY = 0.2, 10.0
 """Seconds before the first start after a death; each later one waits twice as long, up to this."""
 STEADY = 60.0
 """Seconds of life after which a node counts as well: its next death is a first one."""
-MOST_DEATHS = 8
+MAX_DEATHS = 8
 """Deaths within `STEADY` seconds after which the cause is taken for one that stays."""
 JITTER = 0.25
 """Largest part of a delay by which it is shortened, so that nodes do not start in step."""
@@ -27,7 +27,7 @@ class Restarts:
         """Starts after a death, so far."""
         self._random = random
         self._delay = FIRST_DELAY
-        self._deaths: deque[float] = deque(maxlen=MOST_DEATHS)
+        self._deaths: deque[float] = deque(maxlen=MAX_DEATHS)
 
     def died(self, now: float, lived: float) -> float | None:
         """Return in how many seconds the node is to be started again; None: give it up.
@@ -40,9 +40,9 @@ class Restarts:
             self._delay = FIRST_DELAY
             self._deaths.clear()
         self._deaths.append(now)
-        if len(self._deaths) == MOST_DEATHS and now - self._deaths[0] <= STEADY:
+        if len(self._deaths) == MAX_DEATHS and now - self._deaths[0] <= STEADY:
             return None
         self.count += 1
         delay = self._delay * (1 - JITTER * self._random.random())
-        self._delay = min(2 * self._delay, LONGEST_DELAY)
+        self._delay = min(2 * self._delay, MAX_DELAY)
         return delay

@@ -52,7 +52,7 @@ class Child:
         """Exit code of the process that died last; negative: the signal that killed it."""
         self.interrupted = False
         """Whether the process was told that the run is to end."""
-        self.unrest = ""
+        self.pending_work = ""
         """What it had left to do when it was last asked after that."""
         self._arguments, self._http = arguments, http
         self._process: Process | None = None
@@ -150,7 +150,7 @@ class Log:
         self.path = path
         self._position = path.stat().st_size if path.exists() else 0
 
-    def news(self, *, all_of_it: bool = False) -> list[str]:
+    def new_lines(self, *, all_of_it: bool = False) -> list[str]:
         """Return the lines that came since the last call.
 
         Args:
@@ -174,7 +174,7 @@ class Log:
             return []
 
 
-def end_of(statuses: Iterable[dict[str, Any]]) -> str:
+def end_reason(statuses: Iterable[dict[str, Any]]) -> str:
     """Return why a run comes to its end by itself, by the word of its nodes; empty: it does not.
 
     A node whose data is at its end waits for those that have more, or do not say.
@@ -186,7 +186,7 @@ def end_of(statuses: Iterable[dict[str, Any]]) -> str:
     return next((f"{node}: {why}" for node, why in ending.items() if why != END_OF_DATA), "")
 
 
-def unrest(status: dict[str, Any], alive: Collection[str]) -> str:
+def pending_work(status: dict[str, Any], alive: Collection[str]) -> str:
     """Return what a node has left to do that was told of the end, by its own word; empty: nothing.
 
     Args:

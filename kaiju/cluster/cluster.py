@@ -19,9 +19,9 @@ from typing import Any
 from rich.console import Console
 from rich.table import Table
 
-from kaiju.cluster.backoff import MOST_DEATHS, STEADY, Restarts
-from kaiju.cluster.child import Child, end_of, unrest
-from kaiju.cluster.layout import Layout, Plan, laid_out
+from kaiju.cluster.backoff import MAX_DEATHS, STEADY, Restarts
+from kaiju.cluster.child import Child, end_reason, pending_work
+from kaiju.cluster.layout import ClusterPlan, Layout, prepare_run
 from kaiju.run.outcome import consoles
 from topology.errors import FAILED, MISUSED, OK
 
@@ -48,7 +48,7 @@ class UpOptions:
         quiet: print nothing but errors.
     """
 
-    plan: Plan | None
+    plan: ClusterPlan | None
     resume: Path | None = None
     runs: Path = Path("runs")
     duration: int | None = None
@@ -65,14 +65,14 @@ def up(options: UpOptions) -> int:
         OSError: the directory of the run cannot be written.
     """
     console, errors = consoles(quiet=options.quiet)
-    with laid_out(options.plan, options.runs, options.resume) as layout:
+    with prepare_run(options.plan, options.runs, options.resume) as layout:
         for warning in layout.checked.findings.warnings:
             errors.print(str(warning), markup=False)
-        run = Run(layout, console, errors)
+        run = Cluster(layout, console, errors)
         return asyncio.run(run.go(options.duration))
 
 
-class Run:
+class Cluster:
     """A run of several processes, from the first start to the last exit code.
 
     Args:
@@ -109,8 +109,8 @@ class Run:
             loop.add_signal_handler(number, self._signaled, number)
         if duration is not None:
             loop.call_later(duration / SECOND, self._end, "time is up")
-        self._say(f"{self._layout.run}: {len(self._children)} nodes; Ctrl-C stops")
-        keepers = [asyncio.create_task(self._keep(child)) for child in self._children]
+        self._info(f"{self._layout.run}: {len(self._children)} nodes; Ctrl-C stops")
+        keepers = [asyncio.create_task(self._supervise(child)) for child in self._children]
         listener = asyncio.create_task(self._listen())
         for task in (*keepers, listener):
             task.add_done_callback(self._look_for_trouble)
@@ -131,16 +131,16 @@ class Run:
 
     def _look_for_trouble(self, task: asyncio.Task[None]) -> None:
         if not task.cancelled() and (error := task.exception()) is not None:
-            self._tell(f"error: {error}")
+            self._error(f"error: {error}")
             self._end(str(error), FAILED)
 
     def _end(self, reason: str, code: int = OK) -> None:
         self.code = max(self.code, code)
         if not self._ending.is_set():
-            self._say(f"the run ends: {reason}")
+            self._info(f"the run ends: {reason}")
             self._ending.set()
 
-    async def _keep(self, child: Child) -> None:
+    async def _supervise(self, child: Child) -> None:
         """Start a node, and again when it died, until the run ends."""
         while not self._ending.is_set():
             self._layout.started(child.node, await child.start())
@@ -152,19 +152,19 @@ class Run:
     def _died(self, child: Child, code: int) -> float | None:
         """Return in how many seconds a node starts again that died; None where the run ends."""
         if code == MISUSED:
-            self._blame(child, "cannot run", MISUSED)
+            self._report_failure(child, "cannot run", MISUSED)
             return None
         delay = child.restarts.died(time.monotonic(), child.lived)
         if delay is None:
-            self._blame(child, f"died {MOST_DEATHS} times within {STEADY:.0f} s", FAILED)
+            self._report_failure(child, f"died {MAX_DEATHS} times within {STEADY:.0f} s", FAILED)
         else:
-            self._tell(f"{child.node} {_death(code)}; it is started again in {delay:.1f} s")
+            self._error(f"{child.node} {_death(code)}; it is started again in {delay:.1f} s")
         return delay
 
-    def _blame(self, child: Child, what: str, code: int) -> None:
-        self._tell(f"{child.node} {what}; the end of {child.log.path}:")
+    def _report_failure(self, child: Child, what: str, code: int) -> None:
+        self._error(f"{child.node} {what}; the end of {child.log.path}:")
         for line in child.log.tail(LAST_LINES):
-            self._tell(f"  {line}")
+            self._error(f"  {line}")
         self._end(f"{child.node} {what}", code)
 
     async def _listen(self) -> None:
@@ -172,7 +172,7 @@ class Run:
         while True:
             self._echo()
             statuses = await asyncio.gather(*(child.status() for child in self._children))
-            if not self._ending.is_set() and (reason := end_of(statuses)):
+            if not self._ending.is_set() and (reason := end_reason(statuses)):
                 self._end(reason)
             await asyncio.sleep(LOOK)
 
@@ -180,16 +180,18 @@ class Run:
         """Stop all nodes in order; a further signal each makes that quicker."""
         if not await _within(QUIET_WITHIN, self._rest(), self._hurried):
             for child in self._children:
-                if child.alive and child.unrest:
-                    self._tell(f"{child.node}, {QUIET_WITHIN:.0f} s after the end: {child.unrest}")
-        self._say("every node is stopped")
+                if child.alive and child.pending_work:
+                    self._error(
+                        f"{child.node}, {QUIET_WITHIN:.0f} s after the end: {child.pending_work}"
+                    )
+        self._info("every node is stopped")
         for child in self._children:
             child.signal(signal.SIGTERM)
         if not await _within(STOP_WITHIN, asyncio.wait(tuple(keepers)), self._killed):
-            self._tell(f"not all nodes stopped within {STOP_WITHIN:.0f} s")
+            self._error(f"not all nodes stopped within {STOP_WITHIN:.0f} s")
         for child in self._children:
             if child.alive:
-                self._tell(f"{child.node} is killed")
+                self._error(f"{child.node} is killed")
                 child.signal(signal.SIGKILL)
 
     async def _rest(self) -> None:
@@ -204,8 +206,8 @@ class Run:
             names = {child.node for child in alive}
             clocks = {}
             for child, status in zip(alive, statuses, strict=True):
-                child.unrest = unrest(status, names)
-                if not child.unrest:
+                child.pending_work = pending_work(status, names)
+                if not child.pending_work:
                     clocks[child.node] = status["clock"]
                 if status:  # before that it has no ear for signals yet
                     child.interrupt()
@@ -219,13 +221,13 @@ class Run:
 
     def _echo(self, *, all_of_it: bool = False) -> None:
         for child in self._children:
-            for line in child.log.news(all_of_it=all_of_it):
-                self._say(f"{child.node:>{self._width}} | {line}")
+            for line in child.log.new_lines(all_of_it=all_of_it):
+                self._info(f"{child.node:>{self._width}} | {line}")
 
-    def _say(self, text: str) -> None:
+    def _info(self, text: str) -> None:
         self._console.print(text, markup=False, soft_wrap=True)
 
-    def _tell(self, text: str) -> None:
+    def _error(self, text: str) -> None:
         self._errors.print(text, markup=False)
 
 

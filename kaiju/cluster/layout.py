@@ -30,7 +30,7 @@ import msgspec
 
 from gateways.sockets import IPC
 from kaiju.run.local import make_directory
-from topology.check.check import Checked, examine
+from topology.check.check import CheckedTopology, check_file
 from topology.config.keys import SECRET, read_public_key
 from topology.errors import RefusedError
 from topology.links.endpoints import ENDPOINTS_FILE, LOOPBACK, Endpoints, NodeEndpoints
@@ -41,7 +41,7 @@ UP_FILE = "up.json"
 KEYS = "keys"
 SOCKETS = "kaiju-"
 """How the name of a directory of sockets begins."""
-LONGEST_SOCKET = 107
+MAX_SOCKET_LENGTH = 107
 """Bytes of the path of a Unix socket."""
 PORTS = range(20_000, 32_000)
 """Below those that the kernel hands out to whoever asks for any: a node that is started again finds
@@ -53,7 +53,7 @@ ATTEMPTS = 1000
 Link = Literal["ipc", "tcp"]
 
 
-class Plan(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
+class ClusterPlan(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
     """What a run of several processes was asked for."""
 
     file: str
@@ -67,8 +67,8 @@ class Layout(msgspec.Struct, kw_only=True):
     """A run as it lies on this host."""
 
     run: Path
-    plan: Plan
-    checked: Checked
+    plan: ClusterPlan
+    checked: CheckedTopology
     endpoints: Endpoints
 
     @property
@@ -102,7 +102,9 @@ class Layout(msgspec.Struct, kw_only=True):
 
 
 @contextmanager
-def laid_out(plan: Plan | None, runs: Path, resume: Path | None = None) -> Iterator[Layout]:
+def prepare_run(
+    plan: ClusterPlan | None, runs: Path, resume: Path | None = None
+) -> Iterator[Layout]:
     """Yield a run that is ready to be started, and take its sockets away afterwards.
 
     Args:
@@ -118,7 +120,7 @@ def laid_out(plan: Plan | None, runs: Path, resume: Path | None = None) -> Itera
         OSError: the directory cannot be written.
     """
     plan = plan or read_plan(resume or runs)
-    checked = examine(Path(plan.file))
+    checked = check_file(Path(plan.file))
     topology = checked.topology
     started = datetime.now(UTC)
     run = resume or make_directory(runs, f"{topology.name}-{started:%Y%m%d-%H%M%S}")
@@ -139,7 +141,7 @@ def laid_out(plan: Plan | None, runs: Path, resume: Path | None = None) -> Itera
         yield layout
 
 
-def read_plan(run: Path) -> Plan:
+def read_plan(run: Path) -> ClusterPlan:
     """Return what a run was asked for.
 
     Raises:
@@ -147,7 +149,7 @@ def read_plan(run: Path) -> Plan:
     """
     path = run / UP_FILE
     try:
-        return msgspec.json.decode(path.read_bytes(), type=Plan)
+        return msgspec.json.decode(path.read_bytes(), type=ClusterPlan)
     except (OSError, msgspec.DecodeError) as error:
         raise RefusedError(
             f"{path}: {error}; allowed is the directory of a run that `kaiju up FILE` began"
@@ -155,7 +157,7 @@ def read_plan(run: Path) -> Plan:
 
 
 @contextmanager
-def _locked(path: Path, plan: Plan) -> Iterator[None]:
+def _locked(path: Path, plan: ClusterPlan) -> Iterator[None]:
     """Keep a second `kaiju up` out of the run; the kernel lets go of the lock however we end."""
     with path.open("ab+") as file:
         try:
@@ -187,9 +189,9 @@ def _endpoints(node: str, link: Link, folder: Path, keys: Path, port: int) -> No
         return NodeEndpoints(live=live, recovery=recovery, http=http, key=read_public_key(public))
     paths = [folder / f"{node}.live", folder / f"{node}.recovery"]
     for path in paths:
-        if len(bytes(path)) > LONGEST_SOCKET:
+        if len(bytes(path)) > MAX_SOCKET_LENGTH:
             raise RefusedError(
-                f"{path}: {len(bytes(path))} bytes, allowed is a path of {LONGEST_SOCKET} for a"
+                f"{path}: {len(bytes(path))} bytes, allowed is a path of {MAX_SOCKET_LENGTH} for a"
                 " socket: let TMPDIR name a directory with a shorter path, or use --link tcp"
             )
     live, recovery = (f"{IPC}{path}" for path in paths)

@@ -18,13 +18,13 @@ from kaiju.cluster.attach import Running
 from topology.config.findings import nearest
 from topology.config.keys import NodeKeys
 from topology.errors import RefusedError
-from topology.links.effects import CannotResume, Delivered, Effect, Redial, Say, WasReset
-from topology.links.frame import EventReader
+from topology.links.effects import CannotResume, Delivered, Effect, Reconnect, Send, WasReset
+from topology.links.frame import EventDecoder
 from topology.links.messages import encode_message
 from topology.links.sockets import LinkSockets
 from topology.links.sources import schema_of
-from topology.links.subscriber import LinkReader
-from topology.links.subscription import StreamReader
+from topology.links.subscriber import NodeSubscriber
+from topology.links.subscription import StreamSubscription
 
 TURN = 50_000_000
 """Nanoseconds between two looks for silence."""
@@ -101,10 +101,10 @@ class _Tap:
         node, self._publisher = nodes
         self._left = wanted.most or 1 << 62
         classes = run.checked.graph.streams[wanted.stream]
-        stream = StreamReader(
-            wanted.stream, EventReader(classes), position=wanted.position, begun=True
+        stream = StreamSubscription(
+            wanted.stream, EventDecoder(classes), position=wanted.position, begun=True
         )
-        self._reader = LinkReader(
+        self._reader = NodeSubscriber(
             node,
             run.checked.topology.name,
             self._publisher,
@@ -137,9 +137,9 @@ class _Tap:
     def _apply(self, effects: Iterable[Effect]) -> None:
         for effect in effects:
             match effect:
-                case Say():
+                case Send():
                     self._sockets.say(self._publisher, encode_message(effect.message))
-                case Redial():
+                case Reconnect():
                     self._lost = True
                 case CannotResume():
                     raise RefusedError(effect.reason)

@@ -16,9 +16,9 @@ from pydantic import ValidationError
 from actors.runtime.actor import Actor
 from actors.runtime.journal.segments import JournalFiles, Segment
 from actors.runtime.node.node import Node
-from actors.runtime.recovery.configuration import make
-from actors.runtime.recovery.replay import Replay, read_memory
-from actors.runtime.snapshot import Memory
+from actors.runtime.recovery.configuration import configure
+from actors.runtime.recovery.replay import JournalReplay, decode_snapshot
+from actors.runtime.snapshot import ActorSnapshot
 from topology.config.class_loader import load_class
 
 FORMAT = 1
@@ -31,7 +31,7 @@ class CannotRepeatError(Exception):
     """A journal's steps cannot be done again; the text says why."""
 
 
-class Alone:
+class IsolatedActor:
     """One actor that does again what stands in its journal.
 
     Args:
@@ -52,11 +52,11 @@ class Alone:
         """Each with its last step."""
         self._segment = segments[0]
         """Whose makings the actor has."""
-        self._replay: Replay | None = None
+        self._replay: JournalReplay | None = None
         self._bodies: Iterator[bytes] = iter(())
 
     @property
-    def replay(self) -> Replay:
+    def replay(self) -> JournalReplay:
         """What does the steps: of the class and the settings of the last one."""
         assert self._replay is not None, "begin first"
         return self._replay
@@ -66,7 +66,7 @@ class Alone:
         """The actor itself."""
         return self.replay.actor
 
-    def begin(self) -> None:
+    def start(self) -> None:
         """Begin with the first step, or the oldest snapshot where that is not kept any more.
 
         Raises:
@@ -79,7 +79,7 @@ class Alone:
         found = (self._journal.newest_snapshot(step) for step in steps)
         self._begin(self._wanted(next((body for body in found if body), None), self.last_step))
 
-    def begin_near(self, step: int) -> None:
+    def start_near(self, step: int) -> None:
         """Begin with the newest snapshot that is not behind `step`, or with the first step.
 
         Raises:
@@ -91,7 +91,7 @@ class Alone:
         else:
             self._begin(self._wanted(found, step))
 
-    def go_on(self, to: int) -> None:
+    def advance(self, to: int) -> None:
         """Do all steps up to `to`.
 
         Raises:
@@ -106,7 +106,7 @@ class Alone:
                     self._make(segment, self.replay.memory())
                 self.replay.run(islice(self._bodies, min(last, to) - self.replay.step))
 
-    def renew(self) -> None:
+    def rebuild(self) -> None:
         """Make the actor anew, with nothing but what it would tell a snapshot.
 
         Raises:
@@ -128,7 +128,7 @@ class Alone:
         )
 
     def _begin(self, snapshot: bytes | None) -> None:
-        memory = None if snapshot is None else read_memory(snapshot)
+        memory = None if snapshot is None else decode_snapshot(snapshot)
         step = 0 if memory is None else memory.step
         segment = next((s for s, last in self._segments if last > step), self._segments[-1][0])
         self._make(segment, memory)
@@ -136,7 +136,7 @@ class Alone:
             self.replay.begin_empty(segment.header["inputs"])
         self._bodies = self._journal.steps(after=step)
 
-    def _make(self, segment: Segment, memory: Memory | None) -> None:
+    def _make(self, segment: Segment, memory: ActorSnapshot | None) -> None:
         header = segment.header
         if header.get("journal") != FORMAT:
             raise CannotRepeatError(
@@ -147,7 +147,7 @@ class Alone:
             node = Node(header["node"], seed=header["seed"], session=header["session"])
             actor_class = load_class(header["class"])
             actor = node.add(header["actor"], actor_class, header["settings"])
-            make(actor, header)
+            configure(actor, header)
         except KeyError as error:
             raise CannotRepeatError(f"{segment.path}: its header lacks {error}") from error
         except ValidationError as error:
@@ -155,7 +155,7 @@ class Alone:
             raise CannotRepeatError(f"{segment.path}: settings: {'; '.join(wrong)}") from error
         except (ImportError, ValueError) as error:
             raise CannotRepeatError(f"{segment.path}: {error}") from error
-        self._segment, self._replay = segment, Replay(actor, node.loop)
+        self._segment, self._replay = segment, JournalReplay(actor, node.loop)
         if memory is not None:
             self._replay.restore(memory)
 

@@ -12,7 +12,7 @@ import msgspec
 from actors.runtime.envelope import Position
 from actors.runtime.journal.segments import JournalReader
 from kaiju.journals.catalog import journal_of
-from kaiju.journals.isolated_actor import Alone, CannotRepeatError
+from kaiju.journals.isolated_actor import CannotRepeatError, IsolatedActor
 from kaiju.journals.step_text import moment
 from kaiju.journals.values import named
 
@@ -37,23 +37,23 @@ def state_of(source: Path, actor: str | None, step: int | None) -> dict[str, Any
         msgspec.ValidationError: a snapshot is not one of this actor.
     """
     journal = JournalReader(journal_of(source, actor))
-    alone, wanted = Alone(journal), journal.last_step if step is None else step
-    if not 0 < wanted <= alone.last_step:
+    isolated, wanted = IsolatedActor(journal), journal.last_step if step is None else step
+    if not 0 < wanted <= isolated.last_step:
         raise CannotRepeatError(
-            f"{journal.directory}: there is no step {wanted:,}, the last is {alone.last_step:,}"
+            f"{journal.directory}: there is no step {wanted:,}, the last is {isolated.last_step:,}"
         )
-    alone.begin_near(wanted)
-    alone.go_on(wanted)
-    memory = alone.replay.memory()
+    isolated.start_near(wanted)
+    isolated.advance(wanted)
+    memory = isolated.replay.memory()
     return {
-        "actor": alone.actor.name,
+        "actor": isolated.actor.name,
         "step": memory.step,
-        "steps": alone.last_step,
+        "steps": isolated.last_step,
         "node_step": memory.node_step,
         "now": memory.now,
         "time": moment(memory.now),
-        **_last_step(journal, alone, wanted),
-        "state": named(alone.actor.state),
+        **_last_step(journal, isolated, wanted),
+        "state": named(isolated.actor.state),
         "timers": [
             {"id": number, "name": name, "due": due, "time": moment(due), "cause": _text(cause)}
             for number, name, due, cause in memory.timers
@@ -68,13 +68,15 @@ def state_of(source: Path, actor: str | None, step: int | None) -> dict[str, Any
     }
 
 
-def _last_step(journal: JournalReader, alone: Alone, step: int) -> dict[str, Any]:
+def _last_step(journal: JournalReader, isolated: IsolatedActor, step: int) -> dict[str, Any]:
     """Return the input of `step` and its outputs; nothing where only the snapshot is kept."""
     if step < journal.segments()[0].first_step:
         return {}
     body = next(journal.steps(step - 1))
-    _, _, _, place, cause, _, _, _, event, raw = alone.replay.read_step(body)
-    emits: Any = reduce(or_, (c for classes in alone.actor.outputs.values() for c in classes), None)
+    _, _, _, place, cause, _, _, _, event, raw = isolated.replay.read_step(body)
+    emits: Any = reduce(
+        or_, (c for classes in isolated.actor.outputs.values() for c in classes), None
+    )
     effects = msgspec.msgpack.decode(raw, type=tuple[tuple[emits, ...], Any] | None)
     return {
         "input": {"place": _text(place), "cause": cause and _text(cause), "event": named(event)},

@@ -20,16 +20,16 @@ import msgspec
 from actors.runtime.journal.data_directory import CONTROL
 from actors.runtime.journal.frames import DamagedFileError
 from actors.runtime.journal.segments import JournalReader
-from actors.runtime.recovery.replay import DivergedError, read_memory
-from actors.runtime.snapshot import Memory
+from actors.runtime.recovery.replay import DivergedError, decode_snapshot
+from actors.runtime.snapshot import ActorSnapshot
 from kaiju.journals.catalog import journal_of, journals_in
-from kaiju.journals.isolated_actor import Alone, CannotRepeatError
+from kaiju.journals.isolated_actor import CannotRepeatError, IsolatedActor
 from kaiju.journals.values import Differing, first_difference
 
 DONE_TWICE = 1_000
 """First steps that are done twice."""
 COMPARED = ("state", "rng", "timers", "timer_id", "next_seq", "started")
-"""What of a memory follows from the steps, as in `Memory.digest`."""
+"""What of a memory follows from the steps, as in `ActorSnapshot.digest`."""
 
 
 @dataclass(frozen=True)
@@ -172,31 +172,33 @@ class _Check:
         if self.path.name == CONTROL:
             self.steps = sum(1 for _ in journal.steps(journal.segments()[0].first_step - 1))
             return ""
-        alone = Alone(journal)
-        alone.begin()
-        begun = alone.replay.step
-        alone.go_on(min(begun + DONE_TWICE, alone.last_step))
-        alone.begin()
-        snapshots = {step for step in journal.snapshot_steps() if begun < step <= alone.last_step}
-        for stop in sorted(snapshots | _renewals(begun, alone.last_step)):
-            alone.go_on(stop)
+        isolated = IsolatedActor(journal)
+        isolated.start()
+        begun = isolated.replay.step
+        isolated.advance(min(begun + DONE_TWICE, isolated.last_step))
+        isolated.start()
+        snapshots = {
+            step for step in journal.snapshot_steps() if begun < step <= isolated.last_step
+        }
+        for stop in sorted(snapshots | _renewals(begun, isolated.last_step)):
+            isolated.advance(stop)
             self.steps = stop - begun
             if stop in snapshots:
-                self._compare(journal, alone, stop)
-            alone.renew()
+                self._compare(journal, isolated, stop)
+            isolated.rebuild()
         if journal.damaged_snapshots:
             raise CannotRepeatError("\n".join(journal.damaged_snapshots.values()))
-        return alone.replay.memory().digest()
+        return isolated.replay.memory().digest()
 
-    def _compare(self, journal: JournalReader, alone: Alone, step: int) -> None:
+    def _compare(self, journal: JournalReader, isolated: IsolatedActor, step: int) -> None:
         """Compare what the actor knows with the snapshot of now."""
         found = journal.newest_snapshot(step)
         if found is None or found[0] != step:
             return  # it is damaged, which the journal notes
         self.snapshots += 1
-        stored, again = read_memory(found[1]), _written(alone.replay.memory())
+        stored, again = decode_snapshot(found[1]), _written(isolated.replay.memory())
         if stored.digest() != again.digest():
-            place, expected, other = _difference(alone, stored, again)
+            place, expected, other = _difference(isolated, stored, again)
             text = (
                 f"{self.path.name}: after step {step:,}, {place} is not what the snapshot holds.\n"
                 f"  snapshot: {expected}\n  again:    {other}"
@@ -210,16 +212,16 @@ def _renewals(begun: int, last: int) -> set[int]:
     return {last, *doubled}
 
 
-def _written(memory: Memory) -> Memory:
-    return read_memory(msgspec.msgpack.encode(memory))
+def _written(memory: ActorSnapshot) -> ActorSnapshot:
+    return decode_snapshot(msgspec.msgpack.encode(memory))
 
 
-def _difference(alone: Alone, stored: Memory, again: Memory) -> Differing:
+def _difference(isolated: IsolatedActor, stored: ActorSnapshot, again: ActorSnapshot) -> Differing:
     """Return where two memories with different digests differ."""
     for part in COMPARED:
         one, other = getattr(stored, part), getattr(again, part)
         if part == "state":
-            kind = alone.actor.State
+            kind = isolated.actor.State
             one = msgspec.msgpack.decode(one, type=kind)
             other = msgspec.msgpack.decode(other, type=kind)
         differing = first_difference(one, other, part)

@@ -13,7 +13,7 @@ import msgspec
 from actors.runtime.node.node import Node
 from actors.runtime.statistics import LinkRecord
 from kaiju.monitor.node_metrics import NodeCollector, order_edges
-from kaiju.monitor.observer import View
+from kaiju.monitor.observer import NodeView
 from kaiju.monitor.prometheus import metrics_page
 
 SECOND = 1_000_000_000
@@ -57,7 +57,7 @@ class NodeServer:
         self._thread.join()
         self._server.server_close()
 
-    def show(self, view: View) -> None:
+    def show(self, view: NodeView) -> None:
         """Take the node as it is now for the scrapes until the next look."""
         self._shown = time.monotonic_ns()
         self._collector.view = view
@@ -81,7 +81,7 @@ class NodeServer:
         start_response(status, [("Content-Type", "text/plain; charset=utf-8")])
         return [f"{text}\n".encode()]
 
-    def _problem(self, view: View | None, *, ready: bool) -> str:
+    def _problem(self, view: NodeView | None, *, ready: bool) -> str:
         """Return why the node is not healthy, or not ready; empty if it is."""
         if view is None:
             return "starting"
@@ -107,7 +107,7 @@ class _SilentHandler(WSGIRequestHandler):
         """Write no line a scrape."""
 
 
-def status_of(view: View) -> dict[str, Any]:
+def status_of(view: NodeView) -> dict[str, Any]:
     """Return a node as plain data; counts are since its start, times in nanoseconds."""
     statistics = view.statistics
     return {

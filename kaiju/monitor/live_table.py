@@ -15,11 +15,11 @@ from rich.text import Text
 
 from actors.events.market import BookState, TopOfBook
 from actors.events.reference import from_units
-from kaiju.monitor.observer import View
+from kaiju.monitor.observer import NodeView
 from kaiju.record.scales import Scales
 from kaiju.record.totals import PARTLY_FILLED
 
-MOST_ROWS = 12
+MAX_ROWS = 12
 """Rows of one table; a screen holds no more of them."""
 ORDER_COLUMNS = ("submitted", "denied", "filled", PARTLY_FILLED, "canceled", "rejected", "expired")
 SECOND = 1_000_000_000
@@ -44,7 +44,7 @@ class LiveTable:
     def __exit__(self, *error: object) -> None:
         self._live.stop()
 
-    def show(self, view: View) -> None:
+    def show(self, view: NodeView) -> None:
         """Draw the node as it is now."""
         now = time.monotonic_ns()
         rate = (view.statistics.steps - self._steps) * SECOND / max(1, now - self._shown)
@@ -52,7 +52,7 @@ class LiveTable:
         self._live.update(render(view, rate, (now - self._began) / SECOND), refresh=True)
 
 
-def render(view: View, rate: float, seconds: float) -> Group:
+def render(view: NodeView, rate: float, seconds: float) -> Group:
     """Return what the terminal shows.
 
     Args:
@@ -69,7 +69,7 @@ def render(view: View, rate: float, seconds: float) -> Group:
     return Group(*parts)
 
 
-def _headline(view: View, rate: float, seconds: float) -> Text:
+def _headline(view: NodeView, rate: float, seconds: float) -> Text:
     statistics = view.statistics
     clock = datetime.fromtimestamp(statistics.now / SECOND, UTC).strftime("%Y-%m-%d %H:%M:%S")
     line = Text.assemble(
@@ -94,7 +94,7 @@ def _table(title: str, *columns: str) -> Table:
     return table
 
 
-def _actors(view: View) -> Table:
+def _actors(view: NodeView) -> Table:
     table = _table("actors", "actor", "handled", "mailbox", "p50 us", "p99 us", "arrival p99 us")
     for actor in view.statistics.actors:
         table.add_row(
@@ -108,9 +108,9 @@ def _actors(view: View) -> Table:
     return table
 
 
-def _books(view: View) -> Table:
+def _books(view: NodeView) -> Table:
     table = _table("books", "instrument", "state", "bid", "bid qty", "ask", "ask qty")
-    for instrument in sorted(view.books.keys() | view.tops.keys())[:MOST_ROWS]:
+    for instrument in sorted(view.books.keys() | view.tops.keys())[:MAX_ROWS]:
         state = view.books.get(instrument, BookState.LIVE)
         table.add_row(
             instrument,
@@ -128,18 +128,18 @@ def _top(scales: Scales, top: TopOfBook | None) -> tuple[str, ...]:
     return tuple(decimal(*pair) for pair in units)
 
 
-def _orders(view: View) -> Table:
+def _orders(view: NodeView) -> Table:
     table = _table("orders", "strategy", *ORDER_COLUMNS)
-    for strategy in sorted({strategy for strategy, _ in view.orders})[:MOST_ROWS]:
+    for strategy in sorted({strategy for strategy, _ in view.orders})[:MAX_ROWS]:
         counts = (view.orders.get((strategy, state), 0) for state in ORDER_COLUMNS)
         table.add_row(strategy, *(f"{count:,}" for count in counts))
     return table
 
 
-def _pnl(view: View) -> Table:
+def _pnl(view: NodeView) -> Table:
     columns = ("position", "realized", "unrealized", "fees", "net", "")
     table = _table("profit and loss", "strategy", "instrument", *columns)
-    for (strategy, instrument), pnl in sorted(view.pnl.items())[:MOST_ROWS]:
+    for (strategy, instrument), pnl in sorted(view.pnl.items())[:MAX_ROWS]:
         scale = view.scales.settle.get(instrument, 0)
         amounts = (pnl.realized, pnl.unrealized, pnl.fees, pnl.net)
         table.add_row(

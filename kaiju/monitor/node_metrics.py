@@ -1,8 +1,8 @@
 """Prometheus metrics of a node, rendered when they are asked for.
 
-Actors hold no metric code: the runtime counts, a `Watch` looks on the loop's thread a few times a
-second, and a scrape turns the latest look into text. Names begin with ``kaiju_`` and values are in
-base units: seconds, whole quantities, whole currency.
+Actors hold no metric code: the runtime counts, a `NodeObserver` looks on the loop's thread a few
+times a second, and a scrape turns the latest view into text. Names begin with ``kaiju_`` and values
+are in base units: seconds, whole quantities, whole currency.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from actors.events.orders import NewOrderSingle, OrderSubmitted
 from actors.runtime.node.node import Node
 from kaiju.monitor.discarded import by_reason
 from kaiju.monitor.link_metrics import link_families
-from kaiju.monitor.observer import View
+from kaiju.monitor.observer import NodeView
 from kaiju.monitor.prometheus import (
     SECOND,
     Collector,
@@ -37,7 +37,7 @@ class NodeCollector(Collector):
     """
 
     def __init__(self, order_edges: frozenset[tuple[str, str]]) -> None:
-        self.view: View | None = None
+        self.view: NodeView | None = None
         """The latest look; set on the loop's thread."""
         self._order_edges = order_edges
 
@@ -54,7 +54,7 @@ class NodeCollector(Collector):
         yield from _market(view)
         yield from _trading(view)
 
-    def _node(self, view: View) -> Iterator[Metric]:
+    def _node(self, view: NodeView) -> Iterator[Metric]:
         statistics = view.statistics
         # Which node a figure is of is told by the label that Prometheus gives to what it reads.
         info = GaugeMetricFamily("kaiju_node_info", "Always 1.", labels=["topology", "name"])
@@ -84,7 +84,7 @@ class NodeCollector(Collector):
             discarded.add_metric(labels, count)
         yield discarded
 
-    def _edges(self, view: View) -> Iterator[Metric]:
+    def _edges(self, view: NodeView) -> Iterator[Metric]:
         edges = view.statistics.edges
         for name in EDGE_COUNTS:
             family = CounterMetricFamily(
@@ -114,7 +114,7 @@ class NodeCollector(Collector):
             streams.add_metric([stream.name], stream.next_seq - 1)
         yield streams
 
-    def _actors(self, view: View) -> Iterator[Metric]:
+    def _actors(self, view: NodeView) -> Iterator[Metric]:
         depth = GaugeMetricFamily(
             "kaiju_mailbox_depth", "Events waiting for an actor.", labels=["actor"]
         )
@@ -149,7 +149,7 @@ class NodeCollector(Collector):
         yield from (depth, alive, failed, handle, arrival, order)
 
 
-def _durability(view: View) -> Iterator[Metric]:
+def _durability(view: NodeView) -> Iterator[Metric]:
     record = view.statistics.durability
     if record is None:
         return
@@ -186,7 +186,7 @@ def _durability(view: View) -> Iterator[Metric]:
     )
 
 
-def _market(view: View) -> Iterator[Metric]:
+def _market(view: NodeView) -> Iterator[Metric]:
     state = GaugeMetricFamily(
         "kaiju_book_state", "1 for the state that a book is in.", labels=["instrument", "state"]
     )
@@ -212,7 +212,7 @@ def _market(view: View) -> Iterator[Metric]:
     yield from (state, age, top, feed)
 
 
-def _trading(view: View) -> Iterator[Metric]:
+def _trading(view: NodeView) -> Iterator[Metric]:
     orders = CounterMetricFamily(
         "kaiju_orders", "What happened to orders.", labels=["strategy", "state"]
     )

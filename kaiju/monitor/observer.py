@@ -23,7 +23,7 @@ from actors.events.system import MessageDiscarded
 from actors.runtime.actor import Actor
 from actors.runtime.envelope import Envelope
 from actors.runtime.node.node import Node
-from actors.runtime.ports import PortReader
+from actors.runtime.ports import PortRunner
 from actors.runtime.statistics import NodeStatistics
 from actors.runtime.stream import Input, Stream
 from kaiju.monitor.discarded import DiscardCounter, Discarded
@@ -37,7 +37,7 @@ MARKET_DATA = (DepthDiff, DepthSnapshot, Quote, Trade)
 
 
 @dataclass(frozen=True)
-class View:
+class NodeView:
     """A node at one moment; nothing in it changes any more, except histograms that grow."""
 
     topology: str
@@ -104,7 +104,7 @@ class OrderCounter:
         """Do nothing."""
 
 
-class Watch:
+class NodeObserver:
     """Follows a node from beside it; to be used on the loop's thread, from before it runs.
 
     Args:
@@ -121,24 +121,24 @@ class Watch:
         self._began: int | None = None
         self._orders: Counter[tuple[str, str]] = Counter()
         self._followed = [
-            PortReader(_listen(actor, stream), OrderCounter(self._orders), _raise)
+            PortRunner(_listen(actor, stream), OrderCounter(self._orders), _raise)
             for actor, stream, classes in _streams(node)
             if ORDER_STATES.keys() & set(classes)
         ]
         self._discarded: dict[DiscardKey, Discarded] = {}
         self._followed += [
-            PortReader(_listen(actor, stream), DiscardCounter(actor.name, self._discarded), _raise)
+            PortRunner(_listen(actor, stream), DiscardCounter(actor.name, self._discarded), _raise)
             for actor, stream, classes in _streams(node)
             if MessageDiscarded in classes
         ]
         self._changed: dict[str, int] = {}
         """When the top of each book was last seen to change."""
 
-    def look(self) -> View:
+    def observe(self) -> NodeView:
         """Return the node as it is now."""
         for reader in self._followed:
             reader.flush()
-        view = View(
+        view = NodeView(
             self.topology,
             self.node.statistics(),
             self.scales,

@@ -9,7 +9,7 @@ from typing import Any
 import msgspec
 
 from kaiju.record.record import Record, Recorded
-from topology.files import ExportError, finished_only
+from topology.files import ExportError, atomic_write
 
 
 def export_jsonl(source: Path, file: Path) -> Counter[str]:
@@ -27,7 +27,7 @@ def export_jsonl(source: Path, file: Path) -> Counter[str]:
         DamagedFileError: the record is damaged; `file` is not written then.
     """
     counts: Counter[str] = Counter()
-    with Record(source) as record, finished_only(file) as unfinished, unfinished.open("wb") as out:
+    with Record(source) as record, atomic_write(file) as unfinished, unfinished.open("wb") as out:
         for recorded in record:
             counts[recorded.tag] += 1
             out.write(msgspec.json.encode(_line(recorded, record)) + b"\n")

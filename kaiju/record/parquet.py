@@ -20,7 +20,7 @@ from pyarrow.parquet import ParquetWriter
 from actors.events.reference import from_units
 from kaiju.record.record import Record, Recorded
 from kaiju.record.scales import Unit
-from topology.files import ExportError, finished_only
+from topology.files import ExportError, atomic_write
 
 NUMBER, TEXT = pa.int64(), pa.string()
 SCALARS = {
@@ -70,7 +70,7 @@ def write_tables(record: Record, directory: Path) -> Counter[str]:
         for recorded in record:
             tag = recorded.tag
             if tag not in tables:
-                path = files.enter_context(finished_only(directory / f"{tag}.parquet"))
+                path = files.enter_context(atomic_write(directory / f"{tag}.parquet"))
                 tables[tag] = files.enter_context(Table(path, tag, record))
             counts[tag] += 1
             tables[tag].add(recorded)

@@ -11,7 +11,7 @@ from kaiju.record.record import Recorded
 from kaiju.record.scales import Scales
 from kaiju.record.totals import Key
 
-MOST_POINTS = 2_000
+MAX_POINTS = 2_000
 """Points that a curve keeps at least, once it had as many; at most twice as many."""
 
 
@@ -38,7 +38,7 @@ class Curve:
         self.times.append(time)
         self.values.append(value)
         self._next = time + self._spacing
-        if len(self.times) >= 2 * MOST_POINTS:
+        if len(self.times) >= 2 * MAX_POINTS:
             self.times, self.values = self.times[::2], self.values[::2]
             self._spacing = max(1, (self.times[-1] - self.times[0]) // len(self.times))
 
@@ -50,7 +50,7 @@ class Curve:
         return self
 
 
-class Fill(NamedTuple):
+class PlottedFill(NamedTuple):
     """One own fill, as a picture shows it."""
 
     time: int
@@ -68,7 +68,7 @@ class Series:
         self.equity: dict[Key, Curve] = {}
         self.positions: dict[Key, Curve] = {}
         self.prices: dict[str, Curve] = {}
-        self.fills: dict[Key, list[Fill]] = {}
+        self.fills: dict[Key, list[PlottedFill]] = {}
         self._quotes: dict[str, Curve] = {}
         self._scales = scales
         self._add = {
@@ -127,4 +127,4 @@ class Series:
         fill = recorded.as_event(OrderFilled)
         price = fill.last_px / 10 ** self._scales.prices.get(fill.instrument, 0)
         fills = self.fills.setdefault((fill.strategy, fill.instrument), [])
-        fills.append(Fill(recorded.time, price, int(fill.side)))
+        fills.append(PlottedFill(recorded.time, price, int(fill.side)))

@@ -66,7 +66,7 @@ class Filled(msgspec.Struct):
         return self.bought_qty - self.sold_qty
 
 
-class Ledger:
+class RunTotals:
     """Adds up a record.
 
     Args:

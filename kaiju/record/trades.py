@@ -104,7 +104,7 @@ class Amounts(NamedTuple):
     net: int = 0
 
 
-class Traded:
+class TradeHistory:
     """Collects what was traded, from a record's events in their order.
 
     Attributes:

@@ -15,11 +15,11 @@ from actors.events.reference import from_units
 from kaiju.record.record import Recorded
 from kaiju.record.scales import Scales
 from kaiju.record.trades import Amounts, Fill, Order
-from kaiju.replay.decisions import Decision, DecisionDifferences, Wish
-from kaiju.replay.differences import Compared, Differences, Parting, PnlChange, Unlike
+from kaiju.replay.decisions import Decision, DecisionDifferences, DesiredSide
+from kaiju.replay.differences import Compared, Differences, Divergence, Mismatch, PnlChange
 
 C = TypeVar("C", bound=Compared)
-MOST_SHOWN = 20
+MAX_SHOWN = 20
 """Rows of each kind, unless all are asked for."""
 SECOND = 1_000_000_000
 WISH = ("time", "strategy", "instrument", "side", "qty", "price")
@@ -37,10 +37,10 @@ def print_differences(found: Differences, console: Console, *, everything: bool 
         console.print(Text(f"nothing differs: {found.events[0]:,} events are the same", "green"))
         return
     _print_parting(found.parting, found, console)
-    show = _Show(console, None if everything else MOST_SHOWN)
+    show = _Show(console, None if everything else MAX_SHOWN)
     scales = found.scales
-    show.unlike("orders", found.orders, lambda order: _order(order, scales))
-    show.unlike("fills", found.fills, lambda fill: _fill(fill, scales))
+    show.mismatch("orders", found.orders, lambda order: _order(order, scales))
+    show.mismatch("fills", found.fills, lambda fill: _fill(fill, scales))
     show.pnl(found.pnl, scales)
 
 
@@ -54,14 +54,14 @@ def print_decisions(
         console: where to print.
         everything: print all of each kind.
     """
-    show = _Show(console, None if everything else MOST_SHOWN)
+    show = _Show(console, None if everything else MAX_SHOWN)
     show.counts(found.counts)
     if not found:
         console.print(Text(f"nothing differs: {found.compared:,} decisions are the same", "green"))
         return
     scales = found.scales
     for kind, decisions in found.kinds.items():
-        show.unlike(kind, decisions, lambda decision: _decision(decision, scales))
+        show.mismatch(kind, decisions, lambda decision: _decision(decision, scales))
 
 
 class _Show:
@@ -69,8 +69,8 @@ class _Show:
         self._console = console
         self._most = most
 
-    def unlike(
-        self, what: str, found: Unlike[C], cells: Callable[[C], tuple[Sequence[str], str]]
+    def mismatch(
+        self, what: str, found: Mismatch[C], cells: Callable[[C], tuple[Sequence[str], str]]
     ) -> None:
         if not found:
             self._console.print(Text(f"{what}: the same in both", "bold"))
@@ -117,7 +117,7 @@ class _Show:
         self._console.print(table)
 
 
-def _print_parting(parting: Parting, found: Differences, console: Console) -> None:
+def _print_parting(parting: Divergence, found: Differences, console: Console) -> None:
     sides = (parting.before, parting.after)
     streams = dict.fromkeys(side.stream for side in sides if side is not None)
     place = f"at {when(parting.time)} on {' and '.join(streams)}"
@@ -197,7 +197,7 @@ def _decision(decision: Decision, scales: Scales) -> tuple[Sequence[str], str]:
     )
 
 
-def _price(wish: Wish, scales: Scales, instrument: str) -> str:
+def _price(wish: DesiredSide, scales: Scales, instrument: str) -> str:
     if wish.px:
         return _decimal(wish.px, scales.prices, instrument)
     return "market" if wish.qty else "none"

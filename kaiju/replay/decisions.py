@@ -23,12 +23,12 @@ from actors.events.orders import (
 )
 from kaiju.record.record import Record, Recorded
 from kaiju.record.scales import Scales
-from kaiju.replay.differences import Unlike, unlike
+from kaiju.replay.differences import Mismatch, match
 
 UNDECIDED, APPROVED, DENIED = "undecided", "approved", "denied"
 
 
-class Wish(NamedTuple):
+class DesiredSide(NamedTuple):
     """One side of what was wanted; quantity and price in units, price 0 at market."""
 
     side: Side
@@ -42,7 +42,7 @@ class Decision(msgspec.Struct):
     time: int
     strategy: str
     instrument: str
-    wishes: tuple[Wish, ...] = ()
+    wishes: tuple[DesiredSide, ...] = ()
     """Both sides of a quote; none where nothing is known of what is refused or canceled."""
     terms: str = ""
     """Of an order, such as ``LIMIT GTC post-only``."""
@@ -127,13 +127,13 @@ class Decisions:
         return kinds | {state: states.count(state) for state in (APPROVED, DENIED)}
 
     def _add_signal(self, signal: Signal, time: int) -> None:
-        wish = Wish(signal.side, signal.qty, signal.limit_px)
+        wish = DesiredSide(signal.side, signal.qty, signal.limit_px)
         about = (time, signal.strategy, signal.instrument)
         self.signals.append(Decision(*about, (wish,), reason=signal.reason))
 
     def _add_quote(self, quote: QuoteIntent, time: int) -> None:
-        bid = Wish(Side.BUY, quote.bid_qty, quote.bid_px)
-        ask = Wish(Side.SELL, quote.ask_qty, quote.ask_px)
+        bid = DesiredSide(Side.BUY, quote.bid_qty, quote.bid_px)
+        ask = DesiredSide(Side.SELL, quote.ask_qty, quote.ask_px)
         self.quotes.append(Decision(time, quote.strategy, quote.instrument, (bid, ask)))
 
     def _add_refusal(self, refusal: IntentRefused, time: int) -> None:
@@ -146,7 +146,7 @@ class Decisions:
             time,
             order.strategy,
             order.instrument,
-            (Wish(order.side, order.qty, order.limit_px),),
+            (DesiredSide(order.side, order.qty, order.limit_px),),
             terms=f"{terms} post-only" if order.post_only else terms,
             state=UNDECIDED,
         )
@@ -171,7 +171,7 @@ class DecisionDifferences(msgspec.Struct, frozen=True):
 
     counts: dict[str, dict[str, int]]
     """`Decisions.counts` of the run that was recorded, and of the two that are compared."""
-    kinds: dict[str, Unlike[Decision]]
+    kinds: dict[str, Mismatch[Decision]]
     scales: Scales
 
     @property
@@ -199,6 +199,6 @@ def decision_differences(recorded: Record, before: Record, after: Record) -> Dec
     kinds = decided["after"].by_kind()
     return DecisionDifferences(
         counts={name: decisions.counts() for name, decisions in decided.items()},
-        kinds={kind: unlike(decided["before"].by_kind()[kind], kinds[kind]) for kind in kinds},
+        kinds={kind: match(decided["before"].by_kind()[kind], kinds[kind]) for kind in kinds},
         scales=before.scales,
     )

@@ -15,7 +15,7 @@ import msgspec
 
 from kaiju.record.record import Record, Recorded
 from kaiju.record.scales import Scales
-from kaiju.record.trades import Account, Amounts, Fill, Order, Traded
+from kaiju.record.trades import Account, Amounts, Fill, Order, TradeHistory
 
 
 class Compared(Protocol):
@@ -33,7 +33,7 @@ class Compared(Protocol):
 C = TypeVar("C", bound=Compared)
 
 
-class Unlike(msgspec.Struct, Generic[C], frozen=True):
+class Mismatch(msgspec.Struct, Generic[C], frozen=True):
     """Orders, or fills, that are not the same in both runs, each in the order of its run."""
 
     only_before: tuple[C, ...] = ()
@@ -45,7 +45,7 @@ class Unlike(msgspec.Struct, Generic[C], frozen=True):
         return bool(self.only_before or self.only_after or self.changed)
 
 
-class Parting(NamedTuple):
+class Divergence(NamedTuple):
     """The first event that the two runs do not share; None for a run that was over by then."""
 
     equal: int
@@ -77,10 +77,10 @@ class Differences(msgspec.Struct, frozen=True):
 
     events: tuple[int, int]
     """Recorded in either run."""
-    parting: Parting | None
+    parting: Divergence | None
     """None where the records are equal."""
-    orders: Unlike[Order]
-    fills: Unlike[Fill]
+    orders: Mismatch[Order]
+    fills: Mismatch[Fill]
     pnl: tuple[PnlChange, ...]
     scales: Scales
     """Of both runs."""
@@ -98,12 +98,12 @@ def differences(before: Record, after: Record) -> Differences:
     Raises:
         DamagedFileError: a record is damaged.
     """
-    sides = Traded(), Traded()
+    sides = TradeHistory(), TradeHistory()
     counts = [0, 0]
     parting = None
     for pair in zip_longest(before, after):
         if parting is None and pair[0] != pair[1]:
-            parting = Parting(counts[0], *pair)
+            parting = Divergence(counts[0], *pair)
         for side, recorded in enumerate(pair):
             if recorded is not None:
                 sides[side].add(recorded)
@@ -112,8 +112,8 @@ def differences(before: Record, after: Record) -> Differences:
     return Differences(
         events=(counts[0], counts[1]),
         parting=parting,
-        orders=unlike(first.orders.values(), second.orders.values()),
-        fills=unlike(first.fills, second.fills),
+        orders=match(first.orders.values(), second.orders.values()),
+        fills=match(first.fills, second.fills),
         pnl=_pnl(first, second),
         scales=before.scales,
         fields={
@@ -123,7 +123,7 @@ def differences(before: Record, after: Record) -> Differences:
     )
 
 
-def unlike(before: Iterable[C], after: Iterable[C]) -> Unlike[C]:
+def match(before: Iterable[C], after: Iterable[C]) -> Mismatch[C]:
     """Match what has the same key, in order, and return what has no match or another outcome."""
     before, after = tuple(before), tuple(after)
     waiting: dict[tuple[object, ...], list[int]] = defaultdict(list)
@@ -139,10 +139,10 @@ def unlike(before: Iterable[C], after: Iterable[C]) -> Unlike[C]:
         if each.outcome != other.outcome:
             changed.append((each, other))
     only_after = tuple(each for index, each in enumerate(after) if index not in matched)
-    return Unlike(tuple(only_before), only_after, tuple(changed))
+    return Mismatch(tuple(only_before), only_after, tuple(changed))
 
 
-def _pnl(before: Traded, after: Traded) -> tuple[PnlChange, ...]:
+def _pnl(before: TradeHistory, after: TradeHistory) -> tuple[PnlChange, ...]:
     none = Amounts()
     changes = (
         PnlChange(account, before.pnl.get(account, none), after.pnl.get(account, none))

@@ -36,10 +36,10 @@ from actors.runtime.journal.segments import JournalReader, segment_paths
 from actors.runtime.journal.steps import read_step
 from actors.runtime.node.node import CONTROL, Node
 from actors.runtime.recovery.capture import FROM_THE_RUNTIME, classes_read
-from kaiju.replay.outside import Counterparts, Moment, StandIn
+from kaiju.replay.outside import Moment, OrderPairing, RecordedOutside
 from kaiju.run.build import compose
 from kaiju.run.run_file import RunFile
-from topology.check.check import Checked
+from topology.check.check import CheckedTopology
 from topology.errors import RefusedError
 
 STAND_IN = "_outside"
@@ -72,7 +72,7 @@ class OpenLoop:
     until: int
 
     def do_again(
-        self, checked: Checked, directory: Path, counterparts: Counterparts
+        self, checked: CheckedTopology, directory: Path, counterparts: OrderPairing
     ) -> tuple[str, ...]:
         """Run a topology on these inputs, and record it.
 
@@ -110,18 +110,18 @@ class OpenLoop:
         return tuple(node.supervisor.failures)
 
     def _let_stand_in(
-        self, node: Node, doors: Mapping[str, Actor], counterparts: Counterparts
+        self, node: Node, doors: Mapping[str, Actor], counterparts: OrderPairing
     ) -> None:
         submitting = _streams(node.actors, SubmitOrder)
         sending = _streams(doors, NewOrderSingle)
-        stand_in = node.add(STAND_IN, StandIn)
-        assert isinstance(stand_in, StandIn)
+        stand_in = node.add(STAND_IN, RecordedOutside)
+        assert isinstance(stand_in, RecordedOutside)
         stand_in.counterparts, stand_in.gateways = counterparts, doors
         stand_in.arrivals = self._arrivals(node, counterparts)
         for stream in (*submitting, *sending):
             node.connect(STAND_IN, stream)
 
-    def _arrivals(self, node: Node, counterparts: Counterparts) -> Iterator[tuple[int, Event]]:
+    def _arrivals(self, node: Node, counterparts: OrderPairing) -> Iterator[tuple[int, Event]]:
         """Yield the moments at which something came, and let it come.
 
         The loop asks for what follows as it takes a moment: with all that came before handled.
@@ -129,7 +129,9 @@ class OpenLoop:
         yield self.original.began, Moment()  # time begins here, not with the first that came
         inputs = [outside_inputs(j, node.actors[name]) for name, j in self.journals.items()]
         readers = {name: _reader(node.actors[name]) for name in self.journals}
-        for time, _, name, what in merge(*inputs, operated(self.run), key=itemgetter(0, 1)):
+        for time, _, name, what in merge(
+            *inputs, operator_commands(self.run), key=itemgetter(0, 1)
+        ):
             yield time, Moment()
             if isinstance(what, bytes):
                 event = readers[name](counterparts.translated(what))
@@ -162,7 +164,7 @@ def _reader(actor: Actor) -> Callable[[bytes], Event]:
     return msgspec.msgpack.Decoder(reduce(or_, classes_read(actor))).decode
 
 
-def is_open_loop(original: RunFile, checked: Checked) -> bool:
+def is_open_loop(original: RunFile, checked: CheckedTopology) -> bool:
     """Tell whether a run cannot be done again with its outside answering."""
     return original.clock == "live" or any(map(has_ports, checked.classes.values()))
 
@@ -172,7 +174,7 @@ def has_ports(actor_class: type[Actor]) -> bool:
     return actor_class.ports not in (Actor.ports, Recorder.ports)
 
 
-def trades_outside(checked: Checked) -> bool:
+def trades_outside(checked: CheckedTopology) -> bool:
     """Tell whether orders leave the node."""
     classes = checked.classes.values()
     return any(
@@ -182,7 +184,9 @@ def trades_outside(checked: Checked) -> bool:
     )
 
 
-def journals_of_doors(run: Path, original: RunFile, checked: Checked) -> dict[str, JournalReader]:
+def journals_of_port_actors(
+    run: Path, original: RunFile, checked: CheckedTopology
+) -> dict[str, JournalReader]:
     """Return the journals of the actors through which something came from outside, by name.
 
     These are all that have ports, and in a live run those with a source as well: when its events
@@ -243,7 +247,7 @@ def outside_inputs(journal: JournalReader, actor: Actor) -> Iterator[Arrival]:
             yield now, node_step, actor.name, bytes(encoded)
 
 
-def operated(run: Path) -> Iterator[Arrival]:
+def operator_commands(run: Path) -> Iterator[Arrival]:
     """Yield when trading was halted or resumed for reasons outside of the actors, and why.
 
     A halt because an actor failed is left out: the actor fails again, or does not.
@@ -258,7 +262,7 @@ def operated(run: Path) -> Iterator[Arrival]:
             yield time, node_step, "", event
 
 
-def kept(run: Path) -> bool:
+def has_journal(run: Path) -> bool:
     """Tell whether a run kept anything but its record."""
     return (run / NODE_FILE).exists()
 

@@ -42,7 +42,7 @@ class RecordedOrders(NamedTuple):
     """What all of them begin with."""
 
 
-class Counterparts:
+class OrderPairing:
     """Finds for each order of a run done again which of the recorded run it is.
 
     Args:
@@ -63,7 +63,7 @@ class Counterparts:
         self._answered: set[str] = set()
 
     @classmethod
-    def in_record(cls, record: Record) -> Counterparts:
+    def in_record(cls, record: Record) -> OrderPairing:
         """Pair with the orders of the recorded run: the first of a kind with the first.
 
         Moments play no part, because a live run does everything a little later.
@@ -82,9 +82,9 @@ class Counterparts:
                 sent.add(event.client_order_id)
         return cls(RecordedOrders(made, sent, _common_prefix(made).encode()), ids, timed=False)
 
-    def again(self) -> Counterparts:
+    def again(self) -> OrderPairing:
         """Return the same for another run that is measured by this one, moment by moment."""
-        return Counterparts(self._recorded, self.made, timed=True)
+        return OrderPairing(self._recorded, self.made, timed=True)
 
     def note(self, order: SubmitOrder, time: int) -> None:
         """Take an order that was made here at `time`, UTC nanoseconds."""
@@ -121,10 +121,10 @@ class Moment(Event):
     """Something comes from outside now."""
 
 
-class StandIn(Actor):
+class RecordedOutside(Actor):
     """Brings what came from outside, and refuses the orders to which there is no answer."""
 
-    counterparts: Counterparts
+    counterparts: OrderPairing
     """Set before the node starts."""
     arrivals: Iterator[tuple[int, Event]]
     """Set before the node starts; acts on the node when it is asked for what follows."""

@@ -18,16 +18,16 @@ from kaiju.replay.differences import differences
 from kaiju.replay.open_loop import (
     OpenLoop,
     ended_at,
+    has_journal,
     is_open_loop,
-    journals_of_doors,
-    kept,
+    journals_of_port_actors,
     trades_outside,
 )
-from kaiju.replay.outside import Counterparts
+from kaiju.replay.outside import OrderPairing
 from kaiju.run.local import Options, make_directory, run
 from kaiju.run.outcome import REPORT
 from kaiju.run.run_file import RUN_FILE, RunFile
-from topology.check.check import Checked, examine
+from topology.check.check import CheckedTopology, check_file
 from topology.config.findings import TopologyError
 from topology.errors import FAILED, OK
 
@@ -79,7 +79,7 @@ def replay(asked: WhatIf) -> int:
     Raises:
         FileNotFoundError: there is no such run, or it has no record.
         RunFileError: its run file cannot be used.
-        RefusedError: what came from outside was not kept, or not all of it.
+        RefusedError: what came from outside was not has_journal, or not all of it.
         TopologyError: the settings are wrong.
         DamagedFileError: its record or a journal is damaged.
     """
@@ -117,10 +117,12 @@ def _replay_closed(asked: WhatIf, original: RunFile, console: Console) -> int:
     return outcome.code
 
 
-def _replay_open(asked: WhatIf, original: RunFile, checked: Checked, console: Console) -> int:
+def _replay_open(
+    asked: WhatIf, original: RunFile, checked: CheckedTopology, console: Console
+) -> int:
     """Do a run again from its journals, without and with the settings, and compare the two."""
     changed = _examine(original, (*original.overrides, *asked.overrides))
-    journals = journals_of_doors(asked.run, original, checked)
+    journals = journals_of_port_actors(asked.run, original, checked)
     until, notes = _end(asked.run, original)
     said = ANSWERED if trades_outside(checked) else ANSWERING
     _tell((*_strange(original), *notes, said), console)
@@ -129,7 +131,7 @@ def _replay_open(asked: WhatIf, original: RunFile, checked: Checked, console: Co
     before = make_directory(asked.directory, f"{name}-before")
     after = make_directory(asked.directory, f"{name}-after")
     with Record(asked.run) as record:
-        counterparts = Counterparts.in_record(record)
+        counterparts = OrderPairing.in_record(record)
     with console.status(f"running {asked.run} again, twice"):
         failures = [
             *loop.do_again(checked, before, counterparts),
@@ -145,8 +147,8 @@ def _replay_open(asked: WhatIf, original: RunFile, checked: Checked, console: Co
     return FAILED if failures else OK
 
 
-def _examine(original: RunFile, overrides: Iterable[str]) -> Checked:
-    checked = examine(Path(original.topology), text=original.text, overrides=overrides)
+def _examine(original: RunFile, overrides: Iterable[str]) -> CheckedTopology:
+    checked = check_file(Path(original.topology), text=original.text, overrides=overrides)
     if checked.findings.errors:
         raise TopologyError(checked.findings)
     return checked
@@ -159,7 +161,7 @@ def _tell(notes: Iterable[str], console: Console) -> None:
 
 def _end(directory: Path, original: RunFile) -> tuple[int, Sequence[str]]:
     """Return when a run ended, UTC nanoseconds, and what is to be said about it."""
-    if not kept(directory):
+    if not has_journal(directory):
         duration, notes = _duration(directory, original)
         if duration is not None:
             return original.began + duration, notes

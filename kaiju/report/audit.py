@@ -10,9 +10,9 @@ import msgspec
 
 from actors.events.accounts import PositionUpdated
 from actors.runtime.statistics import EdgeRecord, NodeStatistics
-from kaiju.record.totals import Filled, Ledger, gain_sign
+from kaiju.record.totals import Filled, RunTotals, gain_sign
 
-MOST_NAMED = 5
+MAX_NAMED = 5
 
 
 class Check(msgspec.Struct, frozen=True):
@@ -36,9 +36,7 @@ def dropped_by(actor: str, statistics: NodeStatistics) -> str:
     return f"{actor} dropped {reasons.total():,} events ({why})"
 
 
-def conservation(
-    statistics: NodeStatistics, ledger: Ledger | None, cut: str = ""
-) -> tuple[Check, ...]:
+def audit(statistics: NodeStatistics, ledger: RunTotals | None, cut: str = "") -> tuple[Check, ...]:
     """Return every check of a finished run.
 
     Args:
@@ -79,7 +77,7 @@ def _accounting(edge: EdgeRecord) -> str:
     )
 
 
-def _fills_are_reports(ledger: Ledger) -> tuple[bool | None, str]:
+def _fills_are_reports(ledger: RunTotals) -> tuple[bool | None, str]:
     if not ledger.saw_reports and not ledger.filled:
         return None, "no trade was reported"
     broken = [f"reported, never passed on: {i}" for i in ledger.missing_executions]
@@ -89,7 +87,7 @@ def _fills_are_reports(ledger: Ledger) -> tuple[bool | None, str]:
     return _verdict(broken, f"{fills:,} fills")
 
 
-def _fills_are_positions(ledger: Ledger) -> tuple[bool | None, str]:
+def _fills_are_positions(ledger: RunTotals) -> tuple[bool | None, str]:
     if not ledger.positions:
         return _without_positions(ledger)
     keys = sorted(ledger.filled.keys() | ledger.positions.keys())
@@ -105,7 +103,7 @@ def _fills_are_positions(ledger: Ledger) -> tuple[bool | None, str]:
     return _verdict(broken, f"{len(keys)} positions")
 
 
-def _cash_flow_is_exact(ledger: Ledger) -> tuple[bool | None, str]:
+def _cash_flow_is_exact(ledger: RunTotals) -> tuple[bool | None, str]:
     if not ledger.positions:
         return _without_positions(ledger)
     broken = [
@@ -117,7 +115,7 @@ def _cash_flow_is_exact(ledger: Ledger) -> tuple[bool | None, str]:
 
 
 def _cash_flow_problems(
-    ledger: Ledger, key: tuple[str, str], position: PositionUpdated
+    ledger: RunTotals, key: tuple[str, str], position: PositionUpdated
 ) -> Iterator[str]:
     filled = ledger.filled.get(key, Filled())
     instrument = ledger.instruments.get(position.instrument)
@@ -134,7 +132,7 @@ def _cash_flow_problems(
         )
 
 
-def _fees_are_exact(ledger: Ledger) -> tuple[bool | None, str]:
+def _fees_are_exact(ledger: RunTotals) -> tuple[bool | None, str]:
     if not ledger.positions:
         return _without_positions(ledger)
     broken = []
@@ -148,7 +146,7 @@ def _fees_are_exact(ledger: Ledger) -> tuple[bool | None, str]:
     return _verdict(broken, "fees by currency, to the last unit")
 
 
-def _pnl_follows_positions(ledger: Ledger) -> tuple[bool | None, str]:
+def _pnl_follows_positions(ledger: RunTotals) -> tuple[bool | None, str]:
     if not ledger.pnl:
         return None, "no PnlUpdated was recorded: the topology has no PnL actor, or no position"
     broken = []
@@ -172,7 +170,7 @@ MONEY_CHECKS = {
 }
 
 
-def _without_positions(ledger: Ledger) -> tuple[bool | None, str]:
+def _without_positions(ledger: RunTotals) -> tuple[bool | None, str]:
     if ledger.filled:
         return None, "no PositionUpdated was recorded: the topology has no position keeper"
     return None, "nothing was filled"
@@ -181,8 +179,8 @@ def _without_positions(ledger: Ledger) -> tuple[bool | None, str]:
 def _verdict(broken: list[str], good: str) -> tuple[bool, str]:
     if not broken:
         return True, good
-    more = len(broken) - MOST_NAMED
-    return False, "; ".join(islice(broken, MOST_NAMED)) + (f"; and {more} more" * (more > 0))
+    more = len(broken) - MAX_NAMED
+    return False, "; ".join(islice(broken, MAX_NAMED)) + (f"; and {more} more" * (more > 0))
 
 
 def _nonzero(fees: dict[str, int]) -> dict[str, int]:

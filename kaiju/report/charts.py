@@ -15,15 +15,15 @@ from matplotlib.figure import Figure
 
 from actors.events.market import Side
 from kaiju.record.scales import Scales
-from kaiju.record.series import Curve, Fill, Series
+from kaiju.record.series import Curve, PlottedFill, Series
 from kaiju.record.totals import Key
 from kaiju.report.report import ActorReport
 
 WIDTH, HEIGHT = 10.5, 3.0
 """Inches; the height is that of one plot."""
-MOST_PLOTS = 6
+MAX_PLOTS = 6
 """Instruments that a picture shows, those with most fills first."""
-MOST_MARKS = 600
+MAX_MARKS = 600
 """Fills drawn of one side of one strategy; of more, every n-th."""
 MICROSECOND = 1_000
 STYLE: Any = {
@@ -120,17 +120,19 @@ def _busiest(series: Series, keys: Iterable[Key]) -> list[str]:
     for (_, instrument), found in series.fills.items():
         if instrument in fills:
             fills[instrument] += len(found)
-    return sorted(fills, key=lambda instrument: (-fills[instrument], instrument))[:MOST_PLOTS]
+    return sorted(fills, key=lambda instrument: (-fills[instrument], instrument))[:MAX_PLOTS]
 
 
-def _fills_in(series: Series, instrument: str) -> list[tuple[str, list[Fill]]]:
+def _fills_in(series: Series, instrument: str) -> list[tuple[str, list[PlottedFill]]]:
     return [(key[0], fills) for key, fills in sorted(series.fills.items()) if key[1] == instrument]
 
 
-def _mark_fills(plot: Axes, marks: dict[Side, str], strategy: str, fills: list[Fill]) -> None:
+def _mark_fills(
+    plot: Axes, marks: dict[Side, str], strategy: str, fills: list[PlottedFill]
+) -> None:
     for side, marker in marks.items():
         of_side = [fill for fill in fills if fill.side == side]
-        drawn = of_side[:: 1 + len(of_side) // MOST_MARKS]
+        drawn = of_side[:: 1 + len(of_side) // MAX_MARKS]
         if drawn:
             plot.scatter(
                 _times([fill.time for fill in drawn]),

@@ -16,7 +16,7 @@ from kaiju.report.report import Report
 VERDICTS = {True: ("ok", "green"), False: ("VIOLATED", "bold red"), None: ("not checked", "yellow")}
 
 
-def print_closing(report: Report, directory: Path, files: Iterable[str], console: Console) -> None:
+def print_summary(report: Report, directory: Path, files: Iterable[str], console: Console) -> None:
     """Print what happened, whether it adds up, and where the files are.
 
     Args:

@@ -10,8 +10,8 @@ from pathlib import Path
 
 from kaiju.record.totals import ORDER_STATES, PARTLY_FILLED
 from kaiju.report.charts import draw_equity, draw_fills, draw_latency, draw_positions
-from kaiju.report.report import Report, Story
-from topology.files import finished_only
+from kaiju.report.report import Report, RunHistory
+from topology.files import atomic_write
 
 SECOND = 1_000_000_000
 MICROSECOND = 1_000
@@ -36,7 +36,7 @@ VERDICTS = {
 }
 
 
-def render_html(report: Report, story: Story | None) -> str:
+def render_html(report: Report, story: RunHistory | None) -> str:
     """Return the page.
 
     Args:
@@ -63,14 +63,14 @@ def render_html(report: Report, story: Story | None) -> str:
     )
 
 
-def write_html(report: Report, story: Story | None, path: Path) -> None:
+def write_html(report: Report, story: RunHistory | None, path: Path) -> None:
     """Write the page to `path`.
 
     Raises:
         OSError: the file cannot be written.
     """
     page = render_html(report, story)
-    with finished_only(path) as unfinished:
+    with atomic_write(path) as unfinished:
         unfinished.write_text(page, encoding="utf-8")
 
 
@@ -94,7 +94,7 @@ def _facts(report: Report) -> str:
     return f"<h1>{escape(run.topology)}</h1>{alarms}<table>{rows}</table>"
 
 
-def _pictures(story: Story) -> Iterable[str]:
+def _pictures(story: RunHistory) -> Iterable[str]:
     series = story.series
     if series.equity:
         yield _section("Equity", _picture(draw_equity(series, story.scales), "equity"))

@@ -16,9 +16,9 @@ from kaiju.monitor.discarded import Discarded
 from kaiju.record.record import Record
 from kaiju.record.scales import Scales
 from kaiju.record.series import Series
-from kaiju.record.totals import Filled, Ledger
-from kaiju.report.audit import Check, conservation, dropped_by
-from topology.files import finished_only
+from kaiju.record.totals import Filled, RunTotals
+from kaiju.report.audit import Check, audit, dropped_by
+from topology.files import atomic_write
 
 SECOND = 1_000_000_000
 
@@ -175,12 +175,12 @@ class Report(msgspec.Struct, frozen=True):
         return all(check.holds is not False for check in self.checks)
 
 
-class Story:
+class RunHistory:
     """A run's record, read once for everything that is told about it."""
 
     def __init__(self, directory: Path) -> None:
         with Record(directory) as record:
-            self.ledger = Ledger(record.scales.instruments)
+            self.ledger = RunTotals(record.scales.instruments)
             self.series = Series(record.scales)
             self.scales = record.scales
             self.recorded: Counter[str] = Counter()
@@ -193,19 +193,19 @@ class Story:
         self.series.finish()
 
 
-def tell(directory: Path) -> Story | None:
+def load_history(directory: Path) -> RunHistory | None:
     """Return the story of the run in `directory`; None where nothing was recorded.
 
     Raises:
         DamagedFileError: the record is damaged.
     """
-    return Story(directory) if (directory / EVENTS_FILE).exists() else None
+    return RunHistory(directory) if (directory / EVENTS_FILE).exists() else None
 
 
 def build_report(
     run: RunFacts,
     statistics: NodeStatistics,
-    story: Story | None,
+    story: RunHistory | None,
     discarded: Iterable[Discarded] = (),
 ) -> Report:
     """Return the report of a finished run.
@@ -227,7 +227,7 @@ def build_report(
         events=statistics.steps,
         halted=statistics.halted,
         cut=cut,
-        checks=conservation(statistics, ledger, cut),
+        checks=audit(statistics, ledger, cut),
         orders=_orders(ledger) if ledger else {},
         pnl=tuple(_pnl(story.ledger, story.scales)) if story else (),
         actors=tuple(ActorReport.of(actor) for actor in statistics.actors),
@@ -245,18 +245,18 @@ def write_json(report: Report, path: Path) -> None:
         OSError: the file cannot be written.
     """
     text = msgspec.json.format(msgspec.json.encode(report), indent=2)
-    with finished_only(path) as unfinished:
+    with atomic_write(path) as unfinished:
         unfinished.write_bytes(text + b"\n")
 
 
-def _orders(ledger: Ledger) -> dict[str, dict[str, int]]:
+def _orders(ledger: RunTotals) -> dict[str, dict[str, int]]:
     orders: dict[str, dict[str, int]] = {}
     for (strategy, state), count in sorted(ledger.orders.items()):
         orders.setdefault(strategy, {})[state] = count
     return orders
 
 
-def _pnl(ledger: Ledger, scales: Scales) -> Iterable[PnlReport]:
+def _pnl(ledger: RunTotals, scales: Scales) -> Iterable[PnlReport]:
     pnl = ledger.pnl
     for (strategy, instrument), filled in sorted(ledger.filled.items()):
         currency = _settle_currency(ledger, instrument)
@@ -279,7 +279,7 @@ def _pnl(ledger: Ledger, scales: Scales) -> Iterable[PnlReport]:
         )
 
 
-def _settle_currency(ledger: Ledger, instrument: str) -> str:
+def _settle_currency(ledger: RunTotals, instrument: str) -> str:
     definition = ledger.instruments.get(instrument)
     return definition.settle if definition else ""
 

@@ -10,15 +10,15 @@ from typing import Any
 
 from actors.runtime.node.durability import Retention
 from actors.runtime.node.node import Node
-from topology.check.check import Checked
+from topology.check.check import CheckedTopology
 from topology.config.class_loader import settings_context
 
 
-def compose(checked: Checked, name: str = "", **options: Any) -> Node:
+def compose(checked: CheckedTopology, name: str = "", **options: Any) -> Node:
     """Return a node with all actors of a topology, or with those of one of its nodes.
 
     Args:
-        checked: what `topology.check.check.examine` returned for the file.
+        checked: what `topology.check.check.check_file` returned for the file.
         name: of the node whose actors are wanted; empty for all of the file.
         options: of `Node`, such as `clock`, `seed`, `session` or `metrics`.
 
@@ -55,6 +55,6 @@ def compose(checked: Checked, name: str = "", **options: Any) -> Node:
     return node
 
 
-def is_on(checked: Checked, actor: str, node: str) -> bool:
+def is_on(checked: CheckedTopology, actor: str, node: str) -> bool:
     """Tell whether an actor belongs to a node; to the one without a name all do."""
     return node in ("", checked.graph.actors[actor].node)

@@ -16,12 +16,12 @@ from actors.recorder import Recorder
 from actors.runtime.clock import Clock, LiveClock, VirtualClock
 from actors.runtime.node.node import Node
 from kaiju.monitor.http_server import NodeServer
-from kaiju.monitor.observer import Watch
+from kaiju.monitor.observer import NodeObserver
 from kaiju.run.build import compose
-from kaiju.run.outcome import Ended, Outcome, consoles, finish, shown
+from kaiju.run.outcome import FinishedRun, Outcome, consoles, finish, observed
 from kaiju.run.run_file import RUN_FILE, RunFile
-from kaiju.run.signals import obeying_signals
-from topology.check.check import Checked, examine
+from kaiju.run.signals import signal_handlers
+from topology.check.check import CheckedTopology, check_file
 from topology.errors import RefusedError
 
 VIRTUAL_START = 1_704_067_200_000_000_000
@@ -74,7 +74,7 @@ class Options:
 class Start(NamedTuple):
     """A run that is about to begin, or to go on."""
 
-    checked: Checked
+    checked: CheckedTopology
     run_file: RunFile
     clock: Clock
     directory: Path
@@ -88,7 +88,7 @@ def run(options: Options) -> Outcome:
         RefusedError: the port for metrics is taken, there is no folder for the report, or the run
             kept nothing to go on from.
         RunFileError: the run file of a run that is to go on cannot be used.
-        DataError: its data cannot be read.
+        DataDirectoryError: its data cannot be read.
         RecoveryError: its journals do not fit together.
         DivergedError: an actor does not do again what its journal holds.
         DamagedFileError: a journal is damaged.
@@ -124,29 +124,29 @@ def run(options: Options) -> Outcome:
             run_file.save(directory)
         else:  # another process may be running here: its file stays until the lock is ours
             node.data.on_opened = partial(run_file.save, directory)
-        watch = Watch(node, name, options.duration)
+        watch = NodeObserver(node, name, options.duration)
         began = time.monotonic()
-        with obeying_signals(node), shown(watch, server, console):
+        with signal_handlers(node), observed(watch, server, console):
             node.run(until=run_file.until or None)
     return finish(
-        Ended(watch, run_file, directory, time.monotonic() - began),
+        FinishedRun(watch, run_file, directory, time.monotonic() - began),
         console,
         errors,
         copy=options.report,
     )
 
 
-def _checked(options: Options) -> tuple[Checked, RunFile | None]:
+def _checked(options: Options) -> tuple[CheckedTopology, RunFile | None]:
     """Return the topology, and the run file where a run goes on."""
     if options.resume is None:
         assert options.file is not None
-        checked = examine(options.file, text=options.text, overrides=options.overrides)
+        checked = check_file(options.file, text=options.text, overrides=options.overrides)
         directory = options.data and options.data / checked.topology.name
         if directory is None or not (directory / RUN_FILE).exists():
             return checked, None
         return checked, RunFile.load(directory)
     run_file = RunFile.load(options.resume)
-    checked = examine(Path(run_file.topology), text=run_file.text, overrides=run_file.overrides)
+    checked = check_file(Path(run_file.topology), text=run_file.text, overrides=run_file.overrides)
     if not _keeps(checked):
         raise RefusedError(
             f"{options.resume}: nothing to go on from: no actor of {run_file.topology} is durable;"
@@ -155,7 +155,7 @@ def _checked(options: Options) -> tuple[Checked, RunFile | None]:
     return checked, run_file
 
 
-def _keeps(checked: Checked) -> bool:
+def _keeps(checked: CheckedTopology) -> bool:
     return any(actor.durable != "none" for actor in checked.topology.actors.values())
 
 
@@ -173,7 +173,7 @@ def _metrics_server(node: Node, options: Options) -> NodeServer:
 
 
 def _begin(
-    checked: Checked, options: Options, started: datetime, first: int | None
+    checked: CheckedTopology, options: Options, started: datetime, first: int | None
 ) -> tuple[RunFile, Clock]:
     """Return how this run begins, and its clock; `first` is the time of the first outside input."""
     assert options.file is not None

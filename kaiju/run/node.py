@@ -14,13 +14,13 @@ from actors.recorder import Recorder
 from actors.runtime.node.node import Node
 from gateways.sockets import IPC
 from kaiju.monitor.http_server import NodeServer
-from kaiju.monitor.observer import Watch
+from kaiju.monitor.observer import NodeObserver
 from kaiju.run.build import compose
 from kaiju.run.local import first_input, live_clock
-from kaiju.run.outcome import Ended, consoles, finish, shown
+from kaiju.run.outcome import FinishedRun, consoles, finish, observed
 from kaiju.run.run_file import RUN_FILE, RunFile
-from kaiju.run.signals import obeying_signals
-from topology.check.check import Checked, examine
+from kaiju.run.signals import signal_handlers
+from topology.check.check import CheckedTopology, check_file
 from topology.config.keys import NodeKeys
 from topology.errors import RefusedError
 from topology.links.endpoints import Endpoints, endpoints_of
@@ -65,7 +65,7 @@ def run_node(options: NodeOptions) -> int:
         KeysError: links leave the host and a key is missing, malformed or readable by others.
         EndpointsError: the file of endpoints cannot be used.
         RunFileError: the run file of an earlier run cannot be used.
-        DataError: the data is another node's, or cannot be read.
+        DataDirectoryError: the data is another node's, or cannot be read.
         RecoveryError: its journals do not fit together.
         DivergedError: an actor does not do again what its journal holds.
         DamagedFileError: a journal is damaged.
@@ -74,7 +74,7 @@ def run_node(options: NodeOptions) -> int:
         KeyboardInterrupt: a second signal came while the node was stopping.
     """
     console, errors = consoles(quiet=options.quiet)
-    checked = examine(options.file)
+    checked = check_file(options.file)
     topology = checked.topology
     if options.node not in topology.nodes:
         known = ", ".join(topology.nodes)
@@ -87,11 +87,13 @@ def run_node(options: NodeOptions) -> int:
         sockets = _open_sockets(checked, endpoints, options)
         stack.callback(sockets.close)
         node, run_file = _compose(checked, endpoints, sockets, options)
-        watch = Watch(node, topology.name)
+        watch = NodeObserver(node, topology.name)
         server = stack.enter_context(_http(node, endpoints, options))
-        with obeying_signals(node), shown(watch, server, console):
+        with signal_handlers(node), observed(watch, server, console):
             node.run()
-    ended = Ended(watch, run_file, directory_of(options, topology.name), time.monotonic() - began)
+    ended = FinishedRun(
+        watch, run_file, directory_of(options, topology.name), time.monotonic() - began
+    )
     return finish(ended, console, errors).code
 
 
@@ -100,7 +102,9 @@ def directory_of(options: NodeOptions, topology: str) -> Path:
     return options.data / topology / options.node
 
 
-def _open_sockets(checked: Checked, endpoints: Endpoints, options: NodeOptions) -> LinkSockets:
+def _open_sockets(
+    checked: CheckedTopology, endpoints: Endpoints, options: NodeOptions
+) -> LinkSockets:
     live, recovery = endpoints.bind(options.node)
     readers, own = readers_of(checked.graph, options.node), frozenset({options.node})
     given = {  # whoever has the node's own key may look at all that it says
@@ -119,7 +123,7 @@ def _open_sockets(checked: Checked, endpoints: Endpoints, options: NodeOptions) 
 
 
 def _compose(
-    checked: Checked, endpoints: Endpoints, sockets: LinkSockets, options: NodeOptions
+    checked: CheckedTopology, endpoints: Endpoints, sockets: LinkSockets, options: NodeOptions
 ) -> tuple[Node, RunFile]:
     topology, name = checked.topology, options.node
     directory = directory_of(options, topology.name)
@@ -161,7 +165,7 @@ def _compose(
     return node, run_file
 
 
-def _run_file(checked: Checked, options: NodeOptions, directory: Path) -> RunFile:
+def _run_file(checked: CheckedTopology, options: NodeOptions, directory: Path) -> RunFile:
     started = datetime.now(UTC).isoformat(timespec="seconds")
     if (directory / RUN_FILE).exists():
         return RunFile.load(directory).started_again(started, checked.document.text)

@@ -16,10 +16,10 @@ from actors.runtime.journal.frames import DamagedFileError
 from actors.runtime.node.node import Node
 from kaiju.monitor.http_server import NodeServer
 from kaiju.monitor.live_table import LiveTable
-from kaiju.monitor.observer import View, Watch
-from kaiju.report.console import print_closing
+from kaiju.monitor.observer import NodeObserver, NodeView
+from kaiju.report.console import print_summary
 from kaiju.report.html import write_html
-from kaiju.report.report import Report, RunFacts, Story, build_report, tell, write_json
+from kaiju.report.report import Report, RunFacts, RunHistory, build_report, load_history, write_json
 from kaiju.run.run_file import RunFile
 from topology.errors import FAILED, HALTED, OK
 
@@ -39,10 +39,10 @@ class Outcome(NamedTuple):
     directory: Path
 
 
-class Ended(NamedTuple):
+class FinishedRun(NamedTuple):
     """A run that is over."""
 
-    watch: Watch
+    watch: NodeObserver
     run_file: RunFile
     directory: Path
     seconds: float
@@ -58,10 +58,10 @@ def consoles(*, quiet: bool) -> tuple[Console, Console]:
 
 
 @contextmanager
-def shown(watch: Watch, server: NodeServer, console: Console) -> Iterator[None]:
+def observed(watch: NodeObserver, server: NodeServer, console: Console) -> Iterator[None]:
     """Let people and monitors look at the node while it runs."""
     with ExitStack() as stack:
-        shows: list[Callable[[View], None]] = [server.show]
+        shows: list[Callable[[NodeView], None]] = [server.show]
         console.print(
             f"{watch.topology}: metrics on http://{server.address}/metrics; Ctrl-C stops",
             markup=False,
@@ -72,13 +72,15 @@ def shown(watch: Watch, server: NodeServer, console: Console) -> Iterator[None]:
         yield
 
 
-def _looking(watch: Watch, shows: list[Callable[[View], None]]) -> Callable[[Node], None]:
+def _looking(
+    watch: NodeObserver, shows: list[Callable[[NodeView], None]]
+) -> Callable[[Node], None]:
     next_look = 0
 
     def look(_node: Node) -> None:
         nonlocal next_look
         if time.monotonic_ns() >= next_look:
-            view = watch.look()
+            view = watch.observe()
             for show in shows:
                 show(view)
             next_look = time.monotonic_ns() + LOOK_NS
@@ -86,7 +88,9 @@ def _looking(watch: Watch, shows: list[Callable[[View], None]]) -> Callable[[Nod
     return look
 
 
-def finish(ended: Ended, console: Console, errors: Console, *, copy: Path | None = None) -> Outcome:
+def finish(
+    ended: FinishedRun, console: Console, errors: Console, *, copy: Path | None = None
+) -> Outcome:
     """Write the report of a run, print its summary and return what came of it.
 
     Args:
@@ -111,7 +115,7 @@ def finish(ended: Ended, console: Console, errors: Console, *, copy: Path | None
         version=version("kaiju-trading"),
     )
     report, problems = _report(watch, facts, directory, copy)
-    print_closing(report, directory, sorted(path.name for path in directory.iterdir()), console)
+    print_summary(report, directory, sorted(path.name for path in directory.iterdir()), console)
     for problem in dict.fromkeys(problems):
         errors.print(f"error: {problem}", markup=False)
     fine = report.conserved and not problems
@@ -119,17 +123,17 @@ def finish(ended: Ended, console: Console, errors: Console, *, copy: Path | None
 
 
 def _report(
-    watch: Watch, facts: RunFacts, directory: Path, copy: Path | None
+    watch: NodeObserver, facts: RunFacts, directory: Path, copy: Path | None
 ) -> tuple[Report, list[str]]:
     """Write the report, as far as that is possible, and return it with all that went wrong."""
-    view = watch.look()
+    view = watch.observe()
     statistics = view.statistics
     problems = [failure for failure in facts.failures if failure != statistics.halted]
     if statistics.halted:
         problems.insert(0, f"trading was halted: {statistics.halted}")
     story = None
     try:
-        story = tell(directory)
+        story = load_history(directory)
     except DamagedFileError as error:
         problems.append(str(error))
     report = build_report(facts, statistics, story, view.discarded)
@@ -142,7 +146,7 @@ def _report(
     return report, problems
 
 
-def _write(report: Report, story: Story | None, directory: Path, copy: Path | None) -> None:
+def _write(report: Report, story: RunHistory | None, directory: Path, copy: Path | None) -> None:
     write_json(report, directory / REPORT)
     write_html(report, story, directory / "report.html")
     if copy is not None and copy.suffix == ".html":

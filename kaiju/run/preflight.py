@@ -11,7 +11,7 @@ from topology.config.spec import PORTS_OF_A_NODE
 from topology.links.endpoints import Endpoints
 
 
-def obstacles(node: str, endpoints: Endpoints, secret: Path | None) -> Iterator[str]:
+def preflight(node: str, endpoints: Endpoints, secret: Path | None) -> Iterator[str]:
     """Yield why a node cannot be run here: its secret key is not what it must be, a port is taken.
 
     Args:

@@ -12,7 +12,7 @@ from actors.runtime.node.node import Node
 
 
 @contextmanager
-def obeying_signals(node: Node) -> Iterator[None]:
+def signal_handlers(node: Node) -> Iterator[None]:
     """Let an operator speak to the node by signals.
 
     The first SIGINT or SIGTERM stops it in order, a second at once; SIGUSR1 halts trading, and

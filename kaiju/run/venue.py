@@ -9,11 +9,11 @@ from pathlib import Path
 from rich.console import Console
 
 from actors.runtime.clock import LiveClock
-from gateways.simulated.session.server import VenueDoor
+from gateways.simulated.session.server import VenueServer
 from gateways.sockets import ServerSocket, Wake, is_local
 from kaiju.run.build import compose
-from kaiju.run.signals import obeying_signals
-from topology.check.check import Checked, examine
+from kaiju.run.signals import signal_handlers
+from topology.check.check import CheckedTopology, check_file
 from topology.errors import FAILED, HALTED, OK, RefusedError
 
 
@@ -38,7 +38,7 @@ def serve(options: VenueOptions) -> int:
     Raises:
         TopologyError: the file has mistakes; the text lists all of them.
         RefusedError: the file has no door, or more than one, or nobody can listen there.
-        DataError: the ledger is another node's, or cannot be read.
+        DataDirectoryError: the ledger is another node's, or cannot be read.
         RecoveryError: its journals do not fit together.
         DivergedError: an actor does not do again what its journal holds.
         DamagedFileError: a journal is damaged.
@@ -46,13 +46,13 @@ def serve(options: VenueOptions) -> int:
         KeyboardInterrupt: a second signal came while the venue was stopping.
     """
     errors = Console(stderr=True, soft_wrap=True, highlight=False)
-    checked = examine(options.file)
+    checked = check_file(options.file)
     name = _door(checked)
     if options.bind:
-        checked = examine(options.file, overrides=[f"{name}.endpoint={options.bind}"])
+        checked = check_file(options.file, overrides=[f"{name}.endpoint={options.bind}"])
     for warning in checked.findings.warnings:
         errors.print(str(warning), markup=False)
-    settings = VenueDoor.Settings.model_validate(checked.topology.actors[name].settings)
+    settings = VenueServer.Settings.model_validate(checked.topology.actors[name].settings)
     _refuse_taken(settings.endpoint)
     node = compose(
         checked,
@@ -67,7 +67,7 @@ def serve(options: VenueOptions) -> int:
         f"{checked.topology.name}: on {settings.endpoint}, ledger in {options.data}; Ctrl-C stops",
         markup=False,
     )
-    with obeying_signals(node):
+    with signal_handlers(node):
         node.run()
     halted = node.supervisor.halted
     for failure in dict.fromkeys([halted, *node.supervisor.failures]):
@@ -89,12 +89,12 @@ def _refuse_taken(endpoint: str) -> None:
         wake.close()
 
 
-def _door(checked: Checked) -> str:
-    doors = [name for name, found in checked.classes.items() if issubclass(found, VenueDoor)]
+def _door(checked: CheckedTopology) -> str:
+    doors = [name for name, found in checked.classes.items() if issubclass(found, VenueServer)]
     if len(doors) != 1:
         names = ", ".join(doors) or "none"
         raise RefusedError(
-            f"{checked.document.file}: actors of {VenueDoor.__module__}:{VenueDoor.__name__} were"
-            f" {names}; a venue has exactly one, such as in topology/venue.yaml"
+            f"{checked.document.file}: actors of {VenueServer.__module__}:{VenueServer.__name__}"
+            f" were {names}; a venue has exactly one, such as in topology/venue.yaml"
         )
     return doors[0]

@@ -27,7 +27,7 @@ from actors.events.system import (
     TimerFired,
 )
 from actors.execution import Execution
-from actors.model.quoting import Quote, QuoteSide
+from actors.model.quoting import QuoteSide, WorkingQuote
 from actors.runtime.actor import Actor, handles
 from actors.testing import SECOND, ActorTest, SystemTest
 from tests.kit.builders import (
@@ -90,7 +90,7 @@ def test_quotes_are_limit_orders_good_till_canceled() -> None:
 
 def test_a_quote_is_a_limit_order_even_where_its_price_was_lost() -> None:
     kit = execution()
-    kit.state.quotes["maker"] = {BTC: Quote(bid=QuoteSide(px=0, qty=5, pending=True))}
+    kit.state.quotes["maker"] = {BTC: WorkingQuote(bid=QuoteSide(px=0, qty=5, pending=True))}
 
     [sent] = kit.given(TimerFired("retry", 1, kit.now))
 

@@ -188,7 +188,7 @@ def test_all_captures_through_the_actors_at_once_give_the_same_books_and_tops() 
 
 
 @dataclass(frozen=True)
-class Place:
+class KeyPath:
     """Where a capture is torn: at the diff ``depth[index]``."""
 
     index: int
@@ -200,7 +200,7 @@ class Place:
 
 @dataclass(frozen=True)
 class Torn:
-    places: list[Place]
+    places: list[KeyPath]
     bids: tuple[Level, ...]
     """What the reference book holds at the end."""
     asks: tuple[Level, ...]
@@ -226,7 +226,7 @@ def torn(name: str) -> Torn:
             snapshots[n - SNAPSHOT_AFTER] = reference.as_snapshot()
     final = MessageDecoder(capture.instrument).decode(reference.as_snapshot())
     assert isinstance(final, DepthSnapshot)
-    places = [Place(n, states[n], snapshots.get(n, b"")) for n in sorted(chosen)]
+    places = [KeyPath(n, states[n], snapshots.get(n, b"")) for n in sorted(chosen)]
     return Torn(places, final.bids, final.asks)
 
 
@@ -252,7 +252,7 @@ def damaged(line: bytes, rng: random.Random) -> bytes:
 class TornRun:
     """The feed and the book, each alone on its kit, from one place of a capture on."""
 
-    def __init__(self, name: str, place: Place) -> None:
+    def __init__(self, name: str, place: KeyPath) -> None:
         self.capture = load(name)
         instruments = [self.capture.instrument]
         self.instrument = instruments[0].instrument
@@ -278,7 +278,7 @@ class TornRun:
         return self.kit.given(*said)
 
 
-def assert_unusable_until_a_snapshot(run: TornRun, place: Place) -> None:
+def assert_unusable_until_a_snapshot(run: TornRun, place: KeyPath) -> None:
     """Nothing is said of the book from the first diff after the place on; then all is right."""
     lines = run.capture.depth_lines[place.index + 2 : place.index + 1 + SNAPSHOT_AFTER]
     assert [run.read(line) for line in lines] == [[]] * len(lines)
@@ -294,7 +294,7 @@ def assert_unusable_until_a_snapshot(run: TornRun, place: Place) -> None:
         assert all(isinstance(event, TopOfBook) for event in tops)
 
 
-def assert_equal_to_the_reference_at_the_end(run: TornRun, name: str, place: Place) -> None:
+def assert_equal_to_the_reference_at_the_end(run: TornRun, name: str, place: KeyPath) -> None:
     rest = run.capture.depth[place.index + 2 + SNAPSHOT_AFTER :]
     assert all(take(run.book, event) for event in rest)
     assert (run.book.bids.levels(), run.book.asks.levels()) == (torn(name).bids, torn(name).asks)

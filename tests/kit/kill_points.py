@@ -14,7 +14,7 @@ from actors.recorder import Recorder
 from actors.runtime.clock import VirtualClock
 from actors.runtime.journal.disk import Disk
 from kaiju.run.build import compose
-from topology.check.check import Checked
+from topology.check.check import CheckedTopology
 
 T = TypeVar("T")
 
@@ -91,7 +91,7 @@ class MortalDisk(Mortal, Disk):
 
 
 def live(
-    checked: Checked, directory: Path, disk: Disk, *, start: int, until: int, **options: Any
+    checked: CheckedTopology, directory: Path, disk: Disk, *, start: int, until: int, **options: Any
 ) -> None:
     """Run a topology in `directory`, from where it is, to its end."""
     directory.mkdir(exist_ok=True)

@@ -35,11 +35,11 @@ VENUE = ROOT / "topology" / "venue.yaml"
 ENDS = {OrdStatus.FILLED, OrdStatus.CANCELED, OrdStatus.EXPIRED, OrdStatus.REJECTED}
 SEGMENT_BYTES = 50_000
 """Small, so that segments end and snapshots are taken all the time."""
-MOST_ORDERS_BETWEEN = 10
+MAX_ORDERS_BETWEEN = 10
 """Orders that reach the venue between two kills, at most."""
 LONGER_THAN_SILENCE = 2.5
 """Seconds after which the venue takes whoever stands still for gone."""
-LONGEST_LIFE = 0.3
+MAX_LIFE = 0.3
 """Seconds after which whoever is killed as soon as it has begun is dead: it may be recovering."""
 
 E = TypeVar("E", bound=Event)
@@ -62,7 +62,7 @@ def emitted(directory: Path, actor: str, event_class: type[E]) -> Iterator[E]:
     return (msgspec.convert(event, event_class) for event in events)
 
 
-class Memory:
+class ActorSnapshot:
     """Remembers what the journals of a directory held, which must never be anything else.
 
     Args:
@@ -213,7 +213,7 @@ class Trading(Accounts):
         self.run = MortalProcess(
             ["run", live, "--live", "--data", self.data.parent], folder / "run.log"
         )
-        self._memories = [Memory(self.venue_data), Memory(self.data)]
+        self._memories = [ActorSnapshot(self.venue_data), ActorSnapshot(self.data)]
         self._chance = random.Random(seed)  # noqa: S311 - the same kills every time
 
     def __enter__(self) -> Self:
@@ -245,9 +245,9 @@ class Trading(Accounts):
         """Kill one of the two or both, after some orders or while they begin, and start them."""
         chance = self._chance
         if chance.random() < 0.3:
-            time.sleep(chance.random() * LONGEST_LIFE)
+            time.sleep(chance.random() * MAX_LIFE)
         else:
-            self.await_orders(chance.randint(1, MOST_ORDERS_BETWEEN))
+            self.await_orders(chance.randint(1, MAX_ORDERS_BETWEEN))
         victims = chance.choice([(self.venue,), (self.run,), (self.venue, self.run)])
         for victim in victims:
             victim.kill()

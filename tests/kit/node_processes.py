@@ -26,7 +26,7 @@ from tests.kit.killable_kaiju import MortalProcess
 from tests.kit.run_folder import run_folder
 from tests.kit.simulated_network import Seen, defects
 from tests.kit.verify_leftovers import verify_elsewhere
-from topology.check.check import examine
+from topology.check.check import check_file
 from topology.config.keys import PUBLIC, SECRET, read_public_key
 from topology.links.endpoints import ENDPOINTS_FILE, Endpoints, NodeEndpoints
 from topology.links.sockets import make_pair
@@ -89,7 +89,7 @@ class LinkedRun:
         self.file = folder / "linked.yaml"
         self.file.write_text(topology)
         self.data = folder / "data"
-        self.checked = examine(self.file)
+        self.checked = check_file(self.file)
         self.name = self.checked.topology.name
         self.nodes = list(self.checked.topology.nodes)
         self.endpoints = self._lay_out(hosts or {})

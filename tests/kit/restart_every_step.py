@@ -13,7 +13,7 @@ from actors.recorder import EVENTS_FILE, Recorder
 from actors.runtime.actor import Actor
 from actors.runtime.clock import VirtualClock
 from kaiju.run.build import compose
-from topology.check.check import Checked
+from topology.check.check import CheckedTopology
 
 AT_ONCE = 250
 """Deliveries between two boundaries."""
@@ -43,7 +43,13 @@ class Run:
     """
 
     def __init__(
-        self, checked: Checked, directory: Path, start: int, duration: int, *, restored: bool
+        self,
+        checked: CheckedTopology,
+        directory: Path,
+        start: int,
+        duration: int,
+        *,
+        restored: bool,
     ) -> None:
         directory.mkdir()
         clock = PausingClock(start)

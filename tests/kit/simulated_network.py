@@ -27,17 +27,17 @@ from topology.links.effects import (
     CannotResume,
     Delivered,
     Effect,
-    Redial,
-    Say,
+    Reconnect,
+    Send,
     SnapshotTaken,
     WasReset,
 )
-from topology.links.frame import EventReader
+from topology.links.frame import EventDecoder
 from topology.links.messages import encode_message
 from topology.links.publisher import LinkPublisher
 from topology.links.sources import schema_of
-from topology.links.subscriber import LinkReader
-from topology.links.subscription import StreamReader
+from topology.links.subscriber import NodeSubscriber
+from topology.links.subscription import StreamSubscription
 
 MILLISECOND = 1_000_000
 READER = "core"
@@ -219,13 +219,15 @@ class World:
 
     def _start_reader(self) -> None:
         readers = {
-            name: StreamReader(name, EventReader([Tick]), epoch=seen.epoch, position=seen.position)
+            name: StreamSubscription(
+                name, EventDecoder([Tick]), epoch=seen.epoch, position=seen.position
+            )
             for name, seen in self.seen.items()
         }
         for seen in self.seen.values():
             seen.live = False
         wants = {name: schema_of([Tick]) for name in STREAMS}
-        self.reader = LinkReader(READER, "test", "md", readers, wants)
+        self.reader = NodeSubscriber(READER, "test", "md", readers, wants)
         self._dial()
 
     def _dial(self) -> None:
@@ -270,9 +272,9 @@ class World:
 
     def _act(self, effects: Iterable[Effect]) -> None:
         for effect in effects:
-            if isinstance(effect, Say):
+            if isinstance(effect, Send):
                 self._send("to publisher", encode_message(effect.message))
-            elif isinstance(effect, Redial):
+            elif isinstance(effect, Reconnect):
                 self._connection += 1
                 self._dial()
             elif isinstance(effect, CannotResume):
@@ -298,7 +300,7 @@ class World:
                 raise AssertionError("nobody asked for a snapshot")
 
 
-class Ended(Protocol):
+class FinishedRun(Protocol):
     """Where a stream ended."""
 
     @property
@@ -311,7 +313,7 @@ class Ended(Protocol):
     def next_seq(self) -> int: ...
 
 
-def defects(log: Ended, seen: Seen) -> list[str]:
+def defects(log: FinishedRun, seen: Seen) -> list[str]:
     """Return what is wrong with what a reader was told of a stream that has come to rest."""
     found: list[str] = []
     epoch, position = 0, 1

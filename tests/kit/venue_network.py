@@ -31,7 +31,7 @@ from actors.model.order_table import OrderTable
 from actors.order_management import OrderManagement
 from actors.testing import SECOND, ActorTest
 from gateways.gateway import Gateway
-from gateways.simulated.engine.matching_venue import CrowdOrder, Venue
+from gateways.simulated.engine.matching_venue import BackgroundOrder, Venue
 from gateways.simulated.engine.venue_orders import Listing, VenueReport, VenueRequest
 from tests.kit.builders import BTCUSDT, buy, cancel
 
@@ -113,7 +113,7 @@ class Line:
 
     def trade(self, qty: int) -> None:
         """Let somebody sell to us."""
-        self.reports += self.venue.arrive(NAME, CrowdOrder(Side.SELL, qty), now=0).reports
+        self.reports += self.venue.arrive(NAME, BackgroundOrder(Side.SELL, qty), now=0).reports
 
     def serve(self, most: int = 1) -> None:
         """Let the oldest requests reach the venue."""

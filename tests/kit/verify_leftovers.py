@@ -21,8 +21,8 @@ from tests.kit.paths import ROOT
 
 EXCUSED = "not-verified"
 """A file of this name excuses what is in its directory: it was damaged or planted on purpose."""
-MOST_RUNS = 300
-MOST_BYTES = 300_000_000
+MAX_RUNS = 300
+MAX_BYTES = 300_000_000
 """Of journals; what is above is left out, always the same runs of the same tests."""
 PATIENCE = 600
 """Seconds."""
@@ -48,9 +48,9 @@ def find_runs(bases: Iterable[Path]) -> Found:
         ranks |= {run: _rank(run.relative_to(base)) for run in verified}
     ordered = sorted(ranks, key=lambda run: ranks[run])
     chosen, size = list[Path](), 0
-    for run in ordered[:MOST_RUNS]:
+    for run in ordered[:MAX_RUNS]:
         size += sum(file.stat().st_size for file in (run / JOURNALS).rglob("*.kaiju"))
-        if size <= MOST_BYTES:
+        if size <= MAX_BYTES:
             chosen.append(run)
     return Found(chosen, len(ordered) - len(chosen), excused)
 

@@ -22,7 +22,7 @@ from kaiju.run.local import first_input
 from tests.kit.kill_points import MortalDisk, files_of, live, lived, lived_side_by_side
 from tests.kit.small_system import TOPOLOGY
 from tests.system.test_shipped_topologies import PAPER, RECORDED, START, needs_recordings, start_of
-from topology.check.check import Checked, examine
+from topology.check.check import CheckedTopology, check_file
 
 WHEN = ("before", "within", "after")
 SMALL_SEGMENTS = 40_000
@@ -32,19 +32,19 @@ Death = tuple[int, str]
 """Number of the operation, and when."""
 
 
-def all_durable(text: str, folder: Path, name: str) -> Checked:
+def all_durable(text: str, folder: Path, name: str) -> CheckedTopology:
     """Return a topology in which every actor is `durable: os`."""
     file = folder / name
     kept = [line for line in text.splitlines() if "durable:" not in line]
     file.write_text("\n".join(kept).replace("    class: ", "    durable: os\n    class: "))
-    return examine(file)
+    return check_file(file)
 
 
 class Life:
     """One topology and where its runs go."""
 
     def __init__(
-        self, checked: Checked, folder: Path, start: int, nanoseconds: int, **options: Any
+        self, checked: CheckedTopology, folder: Path, start: int, nanoseconds: int, **options: Any
     ) -> None:
         self._checked = checked
         self._options = options | {"start": start, "until": start + nanoseconds}
@@ -132,7 +132,7 @@ def test_a_journal_of_which_little_is_kept_still_holds_all_that_recovery_needs(
 
 
 def test_a_recorder_that_is_not_durable_goes_on_from_its_file(tmp_path: Path) -> None:
-    life = Life(examine(PAPER), tmp_path, START, 2 * SECOND)
+    life = Life(check_file(PAPER), tmp_path, START, 2 * SECOND)
     directory, chance = tmp_path / "killed", random.Random(9)  # noqa: S311
     for _ in range(20):
         died = MortalDisk(chance.randint(1, life.disk.count // 20), chance.choice(WHEN))

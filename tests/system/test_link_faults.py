@@ -25,7 +25,7 @@ CUTS = (0.2, 4.0, 0.2, 4.0, 0.2, 4.0, 30.0)
 BUSY = TOPOLOGY.replace("interval: 2000000", "interval: 400000")
 MISSED = 3_000
 """Events in whose time a stopped reader's queues are full, its own and the kernel's."""
-MOST_GROWTH = 8 * 2**20
+MAX_GROWTH = 8 * 2**20
 """Bytes by which a publisher may grow from the first reader that is stopped to the last."""
 
 
@@ -80,7 +80,7 @@ def test_a_reader_that_is_stopped_past_the_high_water_mark_costs_the_others_noth
             run.until_count("resumes", "three", "kept.ticks", before["resumes"] + 1)
             until(run.is_live, f"life after stop {number}", run.logs)
             needed.append(run.processes["one"].resident)
-        assert needed[-1] - needed[0] < MOST_GROWTH, needed
+        assert needed[-1] - needed[0] < MAX_GROWTH, needed
         assert all(
             run.link("two", "kept.ticks")[what] == other[what] for what in ("gaps", "resumes")
         )

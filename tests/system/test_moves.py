@@ -7,7 +7,7 @@ from collections.abc import Iterable
 import pytest
 
 from tests.kit.node_processes import TOPOLOGY, LinkedRun, linked, until
-from topology.check.check import Checked, examine
+from topology.check.check import CheckedTopology, check_file
 from topology.plan.plan import plan
 
 pytestmark = pytest.mark.xdist_group("live")
@@ -27,11 +27,11 @@ def begin(run: LinkedRun) -> None:
     run.until_emitted("relay.ticks", 100)
 
 
-def move_relay(run: LinkedRun) -> Checked:
+def move_relay(run: LinkedRun) -> CheckedTopology:
     """Edit the file, and return what it was before."""
     before = run.checked
     run.file.write_text(FOUR.replace(f"{RELAY}two", f"{RELAY}one"))
-    run.checked = examine(run.file)
+    run.checked = check_file(run.file)
     return before
 
 

@@ -12,16 +12,16 @@ import pytest
 
 from actors.runtime.journal import frames
 from actors.runtime.journal.commits import Commits
-from actors.runtime.journal.data_directory import NodeData
+from actors.runtime.journal.data_directory import DataDirectory
 from actors.runtime.journal.steps import StepJournal
 from actors.runtime.node.supervision import Supervisor
-from actors.runtime.ports import PortReader
+from actors.runtime.ports import PortRunner
 from actors.runtime.recovery.recovery import Recovery
 from actors.testing import ActorTest
 from gateways.gateway import Gateway
 from gateways.simulated.session.client import VenueGateway
 from gateways.simulated.session.messages import NumberedReport, SessionRequest
-from gateways.simulated.session.server import VenueDoor
+from gateways.simulated.session.server import VenueServer
 from tests.gateways import test_gateway
 from tests.gateways.simulated import test_client as test_venue_gateway
 from tests.gateways.simulated import test_server as test_venue_door
@@ -72,16 +72,16 @@ def forget_positions(patch: Patch) -> None:
 def forget_epochs(patch: Patch) -> None:
     """A new epoch is used without being noted."""
 
-    def next_epoch(data: NodeData) -> int:
+    def next_epoch(data: DataDirectory) -> int:
         data.file.epoch += 1
         return data.file.epoch
 
-    patch.setattr(NodeData, "next_epoch", next_epoch)
+    patch.setattr(DataDirectory, "next_epoch", next_epoch)
 
 
 def send_what_is_not_written(patch: Patch) -> None:
     """A disk that refuses stops no port."""
-    patch.setattr(PortReader, "hold", lambda _port: None)
+    patch.setattr(PortRunner, "hold", lambda _port: None)
 
 
 def drop_what_is_refused(patch: Patch) -> None:
@@ -96,24 +96,24 @@ def go_on_half_changed(patch: Patch) -> None:
 
 def let_older_logons_in(patch: Patch) -> None:
     """The venue takes requests of whoever was logged on before."""
-    handle = VenueDoor.on_session_request
+    handle = VenueServer.on_session_request
 
-    def without_fence(door: VenueDoor, wrapped: SessionRequest) -> None:
+    def without_fence(door: VenueServer, wrapped: SessionRequest) -> None:
         incarnation = door.state.sessions[wrapped.session].incarnation
         handle(door, msgspec.structs.replace(wrapped, incarnation=incarnation))
 
-    patch.setattr(VenueDoor, "on_session_request", without_fence)
+    patch.setattr(VenueServer, "on_session_request", without_fence)
 
 
 def let_repeated_requests_in(patch: Patch) -> None:
     """The venue takes a request as often as it comes."""
-    handle = VenueDoor.on_session_request
+    handle = VenueServer.on_session_request
 
-    def without_numbers(door: VenueDoor, wrapped: SessionRequest) -> None:
+    def without_numbers(door: VenueServer, wrapped: SessionRequest) -> None:
         door.state.sessions[wrapped.session].last_request = wrapped.seq - 1
         handle(door, wrapped)
 
-    patch.setattr(VenueDoor, "on_session_request", without_numbers)
+    patch.setattr(VenueServer, "on_session_request", without_numbers)
 
 
 def take_repeated_reports(patch: Patch) -> None:
@@ -165,7 +165,7 @@ def full_disk(path: Path, log: pytest.LogCaptureFixture) -> Iterable[Any]:
 
 
 def door(*_: object) -> Iterable[Any]:
-    return (ActorTest(VenueDoor, name="door"),)
+    return (ActorTest(VenueServer, name="door"),)
 
 
 def gateway(*_: object) -> Iterable[Any]:

@@ -14,11 +14,11 @@ from actors.recorder import Recorder
 from actors.runtime.clock import VirtualClock
 from actors.runtime.node.node import Node
 from actors.testing import SECOND
-from kaiju.report.audit import conservation
-from kaiju.report.report import tell
+from kaiju.report.audit import audit
+from kaiju.report.report import load_history
 from kaiju.run.build import compose
 from tests.kit.paths import DATA, ROOT
-from topology.check.check import examine
+from topology.check.check import check_file
 
 KAIJU = Path(sys.executable).with_name("kaiju")
 PAPER = ROOT / "topology" / "paper.yaml"
@@ -40,7 +40,7 @@ def start_of(file: Path) -> int:
 
 def run(file: Path, into: Path, seconds: int, start: int | None = None, **options: Any) -> Node:
     clock = VirtualClock(start_of(file) if start is None else start)
-    node = compose(examine(file), clock=clock, **options)
+    node = compose(check_file(file), clock=clock, **options)
     recorder = node.actors["recorder"]
     assert isinstance(recorder, Recorder)
     into.mkdir()
@@ -69,11 +69,11 @@ def test_both_strategies_trade_and_every_conservation_check_holds(
     file: Path, tmp_path: Path
 ) -> None:
     node = run(file, tmp_path / "run", 60)
-    story = tell(tmp_path / "run")
+    story = load_history(tmp_path / "run")
     assert story is not None
 
     assert not node.supervisor.failures
-    assert [c for c in conservation(node.statistics(), story.ledger) if c.holds is not True] == []
+    assert [c for c in audit(node.statistics(), story.ledger) if c.holds is not True] == []
     assert {strategy for strategy, _ in story.ledger.filled} >= {"maker", "taker"}
 
 

@@ -20,7 +20,7 @@ from tests.kit.captures import skip_without_data
 from tests.kit.paths import TOPOLOGIES
 from tests.kit.restart_every_step import Run, shared
 from tests.kit.small_system import INTERVAL, TOPOLOGY, Metronome, write_topology
-from topology.check.check import Checked, examine
+from topology.check.check import CheckedTopology, check_file
 from topology.config.class_loader import known_actors
 
 SECOND = 1_000_000_000
@@ -68,19 +68,19 @@ def test_an_actor_is_born_with_nothing_but_what_the_runtime_gives_it(
     assert actor_class.__init__ is Actor.__init__
 
 
-def paper() -> tuple[Checked, int, int]:
-    return examine(TOPOLOGIES / "paper.yaml"), VIRTUAL_START, 30 * SECOND
+def paper() -> tuple[CheckedTopology, int, int]:
+    return check_file(TOPOLOGIES / "paper.yaml"), VIRTUAL_START, 30 * SECOND
 
 
-def recorded() -> tuple[Checked, int, int]:
+def recorded() -> tuple[CheckedTopology, int, int]:
     skip_without_data()
-    checked = examine(TOPOLOGIES / "recorded.yaml")
+    checked = check_file(TOPOLOGIES / "recorded.yaml")
     return checked, first_input(compose(checked, clock=VirtualClock())) or 0, 60 * SECOND
 
 
 @pytest.mark.parametrize("topology", [paper, recorded])
 def test_a_run_whose_actors_go_on_from_copies_is_the_run_that_was_never_disturbed(
-    tmp_path: Path, topology: Callable[[], tuple[Checked, int, int]]
+    tmp_path: Path, topology: Callable[[], tuple[CheckedTopology, int, int]]
 ) -> None:
     checked, start, duration = topology()
     whole = Run(checked, tmp_path / "whole", start, duration, restored=False)
@@ -140,7 +140,7 @@ def test_what_is_kept_outside_of_the_state_is_found(
     tmp_path: Path, planted: type[Metronome], differs: bool
 ) -> None:
     entry = f"{planted.__module__}:{planted.__name__}"
-    checked = examine(
+    checked = check_file(
         write_topology(tmp_path, TOPOLOGY.replace("tests.kit.small_system:Metronome", entry))
     )
     whole, disturbed = (

@@ -23,7 +23,7 @@ from tests.kit.run_folder import run_folder
 from tests.kit.verify_leftovers import verify_elsewhere
 
 KILLS_A_LIFE = 50
-MOST_GROWTH = 16 * 2**20
+MAX_GROWTH = 16 * 2**20
 """Bytes by which a process may grow in the second half of its life."""
 
 
@@ -72,7 +72,7 @@ def live_on_three_nodes(seed: int, kills: int) -> str:
         found = trading.disagreements(), trading.defects(), trading.nodes.resets()
         assert found == ({}, [], 0), found
         growth = needed[1] - needed[0]
-        assert growth < MOST_GROWTH, f"{survivor} grew from {needed[0]} to {needed[1]} bytes"
+        assert growth < MAX_GROWTH, f"{survivor} grew from {needed[0]} to {needed[1]} bytes"
     link = "tcp" if tcp else "ipc"
     return f"three nodes by {link} and a venue, {survivor} grew by {growth / 2**20:.1f} MB"
 

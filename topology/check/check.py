@@ -28,7 +28,7 @@ from topology.config.spec import Topology
 
 
 @dataclass(frozen=True)
-class Checked:
+class CheckedTopology:
     """A file, everything found in it, and its graph as far as it can be drawn."""
 
     document: Document
@@ -51,7 +51,7 @@ class Checked:
 
 def check(path: Path | str) -> Findings:
     """Return all mistakes and warnings of the file at `path`, in the order of the file."""
-    return examine(path).findings
+    return check_file(path).findings
 
 
 def load(path: Path | str) -> Topology:
@@ -60,10 +60,12 @@ def load(path: Path | str) -> Topology:
     Raises:
         TopologyError: the file has mistakes; the text lists every one of them.
     """
-    return examine(path).topology
+    return check_file(path).topology
 
 
-def examine(path: Path | str, *, text: str | None = None, overrides: Iterable[str] = ()) -> Checked:
+def check_file(
+    path: Path | str, *, text: str | None = None, overrides: Iterable[str] = ()
+) -> CheckedTopology:
     """Run every pass over the file at `path`, whatever the passes before it found.
 
     Args:
@@ -82,4 +84,4 @@ def examine(path: Path | str, *, text: str | None = None, overrides: Iterable[st
     graph = build_graph(str(name), draft.actors, classes)
     check_graph(document, draft, graph)
     check_durable(document, draft, graph)
-    return Checked(document, Findings.of(document.findings), graph, classes)
+    return CheckedTopology(document, Findings.of(document.findings), graph, classes)

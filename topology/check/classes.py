@@ -10,7 +10,7 @@ from pydantic import ValidationError
 
 from actors.events.reference import Instrument
 from actors.runtime.actor import Actor
-from topology.check.schema import Draft, report
+from topology.check.schema import PartialTopology, report
 from topology.config.class_loader import (
     NoSuchClassError,
     load_class,
@@ -19,7 +19,7 @@ from topology.config.class_loader import (
 from topology.config.document import Document
 
 
-def check_classes(document: Document, draft: Draft) -> dict[str, type[Actor]]:
+def check_classes(document: Document, draft: PartialTopology) -> dict[str, type[Actor]]:
     """Report classes and settings that cannot be used, and return the classes that can."""
     classes: dict[str, type[Actor]] = {}
     refused: dict[str, str] = {}
@@ -32,13 +32,15 @@ def check_classes(document: Document, draft: Draft) -> dict[str, type[Actor]]:
             except NoSuchClassError as error:
                 refused[actor.class_] = str(error)
         if actor.class_ in refused:
-            document.find(("actors", name, "class"), refused[actor.class_])
+            document.report(("actors", name, "class"), refused[actor.class_])
         else:
             _check_settings(document, draft, name, classes[name])
     return classes
 
 
-def _check_settings(document: Document, draft: Draft, name: str, actor_class: type[Actor]) -> None:
+def _check_settings(
+    document: Document, draft: PartialTopology, name: str, actor_class: type[Actor]
+) -> None:
     settings_class = actor_class.Settings
     place = ("actors", name, "settings")
     context = settings_context(
@@ -51,10 +53,10 @@ def _check_settings(document: Document, draft: Draft, name: str, actor_class: ty
         return
     for way, message in actor_class.check_settings(settings, _sound_instruments(draft)):
         where = (*place, *way)
-        document.find(where, f"{'.'.join(where)}: {message}")
+        document.report(where, f"{'.'.join(where)}: {message}")
 
 
-def _sound_instruments(draft: Draft) -> dict[str, Instrument]:
+def _sound_instruments(draft: PartialTopology) -> dict[str, Instrument]:
     return {
         name: spec.build(name, draft.currencies)
         for name, spec in draft.instruments.items()

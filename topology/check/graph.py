@@ -18,7 +18,7 @@ from actors.events.system import RecordFrame
 from actors.recorder import EVENTS_FILE
 from actors.runtime.actor import Actor
 from gateways.simulated.session.messages import SessionRequest
-from topology.check.schema import Draft
+from topology.check.schema import PartialTopology
 from topology.config.document import Document
 from topology.config.graph import Edge, Graph, Vertex
 
@@ -27,10 +27,12 @@ ORDER_WISHES = (Signal, QuoteIntent, SubmitOrder)
 ORDER_CARRIERS = (*ORDER_WISHES, OrderApproved, OrderSubmitted, NewOrderSingle)
 
 
-def check_graph(document: Document, draft: Draft, graph: Graph) -> None:
+def check_graph(document: Document, draft: PartialTopology, graph: Graph) -> None:
     """Report every edge that is missing, useless or dangerous."""
     for unresolved in graph.unresolved:
-        document.find(("actors", unresolved.reader, "inputs", unresolved.index), unresolved.message)
+        document.report(
+            ("actors", unresolved.reader, "inputs", unresolved.index), unresolved.message
+        )
     _check_unheard(document, graph)
     _check_latest(document, graph)
     _check_requests(document, draft, graph)
@@ -50,7 +52,7 @@ def _check_unheard(document: Document, graph: Graph) -> None:
         carried = _names(c for edge in edges for c in edge.classes)
         own = _names(reader.actor_class.handlers)
         handled = f"only {own}" if own else "nothing"
-        document.find(
+        document.report(
             _place(edges[0]),
             f"'{reader.name}' handles {handled}, and nothing that '{edges[0].stream}' carries:"
             f" {carried}",
@@ -61,14 +63,14 @@ def _check_latest(document: Document, graph: Graph) -> None:
     for edge in graph.edges:
         without = _names(c for c in edge.classes if not c.key)
         if edge.delivery == "latest" and without:
-            document.find(
+            document.report(
                 (*_place(edge), "delivery"),
                 f"'latest' keeps the newest value per key, and {without} of '{edge.stream}'"
                 f" {'has' if ',' not in without else 'have'} no key: read it with 'stream'",
             )
 
 
-def _check_requests(document: Document, draft: Draft, graph: Graph) -> None:
+def _check_requests(document: Document, draft: PartialTopology, graph: Graph) -> None:
     for stream, classes in graph.streams.items():
         for request in (c for c in classes if c.request):
             acting = [e for e in graph.readers(stream) if graph.actors[e.reader].handles(request)]
@@ -85,7 +87,7 @@ def _report_unserved(document: Document, graph: Graph, stream: str, request: typ
     if unknown or graph.incomplete & {*able} or _has_ports(emitter):
         return  # another mistake may be the reason, or a port performs it
     fix = f"; add '{stream}' to the inputs of '{able[0]}'" if able else "; no actor here can"
-    document.find(
+    document.report(
         ("actors", emitter.name),
         f"'{stream}' asks for something ({request.__name__}) and nobody who reads it acts on"
         f" it{fix}",
@@ -94,13 +96,17 @@ def _report_unserved(document: Document, graph: Graph, stream: str, request: typ
 
 
 def _report_rival(
-    document: Document, draft: Draft, earlier: list[Edge], edge: Edge, request: type[Event]
+    document: Document,
+    draft: PartialTopology,
+    earlier: list[Edge],
+    edge: Edge,
+    request: type[Event],
 ) -> None:
     instruments = draft.named.get("instruments", ())
     mine = draft.actors[edge.reader].accepts.share(instruments)
     for other in earlier:
         if mine & draft.actors[other.reader].accepts.share(instruments) or not instruments:
-            document.find(
+            document.report(
                 _place(edge),
                 f"'{other.reader}' acts on {request.__name__} of '{edge.stream}' already, and"
                 f" '{edge.reader}' would do it again; remove one of them, or give both 'accepts'"
@@ -119,13 +125,13 @@ def _check_risk(document: Document, graph: Graph) -> None:
                     continue
                 reported.add((last.reader, last.index))
                 names = " -> ".join([*(e.source for e in reversed(path)), gateway.name])
-                document.find(
+                document.report(
                     _place(last),
                     f"orders can reach a venue without risk: {names}; put an actor that emits"
                     " OrderApproved between them",
                 )
             if not _order_inputs(graph, gateway.name) and gateway.name not in graph.incomplete:
-                document.find(
+                document.report(
                     ("actors", gateway.name),
                     f"'{gateway.name}' sends orders to a venue (NewOrderSingle) and reads none"
                     " that risk approved",
@@ -169,7 +175,7 @@ def _order_inputs(graph: Graph, reader: str) -> list[Edge]:
 def _check_recorders(document: Document, graph: Graph) -> None:
     recorders = [vertex.name for vertex in graph.actors.values() if vertex.emits(RecordFrame)]
     for name in recorders[1:]:
-        document.find(
+        document.report(
             ("actors", name, "class"),
             f"'{name}' would write the file of '{recorders[0]}', {EVENTS_FILE}: a run has one"
             " recorder",
@@ -191,7 +197,7 @@ def _check_deaf(document: Document, graph: Graph) -> None:
                 for stream in _emitting(graph, event_class, vertex.name)[:1]:
                     missed.setdefault(stream, []).append(event_class)
         for stream, classes in missed.items():
-            document.find(
+            document.report(
                 ("actors", vertex.name),
                 f"'{vertex.name}' handles {_names(classes)}, which '{stream}' emits, but does not"
                 " read it",

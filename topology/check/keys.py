@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from topology.check.schema import Draft
+from topology.check.schema import PartialTopology
 from topology.config.document import Document
 from topology.config.keys import KeysError, read_public_key
 
 
-def check_keys(document: Document, draft: Draft) -> None:
+def check_keys(document: Document, draft: PartialTopology) -> None:
     """Report keys that are malformed, or of two nodes; where none was made yet, that is no mistake.
 
     A pair that one node shares with another would let each read what only the other may.
@@ -21,8 +21,10 @@ def check_keys(document: Document, draft: Draft) -> None:
         try:
             key = read_public_key(path)
         except KeysError as error:
-            document.find(place, str(error))
+            document.report(place, str(error))
             continue
         if key in owners:
-            document.find(place, f"{path} is the key of node '{owners[key]}' already: make another")
+            document.report(
+                place, f"{path} is the key of node '{owners[key]}' already: make another"
+            )
         owners[key] = name

@@ -5,13 +5,13 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from actors.events.reference import Contract
-from topology.check.schema import Draft
+from topology.check.schema import PartialTopology
 from topology.config.document import Document
 from topology.config.findings import nearest
 from topology.config.spec import PORTS_OF_A_NODE, InstrumentSpec
 
 
-def check_names(document: Document, draft: Draft) -> None:
+def check_names(document: Document, draft: PartialTopology) -> None:
     """Report names that stand for nothing, and what does not fit together."""
     _check_nodes(document, draft)
     _check_ports(document, draft)
@@ -21,21 +21,21 @@ def check_names(document: Document, draft: Draft) -> None:
     _check_accepts(document, draft)
 
 
-def _check_nodes(document: Document, draft: Draft) -> None:
+def _check_nodes(document: Document, draft: PartialTopology) -> None:
     known = draft.named.get("nodes", ())
     for name, actor in draft.actors.items():
         if actor.node and actor.node not in known:
             place = ("actors", name, "node")
-            document.find(place, f"there is no node '{actor.node}'{nearest(actor.node, known)}")
+            document.report(place, f"there is no node '{actor.node}'{nearest(actor.node, known)}")
     used = {actor.node for actor in draft.actors.values()}
     all_actors_fit = len(draft.actors) == len(draft.named.get("actors", ()))
     for node in known:
         if node not in used and all_actors_fit and used <= {*known}:
             message = f"no actor lives on node '{node}'"
-            document.find(("nodes", node), message, at_key=True, level="warning")
+            document.report(("nodes", node), message, at_key=True, level="warning")
 
 
-def _check_ports(document: Document, draft: Draft) -> None:
+def _check_ports(document: Document, draft: PartialTopology) -> None:
     taken: dict[tuple[str, int], tuple[str, str]] = {}
     for name, node in draft.nodes.items():
         ports = {node.port + i: use for i, use in enumerate(PORTS_OF_A_NODE)}
@@ -43,7 +43,7 @@ def _check_ports(document: Document, draft: Draft) -> None:
             if holder := taken.get((node.host, port)):
                 other, its_use = holder
                 highest = max(p for host, p in taken if host == node.host)
-                document.find(
+                document.report(
                     ("nodes", name, "port"),
                     f"port {port} ({use}) on host '{node.host}' is the {its_use} port of node"
                     f" '{other}' already; free is {highest + 1}",
@@ -53,23 +53,25 @@ def _check_ports(document: Document, draft: Draft) -> None:
 
 
 def _check_currencies(
-    document: Document, draft: Draft, name: str, instrument: InstrumentSpec
+    document: Document, draft: PartialTopology, name: str, instrument: InstrumentSpec
 ) -> None:
     known = draft.named.get("currencies", ())
     for key, currency in (("base", instrument.base), ("quote", instrument.quote)):
         if currency not in known:
             place = ("instruments", name, key)
-            document.find(place, f"there is no currency '{currency}'{nearest(currency, known)}")
+            document.report(place, f"there is no currency '{currency}'{nearest(currency, known)}")
 
 
-def _check_units(document: Document, draft: Draft, name: str, instrument: InstrumentSpec) -> None:
+def _check_units(
+    document: Document, draft: PartialTopology, name: str, instrument: InstrumentSpec
+) -> None:
     settle = draft.currencies.get(instrument.settle)
     scale = settle.scale if settle else None
     for key, message in instrument.misfits(scale):
-        document.find(("instruments", name, key), message)
+        document.report(("instruments", name, key), message)
     needed = instrument.price_scale + instrument.qty_scale
     if instrument.contract is Contract.LINEAR and scale is not None and scale < needed:
-        document.find(
+        document.report(
             ("instruments", name),
             f"'{name}' has price_scale {instrument.price_scale} + qty_scale"
             f" {instrument.qty_scale} = {needed} decimals of notional, '{instrument.settle}' has"
@@ -79,7 +81,7 @@ def _check_units(document: Document, draft: Draft, name: str, instrument: Instru
         )
 
 
-def _check_accepts(document: Document, draft: Draft) -> None:
+def _check_accepts(document: Document, draft: PartialTopology) -> None:
     instruments = draft.named.get("instruments", ())
     venues = tuple(dict.fromkeys(name.partition(".")[2] for name in instruments))
     for actor, entry in draft.actors.items():
@@ -89,7 +91,7 @@ def _check_accepts(document: Document, draft: Draft) -> None:
         ):
             for index, word in _unknown(words, known):
                 place = ("actors", actor, "accepts", key, index)
-                document.find(place, f"there is no {key} '{word}'{nearest(word, known)}")
+                document.report(place, f"there is no {key} '{word}'{nearest(word, known)}")
 
 
 def _unknown(words: tuple[str, ...], known: tuple[str, ...]) -> Iterator[tuple[int, str]]:

@@ -1,7 +1,8 @@
 """Pass: does the file have the shape of the model? What does not is reported and left out.
 
 The passes behind this one want to see the rest of a damaged file, so whatever pydantic refuses
-is cut out of a copy of the data until the remainder fits a more patient model, the `Draft`.
+is cut out of a copy of the data until the remainder fits a more patient model,
+`PartialTopology`.
 """
 
 from __future__ import annotations
@@ -14,7 +15,7 @@ from typing import Annotated, Any, Union, get_args, get_origin
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
 from pydantic_core import ErrorDetails
 
-from topology.config.document import Document, Place
+from topology.config.document import Document, KeyPath
 from topology.config.findings import nearest
 from topology.config.spec import (
     PATTERNS,
@@ -29,10 +30,10 @@ from topology.config.spec import (
 )
 
 KEY = "[key]"
-LONGEST_SHOWN = 60
+MAX_SHOWN_LENGTH = 60
 
 
-class DraftActor(BaseModel):
+class PartialActor(BaseModel):
     """An actor of a file that may be damaged: what is missing is empty."""
 
     class_: Annotated[str, Field(alias="class")] = ""
@@ -44,7 +45,7 @@ class DraftActor(BaseModel):
     accepts: AcceptsSpec = AcceptsSpec()
 
 
-class Draft(BaseModel):
+class PartialTopology(BaseModel):
     """As much of a file as fits; `named` has every entry, also those that were left out."""
 
     model_config = ConfigDict(extra="ignore")
@@ -52,18 +53,18 @@ class Draft(BaseModel):
     nodes: dict[str, NodeSpec] = Field(default_factory=dict)
     currencies: dict[str, CurrencySpec] = Field(default_factory=dict)
     instruments: dict[str, InstrumentSpec] = Field(default_factory=dict)
-    actors: dict[str, DraftActor] = Field(default_factory=dict)
+    actors: dict[str, PartialActor] = Field(default_factory=dict)
     named: dict[str, tuple[str, ...]] = Field(default_factory=dict)
 
 
-def check_schema(document: Document) -> Draft:
+def check_schema(document: Document) -> PartialTopology:
     """Report everything in `document` that the model refuses, and return what fits."""
     data = document.data
     if not isinstance(data, dict):
         if not document.findings:
             keys = ", ".join(Topology.model_fields)
-            document.find((), f"a topology is a mapping with the keys {keys}")
-        return Draft()
+            document.report((), f"a topology is a mapping with the keys {keys}")
+        return PartialTopology()
     try:
         Topology.model_validate(data)
     except ValidationError as error:
@@ -73,7 +74,7 @@ def check_schema(document: Document) -> Draft:
 
 
 def report(
-    document: Document, place: Place, model: type[BaseModel], error: ValidationError
+    document: Document, place: KeyPath, model: type[BaseModel], error: ValidationError
 ) -> None:
     """Add a finding for each mistake of `error`, which was raised for the value at `place`.
 
@@ -93,7 +94,9 @@ def report(
         message = _message(found, model)
         at_key = KEY in loc or found["type"] == "extra_forbidden"
         where = ".".join(str(part) for part in (*place, *inner)[: -1 if at_key else None])
-        document.find((*place, *inner), f"{where}: {message}" if where else message, at_key=at_key)
+        document.report(
+            (*place, *inner), f"{where}: {message}" if where else message, at_key=at_key
+        )
 
 
 def _message(found: ErrorDetails, model: type[BaseModel]) -> str:
@@ -122,10 +125,10 @@ def _message(found: ErrorDetails, model: type[BaseModel]) -> str:
 
 def _short(value: Any) -> str:
     text = "empty" if value is None else repr(value)
-    return text if len(text) <= LONGEST_SHOWN else f"{text[: LONGEST_SHOWN - 3]}..."
+    return text if len(text) <= MAX_SHOWN_LENGTH else f"{text[: MAX_SHOWN_LENGTH - 3]}..."
 
 
-def _key_meant(model: type[BaseModel], loc: Place) -> Place:
+def _key_meant(model: type[BaseModel], loc: KeyPath) -> KeyPath:
     close = nearest(str(loc[-1]), _keys(model, loc[:-1]))
     return (*loc[:-1], close.split("'")[1]) if close.startswith("; did") else ()
 
@@ -158,18 +161,18 @@ def _inside(kind: Any, part: str | int) -> list[Any]:
     return [choice for choice in inner if choice is not ...]
 
 
-def _what_fits(data: Mapping[str, Any]) -> Draft:
+def _what_fits(data: Mapping[str, Any]) -> PartialTopology:
     remaining = deepcopy(dict(data))
     while True:
         try:
-            return Draft.model_validate(remaining)
+            return PartialTopology.model_validate(remaining)
         except ValidationError as error:
             for found in reversed(error.errors(include_url=False)):
                 loc = tuple(part for part in found["loc"] if part != KEY)
                 _cut(remaining, loc[:-1] if found["type"] == "missing" else loc)
 
 
-def _cut(data: Any, loc: Place) -> None:
+def _cut(data: Any, loc: KeyPath) -> None:
     """Remove what stands at `loc`; where a scalar is in the way, that scalar."""
     holder, found, last = data, data, loc[0]
     for part in loc:

@@ -17,13 +17,13 @@ from ruamel.yaml.nodes import MappingNode, Node, ScalarNode, SequenceNode
 
 from topology.config.findings import Finding, Level
 
-Place = tuple[str | int, ...]
+KeyPath = tuple[str | int, ...]
 """The way to a value: keys and list indexes from the top of the file."""
 
 TAG = "tag:yaml.org,2002:"
 TYPED = {f"{TAG}{name}" for name in ("int", "float", "bool", "null")}
 KEPT_AS_TEXT = {f"{TAG}{name}" for name in ("str", "timestamp", "merge", "value", "binary")}
-LONGEST_LINE = 1 << 16
+MAX_LINE_LENGTH = 1 << 16
 """Characters of a line that is written; a longer one is folded."""
 CONTAINERS = {f"{TAG}map", f"{TAG}seq"}
 
@@ -49,16 +49,16 @@ class Document:
         self.text = ""
         self.data: Any = None
         self.findings: list[Finding] = []
-        self._keys: dict[Place, tuple[int, int]] = {}
-        self._values: dict[Place, tuple[int, int]] = {}
-        self._put: dict[Place, str] = {}
+        self._keys: dict[KeyPath, tuple[int, int]] = {}
+        self._values: dict[KeyPath, tuple[int, int]] = {}
+        self._put: dict[KeyPath, str] = {}
         self._given = text
         self._typed = frozenset(typed)
         self._yaml = YAML(typ="safe", pure=True)
         self._open: list[Node] = []
 
-    def find(
-        self, place: Place, message: str, *, at_key: bool = False, level: Level = "error"
+    def report(
+        self, place: KeyPath, message: str, *, at_key: bool = False, level: Level = "error"
     ) -> None:
         """Add a finding at the value of `place`, at its key, or at the nearest thing around it.
 
@@ -70,7 +70,7 @@ class Document:
         line, column = self.position(place, at_key=at_key)
         self.findings.append(Finding(self.file, line, column, message, level))
 
-    def put(self, place: Place, value: Any, origin: str) -> None:
+    def put(self, place: KeyPath, value: Any, origin: str) -> None:
         """Let `value` stand at `place` as if the file said so; missing mappings are added.
 
         Args:
@@ -91,14 +91,14 @@ class Document:
                 del known[inside]
         self._put[place] = origin
 
-    def position(self, place: Place, *, at_key: bool = False) -> tuple[int, int]:
+    def position(self, place: KeyPath, *, at_key: bool = False) -> tuple[int, int]:
         """Return line and column of `place`; what is not in the file stands at its parent's key."""
         for known in (self._keys, self._values) if at_key else (self._values, self._keys):
             if place in known:
                 return known[place]
         return self.position(place[:-1], at_key=True) if place else (1, 1)
 
-    def _origin(self, place: Place) -> str:
+    def _origin(self, place: KeyPath) -> str:
         while place not in self._keys and place not in self._values:
             if place in self._put:
                 return self._put[place]
@@ -133,14 +133,14 @@ class Document:
             what += f" {error.context}, which began on line {began.line + 1}"
         self._add((mark.line + 1, mark.column + 1) if mark else (1, 1), what)
 
-    def _build(self, node: Node, place: Place) -> Any:
+    def _build(self, node: Node, place: KeyPath) -> Any:
         if not place:
             self._values[place] = _position(node)
         built: Any = None
         if node.tag not in TYPED | KEPT_AS_TEXT | CONTAINERS:
-            self.find(place, f"the tag '{node.tag}' has no meaning here")
+            self.report(place, f"the tag '{node.tag}' has no meaning here")
         if node in self._open:
-            self.find(place, "an alias of something that it is part of")
+            self.report(place, "an alias of something that it is part of")
             return None
         self._open.append(node)
         match node:
@@ -153,7 +153,7 @@ class Document:
         self._open.pop()
         return built
 
-    def _mapping(self, node: MappingNode, place: Place) -> dict[str, Any]:
+    def _mapping(self, node: MappingNode, place: KeyPath) -> dict[str, Any]:
         built: dict[str, Any] = {}
         for key_node, value_node in node.value:
             key = str(key_node.value) if isinstance(key_node, ScalarNode) else "?"
@@ -169,7 +169,7 @@ class Document:
                 self._add(_position(key_node), "a key must be text")
         return built
 
-    def _item(self, node: Node, place: Place) -> Any:
+    def _item(self, node: Node, place: KeyPath) -> Any:
         if node.end_mark.index > node.start_mark.index:  # else nothing was written: see the key
             self._values[place] = _position(node)
         return self._build(node, place)
@@ -205,7 +205,7 @@ def load_document(path: Path, text: str | None = None) -> Document:
 def as_yaml(value: Any) -> str:
     """Return plain data as YAML with a line for each item."""
     yaml, text = YAML(), StringIO()
-    yaml.width = LONGEST_LINE
+    yaml.width = MAX_LINE_LENGTH
     yaml.dump(value, text)
     return text.getvalue()
 

@@ -9,7 +9,7 @@ from typing import Literal
 
 Level = Literal["error", "warning"]
 
-MOST_LISTED = 12
+MAX_LISTED = 12
 LONG_WORD = 12
 """Longer ones share much by nature, such as a package, and must be nearer to be meant."""
 
@@ -84,7 +84,7 @@ def nearest(word: str, allowed: Iterable[str], *, else_list: bool = True) -> str
 
 def one_of(words: Sequence[str]) -> str:
     """Return 'allowed is ...', or 'allowed are ...' with the first dozen of `words`."""
-    shown = ", ".join(f"'{word}'" for word in words[:MOST_LISTED])
-    rest = len(words) - MOST_LISTED
+    shown = ", ".join(f"'{word}'" for word in words[:MAX_LISTED])
+    rest = len(words) - MAX_LISTED
     more = f" and {rest} more" if rest > 0 else ""
     return f"allowed {'is' if len(words) == 1 else 'are'} {shown}{more}"

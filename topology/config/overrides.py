@@ -10,7 +10,7 @@ import re
 from collections.abc import Iterable
 from typing import Any
 
-from topology.config.document import Document, Place, parse_value
+from topology.config.document import Document, KeyPath, parse_value
 from topology.config.findings import Finding, nearest
 
 FORM = "ACTOR.SETTING=VALUE, such as risk.price_collar_bps=100"
@@ -43,7 +43,7 @@ def override(document: Document, overrides: Iterable[str]) -> None:
                 document.put(place, value, origin)
 
 
-def _parse(document: Document, text: str) -> tuple[Place, Any]:
+def _parse(document: Document, text: str) -> tuple[KeyPath, Any]:
     way, _, written = text.partition("=")
     actor, _, path = way.strip().partition(".")
     if not (actor and written.strip() and all(path.split("."))):

@@ -14,7 +14,7 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from gateways.simulated.session.client import VenueFeed, VenueGateway
-from topology.check.check import Checked
+from topology.check.check import CheckedTopology
 from topology.config.document import as_yaml
 from topology.deploy.services import (
     HTTP,
@@ -33,7 +33,7 @@ WRITTEN = "# Written by `kaiju render all {file}`: edit that, and write this aga
 SCRAPE = "5s"
 
 
-def render_compose(checked: Checked, file: str) -> str:
+def render_compose(checked: CheckedTopology, file: str) -> str:
     """Return ``docker-compose.yml``: nodes, their keys, the venue, Prometheus and Grafana.
 
     Args:
@@ -71,7 +71,7 @@ def render_compose(checked: Checked, file: str) -> str:
     return heading + as_yaml(_unshared(document))
 
 
-def render_prometheus(checked: Checked, file: str) -> str:
+def render_prometheus(checked: CheckedTopology, file: str) -> str:
     """Return ``prometheus.yml``: every node is asked for its metrics, which get its name.
 
     Args:
@@ -94,7 +94,7 @@ def render_prometheus(checked: Checked, file: str) -> str:
     return WRITTEN.format(file=file) + as_yaml(_unshared(document))
 
 
-def write_all(checked: Checked, file: str, folder: Path) -> dict[Path, bool]:
+def write_all(checked: CheckedTopology, file: str, folder: Path) -> dict[Path, bool]:
     """Write both files where the project has them, and return whether each is another one now.
 
     Args:
@@ -118,13 +118,13 @@ def write_all(checked: Checked, file: str, folder: Path) -> dict[Path, bool]:
     return changed
 
 
-def _targets(checked: Checked) -> dict[str, str]:
+def _targets(checked: CheckedTopology) -> dict[str, str]:
     """Return where each node is asked, by its name."""
     nodes = checked.topology.nodes
     return {name: f"{node.host}:{node.port + HTTP}" for name, node in nodes.items()}
 
 
-def _refuse_misfits(checked: Checked, file: str) -> None:
+def _refuse_misfits(checked: CheckedTopology, file: str) -> None:
     if PurePosixPath(file).parts[:1] not in (("topology",), ("user",)) or ".." in file:
         raise RefusedError(
             f"{file}: the containers see the folders topology and user of the project: give a file"
@@ -162,7 +162,7 @@ def _refuse_misfits(checked: Checked, file: str) -> None:
             )
 
 
-def _endpoints(checked: Checked) -> list[str]:
+def _endpoints(checked: CheckedTopology) -> list[str]:
     """Return where the topology trades with `kaiju venue`."""
     return [
         str(entry.settings.get("endpoint", ""))
@@ -171,7 +171,7 @@ def _endpoints(checked: Checked) -> list[str]:
     ]
 
 
-def _venue_of(checked: Checked) -> str:
+def _venue_of(checked: CheckedTopology) -> str:
     """Return the endpoint of the venue that is a container here; empty for none."""
     here = (one for one in _endpoints(checked) if urlsplit(one).hostname == VENUE)
     return next(here, "")

@@ -56,18 +56,25 @@ class SnapshotTaken(NamedTuple):
     events: tuple[Event, ...]
 
 
-class Say(NamedTuple):
+class Send(NamedTuple):
     """A message for the publisher's recovery socket."""
 
     message: Message
 
 
-class Redial(NamedTuple):
+class Reconnect(NamedTuple):
     """Make both sockets to the publisher anew, then call `dialed`."""
 
     reason: str
 
 
 Effect: TypeAlias = (
-    Delivered | WasReset | BecameLive | BecameStale | CannotResume | SnapshotTaken | Say | Redial
+    Delivered
+    | WasReset
+    | BecameLive
+    | BecameStale
+    | CannotResume
+    | SnapshotTaken
+    | Send
+    | Reconnect
 )

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import msgspec
 
-from topology.check.check import Checked
+from topology.check.check import CheckedTopology
 from topology.config.keys import read_public_key
 
 LOOPBACK = "127.0.0.1"
@@ -93,7 +93,7 @@ class Endpoints(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields
             ) from error
 
 
-def endpoints_of(checked: Checked, path: Path | None = None) -> Endpoints:
+def endpoints_of(checked: CheckedTopology, path: Path | None = None) -> Endpoints:
     """Return where the nodes of a topology are.
 
     Args:

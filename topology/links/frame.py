@@ -28,7 +28,7 @@ from actors.runtime.envelope import Envelope, Position, Root
 from actors.runtime.journal.frames import crc32c
 
 VERSION = 1
-MOST_EVENTS = 256
+MAX_EVENTS = 256
 """Events of one frame."""
 ENOUGH_BYTES = 64 * 1024
 """A frame takes no further event once it has so many."""
@@ -40,7 +40,7 @@ CRC = struct.Struct("<I")
 DELIMITER = b"\0"
 UNREADABLE = (msgspec.DecodeError, UnicodeDecodeError, RecursionError)
 """What decoding raises where bytes are not what they should be."""
-LONGEST_TOPIC = 256
+MAX_TOPIC_LENGTH = 256
 """Bytes, with the delimiter."""
 
 encode = msgspec.msgpack.Encoder().encode
@@ -105,7 +105,7 @@ def read_frame(data: bytes) -> Frame:
     """
     if len(data) > LARGEST_FRAME:
         raise MalformedError("oversized", f"{len(data)} bytes, allowed are {LARGEST_FRAME}")
-    start = data.find(DELIMITER, 0, LONGEST_TOPIC) + 1
+    start = data.find(DELIMITER, 0, MAX_TOPIC_LENGTH) + 1
     events = start + HEAD.size
     if not start or len(data) <= events + CRC.size:
         raise MalformedError("cut", f"{len(data)} bytes without a whole head")
@@ -124,7 +124,7 @@ def read_frame(data: bytes) -> Frame:
     return Frame(stream, epoch, first, count, sent, checked[events:])
 
 
-class EventReader:
+class EventDecoder:
     """Decodes the events of one stream's frames.
 
     Args:

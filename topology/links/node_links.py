@@ -10,7 +10,7 @@ from random import Random
 from actors.events.event import Event
 from actors.events.system import HaltTrading, ResumeTrading
 from actors.runtime.clock import LiveClock
-from actors.runtime.node.mirrors import Mirror, RemoteReader
+from actors.runtime.node.mirrors import Mirror, RemoteCursor
 from actors.runtime.node.node import Node
 from actors.runtime.statistics import LinkCounts, LinkRecord
 from topology.config.graph import Graph
@@ -20,19 +20,19 @@ from topology.links.effects import (
     CannotResume,
     Delivered,
     Effect,
-    Redial,
-    Say,
+    Reconnect,
+    Send,
     SnapshotTaken,
     WasReset,
 )
 from topology.links.endpoints import Endpoints
-from topology.links.frame import EventReader
+from topology.links.frame import EventDecoder
 from topology.links.messages import encode_message
 from topology.links.publisher import LinkPublisher
 from topology.links.sockets import LinkSockets
 from topology.links.sources import HALTS, ActorSource, HaltSource, LinkOutlet, schema_of
-from topology.links.subscriber import LinkReader
-from topology.links.subscription import StreamReader
+from topology.links.subscriber import NodeSubscriber
+from topology.links.subscription import StreamSubscription
 
 log = logging.getLogger("kaiju")
 
@@ -40,14 +40,14 @@ TICK = 50_000_000
 """Nanoseconds between two looks for silence and answers that do not come."""
 PATIENCE_WITH_READERS = 10_000_000_000
 """Nanoseconds after which sources begin without a listed reader that never came."""
-MOST_IN_MEMORY = 65_536
+MAX_IN_MEMORY = 65_536
 """Events that are kept in memory for a reader on another node that does not come for them."""
-PACE = MOST_IN_MEMORY // 2
+PACE = MAX_IN_MEMORY // 2
 """Events that a reader on another node may lack before sources wait for it."""
 INTAKE = 65_536
 """Events that a reader here may lack before no live frame is taken any more: what is lost so is
 asked for again. Answers, which come as they are asked for, are taken until twice as many wait."""
-FIRST_BACK_OFF, LONGEST_BACK_OFF = 200_000_000, 5_000_000_000
+FIRST_BACK_OFF, MAX_BACK_OFF = 200_000_000, 5_000_000_000
 """Nanoseconds between two attempts to reach a node that does not answer."""
 
 
@@ -79,10 +79,10 @@ class NodeLinks:
         self._clock = LiveClock()
         self._halts = HaltSource(name)
         self._halts_of = {f"{HALTS}.{other}": other for other in graph.nodes if other != name}
-        self._readers: dict[str, LinkReader] = {}
+        self._readers: dict[str, NodeSubscriber] = {}
         """By node that is read."""
-        self._streams: dict[str, dict[str, StreamReader]] = {}
-        self._given: dict[tuple[str, str], RemoteReader] = {}
+        self._streams: dict[str, dict[str, StreamSubscription]] = {}
+        self._given: dict[tuple[str, str], RemoteCursor] = {}
         """By stream and reading node: how far it is."""
         self._waits_for: set[str] = set()
         """Listed readers that did not come yet."""
@@ -104,7 +104,7 @@ class NodeLinks:
                 node.open_outlet(outlet)
                 sources[stream.name] = ActorSource(actor, output, outlet)
                 for reader in readers.get(stream.name, ()):
-                    remote = RemoteReader(actor, stream, reader)
+                    remote = RemoteCursor(actor, stream, reader)
                     stream.listen(remote)
                     self._given[stream.name, reader] = remote
                     self._waits_for.add(reader)
@@ -224,7 +224,7 @@ class NodeLinks:
             name: _reader_of(name, handled, mirrors.get(name)) for name, handled in classes.items()
         }
         wants = {name: schema_of(handled) for name, handled in classes.items()}
-        self._readers[node] = LinkReader(
+        self._readers[node] = NodeSubscriber(
             self.name, self._topology, node, self._streams[node], wants
         )
         for mirror in mirrors.values():
@@ -261,7 +261,7 @@ class NodeLinks:
 
     def _leave_lying(self, now: int, *, answers: bool) -> None:
         for reader in self._readers.values():
-            reader.was_deaf(now, answers=answers)
+            reader.note_not_reading(now, answers=answers)
 
     def _lags(self, bound: int) -> bool:
         return any(mirror.lags(bound) for mirror in self._node.mirrors.values())
@@ -270,7 +270,7 @@ class NodeLinks:
         for peer, answer in self._publisher.tick(now):
             self._sockets.answer(peer, answer)
         for remote in self._given.values():
-            remote.hold_at_most(MOST_IN_MEMORY)
+            remote.hold_at_most(MAX_IN_MEMORY)
         for node, reader in self._readers.items():
             if now >= self._dial_at.get(node, now + 1):
                 self._dial(node, now)
@@ -288,9 +288,9 @@ class NodeLinks:
 
     def _apply(self, node: str, effects: Iterable[Effect], now: int) -> None:
         for effect in effects:
-            if isinstance(effect, Say):
+            if isinstance(effect, Send):
                 self._sockets.say(node, encode_message(effect.message))
-            elif isinstance(effect, Redial):
+            elif isinstance(effect, Reconnect):
                 self._dial_later(node, effect.reason, now)
             elif effect.stream in self._halts_of:
                 self._take_halt(node, effect)
@@ -331,7 +331,7 @@ class NodeLinks:
 
     def _dial_later(self, node: str, reason: str, now: int) -> None:
         wait = self._back_off.get(node, FIRST_BACK_OFF)
-        self._back_off[node] = min(2 * wait, LONGEST_BACK_OFF)
+        self._back_off[node] = min(2 * wait, MAX_BACK_OFF)
         self._dial_at[node] = now + int(wait * self._chance.uniform(0.5, 1.0))
         log.info("node %s: %s; tried again", node, reason)
 
@@ -357,11 +357,13 @@ def handled_of(mirror: Mirror) -> set[type[Event]]:
     return {c for reader in mirror.stream.readers for c in reader.handlers}
 
 
-def _reader_of(name: str, handled: Iterable[type[Event]], mirror: Mirror | None) -> StreamReader:
-    events = EventReader(handled)
+def _reader_of(
+    name: str, handled: Iterable[type[Event]], mirror: Mirror | None
+) -> StreamSubscription:
+    events = EventDecoder(handled)
     if mirror is None:
-        return StreamReader(name, events)
+        return StreamSubscription(name, events)
     stream = mirror.stream
-    return StreamReader(
+    return StreamSubscription(
         name, events, epoch=stream.epoch, position=stream.next_seq, begun=mirror.begun
     )

@@ -14,7 +14,7 @@ import msgspec
 
 from actors.events.event import Event
 from actors.runtime.envelope import Envelope
-from topology.links.frame import ENOUGH_BYTES, MOST_EVENTS, MalformedError, encode_frame
+from topology.links.frame import ENOUGH_BYTES, MAX_EVENTS, MalformedError, encode_frame
 from topology.links.messages import (
     Hello,
     Message,
@@ -46,7 +46,7 @@ GUESSED_BYTES = 128
 """Of an event, until the first was encoded."""
 FORGOTTEN = 10_000_000_000
 """Nanoseconds of silence after which a reader is forgotten; it says hello again if it is there."""
-MOST_PEERS = 1_000
+MAX_PEERS = 1_000
 
 
 class Source(Protocol):
@@ -92,7 +92,7 @@ class Answer(NamedTuple):
     """Frames that were sent and not taken yet."""
 
 
-class Peer:
+class SubscribedNode:
     """One connected reader node."""
 
     def __init__(self, hello: Hello, user: str | None, now: int) -> None:
@@ -131,7 +131,7 @@ class LinkPublisher:
         self._node, self._topology, self._incarnation = node, topology, incarnation
         self._sources, self._readers = sources, readers
         self._on_position = on_position
-        self._peers: dict[bytes, Peer] = {}
+        self._peers: dict[bytes, SubscribedNode] = {}
         self._published = [stream for stream in sources if readers.get(stream)]
         """Streams that go out live: those that another node reads, or somebody looks at."""
         self._sent = {stream: source.next_seq for stream, source in sources.items()}
@@ -210,7 +210,7 @@ class LinkPublisher:
             case Ping():
                 return [Pong()]
 
-    def _note(self, peer: Peer, message: Positions) -> None:
+    def _note(self, peer: SubscribedNode, message: Positions) -> None:
         for stream, place in message.positions.items():
             counts = stream in peer.given and not peer.observer
             if counts and place.epoch == self._sources[stream].epoch:
@@ -229,7 +229,7 @@ class LinkPublisher:
             yield frame
 
     def _most(self, stream: str) -> int:
-        return max(1, min(MOST_EVENTS, ENOUGH_BYTES // self._size[stream]))
+        return max(1, min(MAX_EVENTS, ENOUGH_BYTES // self._size[stream]))
 
     def _welcome(self, peer: bytes, hello: Hello, user: str | None, now: int) -> list[Message]:
         problem = ""
@@ -237,12 +237,12 @@ class LinkPublisher:
             problem = f"the key is of node {user!r}, the name was {hello.node!r}"
         elif hello.topology != self._topology:
             problem = f"this is topology {self._topology!r}, asked for was {hello.topology!r}"
-        elif len(self._peers) >= MOST_PEERS and peer not in self._peers:
-            problem = f"{MOST_PEERS} readers are connected, which are as many as there may be"
+        elif len(self._peers) >= MAX_PEERS and peer not in self._peers:
+            problem = f"{MAX_PEERS} readers are connected, which are as many as there may be"
         if problem:
             self.refused += 1
             return [Refused("", problem)]
-        known = self._peers[peer] = Peer(hello, user, now)
+        known = self._peers[peer] = SubscribedNode(hello, user, now)
         refused = []
         for stream, wanted in hello.wants.items():
             if reason := self._misfit(hello, stream, wanted, user):
@@ -269,7 +269,7 @@ class LinkPublisher:
             return f"{stream} is not given to node {hello.node!r}"
         return mismatch(source.schema, wanted)
 
-    def _resume(self, peer: Peer, asked: Resume) -> list[Message]:
+    def _resume(self, peer: SubscribedNode, asked: Resume) -> list[Message]:
         stream = asked.stream
         if stream not in peer.given:
             self.refused += 1
@@ -304,14 +304,14 @@ class LinkPublisher:
         snapshot = _encoded(source.snapshot())
         return Reset(asked.stream, source.epoch, source.next_seq, reason, snapshot, asked.request)
 
-    def _snapshot(self, peer: Peer, asked: TakeSnapshot) -> list[Message]:
+    def _snapshot(self, peer: SubscribedNode, asked: TakeSnapshot) -> list[Message]:
         if asked.stream not in peer.given:
             return []
         source = self._sources[asked.stream]
         events = _encoded(source.snapshot())
         return [Snapshot(asked.stream, source.epoch, source.next_seq, events, asked.request)]
 
-    def _go_on(self, peer: Peer, stream: str) -> list[Message]:
+    def _go_on(self, peer: SubscribedNode, stream: str) -> list[Message]:
         said: list[Message] = []
         answer = peer.answers.get(stream)
         source = self._sources[stream]

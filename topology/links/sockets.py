@@ -23,7 +23,7 @@ from zmq.utils import z85
 from gateways.sockets import IPC, Wake
 from topology.config.keys import NodeKeys
 from topology.links.frame import LARGEST_FRAME, topic_of
-from topology.links.zap import Admission
+from topology.links.zap import ZapAuthenticator
 
 log = logging.getLogger("kaiju")
 
@@ -32,11 +32,11 @@ ZAP = "inproc://zeromq.zap.01"
 QUEUED_FRAMES = 1_000
 """Live frames that are kept for a reader which does not take them: at most 64 MB."""
 QUEUED_MESSAGES = 1_000
-MOST_LOGGED = 100
+MAX_LOGGED = 100
 """Refusals that are told; all are counted."""
 AT_ONCE = 64
 """Messages of one socket that are taken between two looks at what else there is to do."""
-RECONNECT_MS, LONGEST_RECONNECT_MS = 100, 2_000
+RECONNECT_MS, MAX_RECONNECT_MS = 100, 2_000
 HEARTBEAT_MS, SILENCE_MS = 1_000, 3_000
 """ZeroMQ's own heartbeats: without them a reader that vanished would keep its queue for ever. Only
 the side that listens has them: libzmq 4.3.5 aborts the process (``!_io_error``) where they are due
@@ -109,9 +109,11 @@ class LinkSockets:
         self._locks: list[IO[bytes]] = []
         self._subscribers: dict[str, zmq.Socket[bytes]] = {}
         self._dealers: dict[str, zmq.Socket[bytes]] = {}
-        self._admission: Admission | None = None
+        self._admission: ZapAuthenticator | None = None
         if keys is not None:
-            self._admission = Admission({z85.decode(k): node for node, k in keys.public.items()})
+            self._admission = ZapAuthenticator(
+                {z85.decode(k): node for node, k in keys.public.items()}
+            )
             self._strangers = self._socket(zmq.REP)
             self._strangers.bind(ZAP)
             self._poller.register(self._strangers, zmq.POLLIN)
@@ -153,7 +155,7 @@ class LinkSockets:
         dealer = self._socket(zmq.DEALER)
         for socket, endpoint in ((subscriber, live), (dealer, recovery)):
             socket.setsockopt(zmq.RECONNECT_IVL, RECONNECT_MS)
-            socket.setsockopt(zmq.RECONNECT_IVL_MAX, LONGEST_RECONNECT_MS)
+            socket.setsockopt(zmq.RECONNECT_IVL_MAX, MAX_RECONNECT_MS)
             if not endpoint.startswith(IPC):
                 if self._keys is None or key is None:
                     raise ValueError(f"node {node}: {endpoint} needs its public key")
@@ -261,7 +263,7 @@ class LinkSockets:
                 self._live.setsockopt(zmq.SUBSCRIBE, topic)
             elif data[:1] == b"\1":
                 self._refused_subscriptions += 1
-                if self._refused_subscriptions <= MOST_LOGGED:
+                if self._refused_subscriptions <= MAX_LOGGED:
                     log.warning("node %s may not read %r: refused", user or "unknown", topic[:80])
             elif data[:1] != b"\0":
                 self._malformed += 1

@@ -21,7 +21,7 @@ HALTS = "_halts"
 """First part of the names of the streams on which nodes tell each other of halts."""
 STEPS_AT_ONCE = 500
 """Steps of a journal that are looked at between two turns of the loop."""
-MOST_CURSORS = 16
+MAX_CURSORS = 16
 """Places in a journal that are remembered for readers that are served from it."""
 
 
@@ -106,7 +106,7 @@ class ActorSource:
                     break
         except RecoveryError:
             return None
-        while len(self._cursors) >= MOST_CURSORS:
+        while len(self._cursors) >= MAX_CURSORS:
             del self._cursors[next(iter(self._cursors))]
         limit = self.next_seq
         if not found or found[-1].id[2] < limit:

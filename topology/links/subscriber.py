@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 
-from topology.links.effects import Effect, Redial, Say, SnapshotTaken
+from topology.links.effects import Effect, Reconnect, Send, SnapshotTaken
 from topology.links.frame import MalformedError, read_frame
 from topology.links.messages import (
     Handled,
@@ -25,7 +25,7 @@ from topology.links.messages import (
     Welcome,
     read_of_publisher,
 )
-from topology.links.subscription import State, StreamReader
+from topology.links.subscription import State, StreamSubscription
 
 BETWEEN_PINGS = 500_000_000
 """Nanoseconds between two questions whether the publisher is there."""
@@ -38,7 +38,7 @@ REFUSED_AGAIN = 5_000_000_000
 """Nanoseconds after which who was refused altogether says hello again."""
 
 
-class LinkReader:
+class NodeSubscriber:
     """Follows the streams of one other node.
 
     Args:
@@ -55,7 +55,7 @@ class LinkReader:
         me: str,
         topology: str,
         publisher: str,
-        readers: Mapping[str, StreamReader],
+        readers: Mapping[str, StreamSubscription],
         wants: Mapping[str, Schema],
         *,
         observer: bool = False,
@@ -87,7 +87,7 @@ class LinkReader:
         self._lost, self._heard = False, now
         return self._say_hello(now)
 
-    def was_deaf(self, now: int, *, answers: bool) -> None:
+    def note_not_reading(self, now: int, *, answers: bool) -> None:
         """Note that live frames, or answers too, are left lying for now: silence means nothing."""
         self._heard_live = now
         if answers:
@@ -137,7 +137,7 @@ class LinkReader:
             effects += self._say_hello(now)
         elif now - self._pinged > BETWEEN_PINGS:  # positions have no answer
             self._pinged = now
-            effects.append(Say(Ping()))
+            effects.append(Send(Ping()))
         return effects
 
     def positions(self, positions: Mapping[str, tuple[int, int, int]], now: int) -> list[Effect]:
@@ -159,7 +159,7 @@ class LinkReader:
             return []
         self._positions_at = now
         self._positions.update(changed)
-        return [Say(Positions(changed))]
+        return [Send(Positions(changed))]
 
     def want_snapshot(self, stream: str, now: int) -> list[Effect]:
         """Ask what all of a stream comes to, for a new reader here; until it is answered."""
@@ -167,7 +167,7 @@ class LinkReader:
         self._snapshots[stream] = (self._request, now)
         if not self._connected:
             return []
-        return [Say(TakeSnapshot(stream, self._request))]
+        return [Send(TakeSnapshot(stream, self._request))]
 
     def _hear(  # noqa: PLR0911 - one answer for each kind of message
         self, message: ToReader, now: int
@@ -217,7 +217,7 @@ class LinkReader:
         events = reader.decoded(message.events)
         return [SnapshotTaken(message.stream, message.epoch, message.position, events)]
 
-    def _refuse(self, readers: Iterable[StreamReader], reason: str) -> list[Effect]:
+    def _refuse(self, readers: Iterable[StreamSubscription], reason: str) -> list[Effect]:
         effects: list[Effect] = []
         for reader in readers:
             self.refused += 1
@@ -231,7 +231,7 @@ class LinkReader:
     def _lose(self, reason: str) -> list[Effect]:
         self._lost = True
         self.redials += 1
-        return [*self._disconnect(reason), Redial(reason)]
+        return [*self._disconnect(reason), Reconnect(reason)]
 
     def _disconnect(self, reason: str) -> list[Effect]:
         self._connected = False
@@ -243,9 +243,9 @@ class LinkReader:
 
     def _say_hello(self, now: int) -> list[Effect]:
         self._hello_at, self._pinged = now + PATIENCE, now
-        return [Say(self._hello)]
+        return [Send(self._hello)]
 
 
 def said(effects: Iterable[Effect]) -> list[Message]:
     """Return the messages among `effects`."""
-    return [effect.message for effect in effects if isinstance(effect, Say)]
+    return [effect.message for effect in effects if isinstance(effect, Send)]

@@ -21,19 +21,19 @@ from topology.links.effects import (
     CannotResume,
     Delivered,
     Effect,
-    Say,
+    Send,
     WasReset,
 )
-from topology.links.frame import EventReader, Frame, MalformedError
+from topology.links.frame import EventDecoder, Frame, MalformedError
 from topology.links.messages import More, Reset, Resume, Resumed
 
-MOST_PARKED = 4 * 2**20
+MAX_PARKED = 4 * 2**20
 """Bytes of frames that wait for what is missing before them; beyond it they are asked for again."""
 FRAME_BYTES = 256
 """What a parked frame costs beside its events."""
 PATIENCE = 1_000_000_000
 """Nanoseconds without progress after which a question is asked again; doubled each time."""
-MOST_PATIENCE = 8 * PATIENCE
+MAX_PATIENCE = 8 * PATIENCE
 SILENCE = 1_000_000_000
 """Nanoseconds without any frame after which a stream is stale: four heartbeats."""
 
@@ -52,7 +52,7 @@ class State(StrEnum):
     """The publisher does not give it; asked again after the next welcome."""
 
 
-class StreamReader:
+class StreamSubscription:
     """Follows one stream of another node.
 
     Args:
@@ -68,7 +68,7 @@ class StreamReader:
     def __init__(
         self,
         stream: str,
-        events: EventReader,
+        events: EventDecoder,
         *,
         epoch: int = 0,
         position: int = 1,
@@ -158,7 +158,7 @@ class StreamReader:
         if self.malformed > malformed:
             return self.refused(f"events at {self.position} cannot be read")
         self._asked, self._patience = now, PATIENCE
-        return [*effects, Say(More(self.stream, request))]
+        return [*effects, Send(More(self.stream, request))]
 
     def resumed(self, answer: Resumed, now: int) -> list[Effect]:
         """Go on live: everything before `answer.position` was sent."""
@@ -188,7 +188,7 @@ class StreamReader:
         """Notice silence, and answers that do not come."""
         waits = self.state in (State.RESUMING, State.CATCHING_UP)
         if waits and now - self._asked > self._patience:
-            self._patience = min(2 * self._patience, MOST_PATIENCE)
+            self._patience = min(2 * self._patience, MAX_PATIENCE)
             return self._ask(now)
         if self.state is State.LIVE and not self._hears(now):
             return [*self._become_stale("silence"), *self._ask(now)]
@@ -246,7 +246,7 @@ class StreamReader:
             return
         self._parked[frame.first] = frame
         self._parked_bytes += len(frame.events) + FRAME_BYTES
-        while self._parked_bytes > MOST_PARKED:  # the oldest are what an answer brings first
+        while self._parked_bytes > MAX_PARKED:  # the oldest are what an answer brings first
             oldest = self._parked.pop(next(iter(self._parked)))
             self._parked_bytes -= len(oldest.events) + FRAME_BYTES
 
@@ -258,7 +258,7 @@ class StreamReader:
         self.state, self._asked = State.RESUMING, now
         self._request += 1
         self.resumes += 1
-        return [Say(Resume(self.stream, self.epoch, self.position, self._request, self._begun))]
+        return [Send(Resume(self.stream, self.epoch, self.position, self._request, self._begun))]
 
     def _become_stale(self, reason: str) -> list[Effect]:
         was, self.why_stale = self.why_stale, reason

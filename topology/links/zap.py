@@ -11,13 +11,13 @@ from hashlib import sha256
 
 log = logging.getLogger("kaiju")
 VERSION, MECHANISM = b"1.0", b"CURVE"
-MOST_LOGGED = 100
+MAX_LOGGED = 100
 """Refusals that are told; all are counted."""
 PARTS = 7
 """Of a request: version, request id, domain, address, identity, mechanism, key."""
 
 
-class Admission:
+class ZapAuthenticator:
     """Tells which node a key is of, and refuses whatever is no node's key.
 
     Args:
@@ -38,6 +38,6 @@ class Admission:
             return [VERSION, request, b"200", b"OK", node.encode("ascii"), b""]
         self.refused += 1
         fingerprint = sha256(asked[-1] if asked else b"").hexdigest()[:8]
-        if self.refused <= MOST_LOGGED:
+        if self.refused <= MAX_LOGGED:
             log.warning("a stranger was refused, its key's fingerprint is %s", fingerprint)
         return [VERSION, request, b"400", b"unknown key", b"", b""]

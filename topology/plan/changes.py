@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import Any, Literal, NamedTuple
 
-from topology.check.check import Checked
+from topology.check.check import CheckedTopology
 from topology.config.spec import ActorSpec
 
 Kind = Literal["added", "removed", "changed", "moved"]
@@ -25,7 +25,7 @@ class Change(NamedTuple):
     """What of it, from and to; empty where all of it comes or goes."""
 
 
-def changes_between(old: Checked, new: Checked) -> Iterator[Change]:
+def changes_between(old: CheckedTopology, new: CheckedTopology) -> Iterator[Change]:
     """Yield everything that `new` has otherwise than `old`, in the order of the files."""
     one, other = old.topology, new.topology
     yield from _of_entries("node", one.nodes, other.nodes)
@@ -57,7 +57,7 @@ def _of_entries(
             yield Change("changed", what, name, "; ".join(found.values()))
 
 
-def _of_actors(old: Checked, new: Checked) -> Iterator[Change]:
+def _of_actors(old: CheckedTopology, new: CheckedTopology) -> Iterator[Change]:
     before, after = old.topology.actors, new.topology.actors
     for name in dict.fromkeys([*before, *after]):
         if name not in after:
@@ -71,7 +71,7 @@ def _of_actors(old: Checked, new: Checked) -> Iterator[Change]:
                 yield Change("changed", "actor", name, details)
 
 
-def _details(old: Checked, new: Checked, name: str) -> str:
+def _details(old: CheckedTopology, new: CheckedTopology, name: str) -> str:
     before, after = old.topology.actors[name], new.topology.actors[name]
     details = [
         f"{field.rstrip('_')}: {_shown(before, field)} -> {_shown(after, field)}"
@@ -94,7 +94,7 @@ def _shown(actor: ActorSpec, field: str) -> str:
     return str(value.model_dump(mode="json") if hasattr(value, "model_dump") else value)
 
 
-def _of_order(old: Checked, new: Checked) -> Iterator[Change]:
+def _of_order(old: CheckedTopology, new: CheckedTopology) -> Iterator[Change]:
     """Yield the nodes on which readers of one event are served in another order."""
     before, after = old.topology.actors, new.topology.actors
     for node in new.topology.nodes:

@@ -6,11 +6,11 @@ import hashlib
 import json
 from typing import Any
 
-from topology.check.check import Checked
+from topology.check.check import CheckedTopology
 from topology.plan.restarts import links_between, reading_nodes
 
 
-def view_of(checked: Checked, node: str) -> dict[str, Any]:
+def view_of(checked: CheckedTopology, node: str) -> dict[str, Any]:
     """Return all that a running node holds of the topology, as data that JSON can hold."""
     topology, graph = checked.topology, checked.graph
     actors = {name: entry for name, entry in topology.actors.items() if entry.node == node}
@@ -47,7 +47,7 @@ def view_of(checked: Checked, node: str) -> dict[str, Any]:
     }
 
 
-def digest_of(checked: Checked, node: str) -> str:
+def digest_of(checked: CheckedTopology, node: str) -> str:
     """Return a short text that is another one where `view_of` is."""
     view = json.dumps(view_of(checked, node), sort_keys=True, default=str)
     return hashlib.sha256(view.encode()).hexdigest()[:16]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 
-from topology.check.check import Checked
+from topology.check.check import CheckedTopology
 from topology.config.findings import Finding, Level
 from topology.plan.changes import Change, differences
 
@@ -15,7 +15,9 @@ FOR_LIFE = {
 """What says how amounts, prices and quantities in journals are to be read."""
 
 
-def losses(old: Checked, new: Checked, changes: Iterable[Change]) -> Iterator[Finding]:
+def losses(
+    old: CheckedTopology, new: CheckedTopology, changes: Iterable[Change]
+) -> Iterator[Finding]:
     """Yield what would be lost, in the new file or, for what is gone, in the old one."""
     if old.topology.name != new.topology.name:
         message = f"the topology was '{old.topology.name}': what it did is kept under that name"
@@ -30,7 +32,7 @@ def losses(old: Checked, new: Checked, changes: Iterable[Change]) -> Iterator[Fi
             yield from _forgotten(old, new, name)
 
 
-def _misread(old: Checked, new: Checked, change: Change) -> Iterator[Finding]:
+def _misread(old: CheckedTopology, new: CheckedTopology, change: Change) -> Iterator[Finding]:
     key = "currencies" if change.what == "currency" else "instruments"
     before, after = (getattr(c.topology, key)[change.name] for c in (old, new))
     for field, detail in differences(before, after).items():
@@ -43,13 +45,13 @@ def _misread(old: Checked, new: Checked, change: Change) -> Iterator[Finding]:
             )
 
 
-def _left_alone(old: Checked, name: str) -> Iterator[Finding]:
+def _left_alone(old: CheckedTopology, name: str) -> Iterator[Finding]:
     if old.topology.actors[name].durable != "none":
         message = f"'{name}' is durable: its journal stays, put aside, and nobody goes on from it"
         yield _at(old, ("actors", name), message, level="warning", at_key=True)
 
 
-def _forgotten(old: Checked, new: Checked, name: str) -> Iterator[Finding]:
+def _forgotten(old: CheckedTopology, new: CheckedTopology, name: str) -> Iterator[Finding]:
     """Yield why a durable actor could not go on from its journal."""
     before, after = old.topology.actors[name], new.topology.actors[name]
     new_node = new.topology.nodes[after.node]
@@ -76,7 +78,7 @@ def _forgotten(old: Checked, new: Checked, name: str) -> Iterator[Finding]:
 
 
 def _at(
-    checked: Checked,
+    checked: CheckedTopology,
     place: tuple[str, ...],
     message: str,
     *,

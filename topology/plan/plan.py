@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
-from topology.check.check import Checked
+from topology.check.check import CheckedTopology
 from topology.config.findings import Finding, Findings, TopologyError
 from topology.plan.changes import Change, Kind, changes_between
 from topology.plan.losses import losses
@@ -33,7 +33,7 @@ class Plan(NamedTuple):
         return not (self.changes or self.readings or self.refused)
 
 
-def plan(old: Checked, new: Checked) -> Plan:
+def plan(old: CheckedTopology, new: CheckedTopology) -> Plan:
     """Return what it takes to get from one topology to another.
 
     Raises:

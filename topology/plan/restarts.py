@@ -6,7 +6,7 @@ from collections.abc import Iterable, Iterator
 from typing import NamedTuple
 
 from actors.events.system import RecordFrame
-from topology.check.check import Checked
+from topology.check.check import CheckedTopology
 from topology.config.graph import Edge
 from topology.plan.changes import Change
 
@@ -19,7 +19,7 @@ class Reading(NamedTuple):
     lost: tuple[str, ...]
 
 
-def readings_between(old: Checked, new: Checked) -> Iterator[Reading]:
+def readings_between(old: CheckedTopology, new: CheckedTopology) -> Iterator[Reading]:
     """Yield the streams whose publisher must learn of other reading nodes."""
     before, after = reading_nodes(old), reading_nodes(new)
     for stream in dict.fromkeys([*before, *after]):
@@ -29,13 +29,13 @@ def readings_between(old: Checked, new: Checked) -> Iterator[Reading]:
             yield Reading(stream, tuple(sorted(later - earlier)), tuple(sorted(earlier - later)))
 
 
-def links_between(checked: Checked) -> Iterator[Edge]:
+def links_between(checked: CheckedTopology) -> Iterator[Edge]:
     """Return the edges whose events go from one node to another."""
     actors = checked.graph.actors
     return (e for e in checked.graph.edges if actors[e.reader].node != actors[e.source].node)
 
 
-def reading_nodes(checked: Checked) -> dict[str, set[str]]:
+def reading_nodes(checked: CheckedTopology) -> dict[str, set[str]]:
     """Return the nodes on which each stream is read, other than its own."""
     found: dict[str, set[str]] = {}
     for edge in links_between(checked):
@@ -44,7 +44,10 @@ def reading_nodes(checked: Checked) -> dict[str, set[str]]:
 
 
 def restarts(
-    old: Checked, new: Checked, changes: Iterable[Change], readings: Iterable[Reading]
+    old: CheckedTopology,
+    new: CheckedTopology,
+    changes: Iterable[Change],
+    readings: Iterable[Reading],
 ) -> dict[str, tuple[str, ...]]:
     """Return why each node of the new topology must start again, or for the first time."""
     told = [reason for change in changes for reason in _because_of(change, old, new)]
@@ -61,7 +64,9 @@ def restarts(
     return {node: tuple(dict.fromkeys(why)) for node, why in reasons.items()}
 
 
-def forgetful(old: Checked, new: Checked, restarting: Iterable[str]) -> Iterator[str]:
+def forgetful(
+    old: CheckedTopology, new: CheckedTopology, restarting: Iterable[str]
+) -> Iterator[str]:
     """Yield the actors that kept nothing, on nodes that start again."""
     nodes = set(restarting)
     for name, before in old.topology.actors.items():
@@ -72,13 +77,15 @@ def forgetful(old: Checked, new: Checked, restarting: Iterable[str]) -> Iterator
             yield name
 
 
-def _links(checked: Checked) -> Iterator[Edge]:
+def _links(checked: CheckedTopology) -> Iterator[Edge]:
     """Yield the edges between nodes."""
     actors = checked.graph.actors
     return (e for e in checked.graph.edges if actors[e.reader].node != actors[e.source].node)
 
 
-def _because_of(change: Change, old: Checked, new: Checked) -> Iterator[tuple[str, str]]:
+def _because_of(
+    change: Change, old: CheckedTopology, new: CheckedTopology
+) -> Iterator[tuple[str, str]]:
     """Yield (node, why) of each node that a change makes restart."""
     nodes = new.topology.nodes
     if change.what == "actor":
@@ -95,7 +102,7 @@ def _because_of(change: Change, old: Checked, new: Checked) -> Iterator[tuple[st
             yield node, f"{change.what} {change.name} {change.kind}".replace("  ", " ")
 
 
-def _of_other_publishers(old: Checked, new: Checked) -> Iterator[tuple[str, str]]:
+def _of_other_publishers(old: CheckedTopology, new: CheckedTopology) -> Iterator[tuple[str, str]]:
     """Yield the nodes that read over a link what now comes from elsewhere, or is another.
 
     They hold where its publisher is, whether it is durable and what events it emits; one that

@@ -27,7 +27,7 @@ log = logging.getLogger("kaiju")
 
 SYNC_FAILED = 4
 """Exit code of a process that could not make its journals safe."""
-MOST_HELD = 256 * 2**20
+MAX_HELD = 256 * 2**20
 """Bytes of steps that are held for a disk which refuses them; then the run ends."""
 
 Snapshot = tuple[Journal, int, bytes, Callable[[], None]]

@@ -26,7 +26,7 @@ SESSION_FILE = "session"
 BOOT_ID = Path("/proc/sys/kernel/random/boot_id")
 
 
-class DataError(Exception):
+class DataDirectoryError(Exception):
     """A data directory cannot be used: it is another node's, or its file is damaged."""
 
 
@@ -49,7 +49,7 @@ class NodeFile(msgspec.Struct, kw_only=True):
     """When the machine had started, as it names that; empty where it does not."""
 
 
-class NodeData:
+class DataDirectory:
     """The data directory of one node.
 
     Args:
@@ -62,7 +62,7 @@ class NodeData:
         elsewhere: durable actors of other nodes.
 
     Raises:
-        DataError: the directory is another node's, or cannot be read.
+        DataDirectoryError: the directory is another node's, or cannot be read.
         OSError: it cannot be made.
     """
 
@@ -98,13 +98,15 @@ class NodeData:
         """Note that a run begins; the caller has a lock that keeps out all others.
 
         Raises:
-            DataError: another run was here since this object was made.
+            DataDirectoryError: another run was here since this object was made.
             OSError: it cannot be written.
         """
         if self._path.exists():
             found = self._read(self.file.node)
             if found.session != self.file.session:
-                raise DataError(f"{self.directory}: another run began here just now; try again")
+                raise DataDirectoryError(
+                    f"{self.directory}: another run began here just now; try again"
+                )
             self.file = found
         self.last_ended = self.file.ended
         self.power_lost = self.file.boot not in ("", _boot_id()) and not self.last_ended
@@ -149,12 +151,12 @@ class NodeData:
         try:
             found = msgspec.json.decode(self._path.read_bytes(), type=NodeFile)
         except (OSError, msgspec.DecodeError) as error:
-            raise DataError(
+            raise DataDirectoryError(
                 f"{self._path}: cannot be read: {error}; put back a copy, or begin with an empty"
                 " directory: without it no session is known, and an order id could be used again"
             ) from error
         if found.node != node:
-            raise DataError(
+            raise DataDirectoryError(
                 f"{self.directory} holds the data of node {found.node!r}, this is node {node!r}:"
                 " give each node a directory of its own"
             )

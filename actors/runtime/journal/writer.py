@@ -27,7 +27,7 @@ from actors.runtime.journal.segments import (
 
 LOCK = "lock"
 """Name of the file that the node writing a journal holds locked; its process id stands in it."""
-MOST_SEALED = 4
+MAX_SEALED = 4
 """Segments that may wait for a sync; closing one before could lose the error of its writes."""
 KEPT_SNAPSHOTS = 2
 """The newest snapshot may turn out to be damaged."""
@@ -107,7 +107,7 @@ class Journal(JournalFiles):
         first_step, previous = self.last_step + 1, self._end()
         if self._writer is not None:
             self._writer.trim()
-        if len(self._sealed) >= MOST_SEALED:
+        if len(self._sealed) >= MAX_SEALED:
             self.sync()
         full = {**header, "first_step": first_step, "previous": previous}
         path = segment_path(self.directory, first_step)

@@ -15,18 +15,18 @@ from actors.events.event import Event
 from actors.events.system import HaltTrading, ResumeTrading, StopRequested
 from actors.runtime.envelope import Envelope
 from actors.runtime.journal.commits import Commits
-from actors.runtime.journal.data_directory import CONTROL, NodeData
+from actors.runtime.journal.data_directory import CONTROL, DataDirectory
 from actors.runtime.journal.disk import Disk
 from actors.runtime.journal.steps import StepJournal, read_step
 from actors.runtime.journal.writer import Journal
 from actors.runtime.node.supervision import NO_ROOM
 from actors.runtime.ports import Outlet
-from actors.runtime.recovery.capture import made_otherwise, memory_of, segment_header
+from actors.runtime.recovery.capture import capture, configuration_changed, segment_header
 from actors.runtime.recovery.power_loss import cut_to_fit
 from actors.runtime.recovery.recovery import Recovery, RecoveryError
 from actors.runtime.ref import ActorDeadError
 from actors.runtime.schema import schema_table
-from actors.runtime.snapshot import Memory, encode
+from actors.runtime.snapshot import ActorSnapshot, encode
 from actors.runtime.statistics import DurabilityRecord
 from actors.runtime.stream import Input, Stream
 
@@ -51,7 +51,7 @@ class Retention(NamedTuple):
 EVERYTHING: Final = Retention(1 << 62, 0)
 
 
-class Archive:
+class NodeDurability:
     """Keeps what a node's durable actors do, and brings them back.
 
     Args:
@@ -68,7 +68,7 @@ class Archive:
     def __init__(
         self,
         node: Node,
-        data: NodeData,
+        data: DataDirectory,
         durable: Mapping[str, bool],
         control: Stream,
         control_classes: Iterable[type[Event]],
@@ -182,8 +182,8 @@ class Archive:
         read_before = {a.name: read for a in others if (read := a.read_before()) is not None}
         began = time.perf_counter_ns()
         recovery = Recovery(begun, read_before, self._loop, power_lost=self.data.power_lost)
-        recovery.recall()
-        self._recall_control(recovery)
+        recovery.restore()
+        self._restore_control(recovery)
         self._recovered = recovery.steps
         self._recovery_time = time.perf_counter_ns() - began
         for actor in begun:
@@ -203,7 +203,7 @@ class Archive:
             files, header = actor.journal.files, self._header(actor)
             if files.header is None:
                 files.begin(header)
-            elif made_otherwise(files.header, header):
+            elif configuration_changed(files.header, header):
                 self._begin_otherwise(actor, files, header)
         if self._control_journal.header is None:
             self._control_journal.begin(self._control_header())
@@ -220,7 +220,7 @@ class Archive:
         assert actor.journal is not None
         if actor.journal.number:
             try:
-                body = encode(self._memory_of(actor, actor.journal))
+                body = encode(self._capture(actor, actor.journal))
                 files.save_snapshot(actor.journal.number, body)
             except (OverflowError, TypeError, ValueError) as error:
                 raise RecoveryError(
@@ -335,7 +335,7 @@ class Archive:
         if not journal.number or actor.inbox.closed:
             return  # who was stopped or failed has no timers any more; a restart brings them back
         try:
-            memory = self._memory_of(actor, journal)
+            memory = self._capture(actor, journal)
             body = encode(memory)
         except (OverflowError, TypeError, ValueError) as error:
             self._node.supervisor.trouble(f"the snapshot of {actor.name}", error)
@@ -346,8 +346,8 @@ class Archive:
 
         self.commits.save(journal.files, journal.number, body, saved)
 
-    def _memory_of(self, actor: Actor, journal: StepJournal) -> Memory:
-        return memory_of(actor, step=journal.number, node_step=journal.node_step, now=journal.now)
+    def _capture(self, actor: Actor, journal: StepJournal) -> ActorSnapshot:
+        return capture(actor, step=journal.number, node_step=journal.node_step, now=journal.now)
 
     def _retain(self, actor: Actor, files: Journal) -> None:
         """Delete what is older than wanted, and what nobody would need after a crash either."""
@@ -423,7 +423,7 @@ class Archive:
         self._answers.clear()
         self._node.supervisor.wait_for_disk(JOURNAL, None)
 
-    def _recall_control(self, recovery: Recovery) -> None:
+    def _restore_control(self, recovery: Recovery) -> None:
         control, queue = self._control, self._loop.queue
         read = msgspec.msgpack.Decoder(reduce(or_, self._control_classes)).decode
         for body in self._control_journal.steps():

@@ -41,8 +41,8 @@ class Ingress:
         """Whether messages wait to be taken."""
         return bool(self._messages or self._calls)
 
-    def admit(self, actor: Actor, message: Any, reply: Reply | None) -> None:
-        """See `Gate.admit`."""
+    def post(self, actor: Actor, message: Any, reply: Reply | None) -> None:
+        """See `IngressProtocol.post`."""
         with self._lock:
             admitted = self._open
             if admitted:

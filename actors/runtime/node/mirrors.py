@@ -1,7 +1,7 @@
 """Streams of other nodes: what their readers here have of them, and how they go on.
 
 A `Mirror` is another node's stream as it came over a link: local readers have their positions in it
-as in any other. A `RemoteReader` is the other direction: how far another node is in a stream of
+as in any other. A `RemoteCursor` is the other direction: how far another node is in a stream of
 ours. Between them stands whatever implements `Links`; the runtime knows no sockets.
 """
 
@@ -40,7 +40,7 @@ class RemotePublisher:
         """Never set: that an actor of another node stopped is told by its stream being stale."""
 
 
-class Late(NamedTuple):
+class PendingReader(NamedTuple):
     """A reader that waits for a snapshot."""
 
     reader: Input
@@ -75,7 +75,7 @@ class Mirror:
         """Asks the publisher for a snapshot of the stream that is named."""
         self._loop, self._inbox_of = loop, inbox_of
         self._readers: tuple[Input, ...] = ()
-        self._late: list[Late] = []
+        self._pending: list[PendingReader] = []
         self._snapshot: tuple[int, Sequence[Event]] | None = None
         self._recalled: frozenset[Input] = frozenset()
         stream.epoch = 0
@@ -97,7 +97,7 @@ class Mirror:
         self._recalled = frozenset(reader for reader in known if reader.conflation is not None)
         if recovery is not None:
             for reader in self._recalled:
-                recovery.recall_newest(reader)
+                recovery.restore_newest(reader)
         if epoch:
             for reader in self._readers:
                 if reader not in known:
@@ -111,14 +111,14 @@ class Mirror:
                 self._offer_recalled(envelope)
         else:
             self._loop.take_in(self.stream, envelopes)
-        self._let_in()
+        self._admit_pending()
 
     def reset(self, epoch: int, position: int, reason: str, snapshot: Sequence[Event]) -> None:
         """Go on at `position` of `epoch` behind a snapshot: what is missing will not come."""
         stream = self.stream
         missed = position - stream.next_seq if epoch == stream.epoch else 0
         self._recalled = frozenset()
-        self._let_go(self._late)
+        self._drop_pending(self._pending)
         for reader in self._readers:
             self._skip_unread(reader)
         stream.renumber(epoch, position)
@@ -133,7 +133,7 @@ class Mirror:
     def became_live(self) -> None:
         """Tell the readers that nothing is missing any more."""
         self.live, self._recalled = True, frozenset()
-        waiting = {late.reader for late in self._late}
+        waiting = {pending.reader for pending in self._pending}
         for reader in self._readers:
             if reader not in waiting:
                 self._post(reader, StreamLive(self.stream.name))
@@ -151,10 +151,10 @@ class Mirror:
         self._skip_unread(reader)
         if not self.stream.epoch:
             return  # nobody has anything yet: it begins with the others
-        self._let_go([late for late in self._late if late.reader is reader])
+        self._drop_pending([pending for pending in self._pending if pending.reader is reader])
         holder = Input(reader.actor, self.stream, {}, {})
         self.stream.listen(holder)
-        self._late.append(Late(reader, reason, holder))
+        self._pending.append(PendingReader(reader, reason, holder))
         self._read_by_others()
         self._post(reader, StreamStale(self.stream.name, reason))
         self._snapshot = None
@@ -163,14 +163,14 @@ class Mirror:
 
     def take_snapshot(self, epoch: int, position: int, events: Sequence[Event]) -> None:
         """Let those in that wait for a snapshot; it stands for all before `position`."""
-        if self._late and epoch == self.stream.epoch:
+        if self._pending and epoch == self.stream.epoch:
             self._snapshot = (position, events)
-            self._let_in()
+            self._admit_pending()
 
     @property
     def read(self) -> int:
         """Number of the first event that some reader has not handled."""
-        waiting = [late.holder.position for late in self._late]
+        waiting = [pending.holder.position for pending in self._pending]
         return min((*waiting, *(r.needs_from for r in self.stream.readers)), default=self._end)
 
     def kept(self, on_disk: Callable[[Input], int]) -> int:
@@ -189,25 +189,25 @@ class Mirror:
     def _end(self) -> int:
         return self.stream.next_seq
 
-    def _let_in(self) -> None:
+    def _admit_pending(self) -> None:
         """Give the snapshot to those who wait, as soon as the stream has come as far."""
         if self._snapshot is None or self.stream.next_seq < self._snapshot[0]:
             return
         position, events = self._snapshot
         self._snapshot = None
-        early = [late for late in self._late if late.holder.position <= position]
-        self._let_go(early)
-        for late in early:
-            reader = late.reader
+        early = [pending for pending in self._pending if pending.holder.position <= position]
+        self._drop_pending(early)
+        for pending in early:
+            reader = pending.reader
             if reader.conflation is None:
                 reader.skip_to(position, "reset")
             else:
-                reader.drop("reset", position - late.holder.position)
-            self._announce(reader, late.reason, events, position)
+                reader.drop("reset", position - pending.holder.position)
+            self._announce(reader, pending.reason, events, position)
             if self.live:
                 self._post(reader, StreamLive(self.stream.name))
             self._offer_from(reader, position)
-        if self._late and self.live:
+        if self._pending and self.live:
             self.ask_snapshot(self.stream.name)
 
     def _offer_from(self, reader: Input, position: int) -> None:
@@ -238,16 +238,16 @@ class Mirror:
         reader.skip_to(reader.stream.next_seq, "reset")
         self._loop.withdraw(reader)
 
-    def _let_go(self, gone: Sequence[Late]) -> None:
+    def _drop_pending(self, gone: Sequence[PendingReader]) -> None:
         """Let these wait no longer."""
-        holders = {late.holder for late in gone}
-        self._late = [late for late in self._late if late.holder not in holders]
+        holders = {pending.holder for pending in gone}
+        self._pending = [pending for pending in self._pending if pending.holder not in holders]
         stream = self.stream
         stream.listeners = tuple(other for other in stream.listeners if other not in holders)
         self._read_by_others()
 
     def _read_by_others(self) -> None:
-        waiting = {late.reader for late in self._late}
+        waiting = {pending.reader for pending in self._pending}
         self.stream.read_by(tuple(r for r in self._readers if r not in waiting))
 
     def _announce(
@@ -266,7 +266,7 @@ class Mirror:
             self._loop.post(inbox, event)
 
 
-class RemoteReader(Input):
+class RemoteCursor(Input):
     """How far another node is in a stream of ours; keeps in the tail what it lacks.
 
     Args:

@@ -17,20 +17,20 @@ from actors.events.system import (
 )
 from actors.runtime.actor import Actor
 from actors.runtime.clock import FOREVER, NO_LIMIT, Clock, VirtualClock
-from actors.runtime.journal.commits import MOST_HELD
+from actors.runtime.journal.commits import MAX_HELD
 from actors.runtime.journal.data_directory import CONTROL as CONTROL_NAME
-from actors.runtime.journal.data_directory import NodeData
+from actors.runtime.journal.data_directory import DataDirectory
 from actors.runtime.journal.disk import Disk
 from actors.runtime.loop import Loop
 from actors.runtime.node.counters import actor_record, edge_record
-from actors.runtime.node.durability import EVERYTHING, Archive, Retention
+from actors.runtime.node.durability import EVERYTHING, NodeDurability, Retention
 from actors.runtime.node.links import Links
-from actors.runtime.node.shutdown import OrderlyStop
-from actors.runtime.node.startup import Beginning
+from actors.runtime.node.shutdown import GracefulShutdown
+from actors.runtime.node.startup import Startup
 from actors.runtime.node.supervision import Supervisor
 from actors.runtime.node.wiring import Wiring
 from actors.runtime.poller import EventPoller, Poller
-from actors.runtime.ports import Outlet, PortReader
+from actors.runtime.ports import Outlet, PortRunner
 from actors.runtime.recovery.recovery import Recovery
 from actors.runtime.ref import ActorDeadError, Registry
 from actors.runtime.statistics import (
@@ -95,7 +95,7 @@ class Node(Wiring):
         disk: Disk | None = None,
         segment_bytes: int = SEGMENT_BYTES,
         retention: Retention = EVERYTHING,
-        most_held: int = MOST_HELD,
+        most_held: int = MAX_HELD,
         links: Links | None = None,
         shared: Path | None = None,
         elsewhere: Iterable[str] = (),
@@ -130,7 +130,7 @@ class Node(Wiring):
         self._control = Stream(
             f"{CONTROL_NAME}.{'announced' if links is None else name}", urgent=True
         )
-        self._stop = OrderlyStop(
+        self._stop = GracefulShutdown(
             self.actors,
             self.loop,
             self.clock,
@@ -143,10 +143,10 @@ class Node(Wiring):
         self.data = (
             None
             if data is None
-            else NodeData(data, name, session, self._disk, shared=shared, elsewhere=elsewhere)
+            else DataDirectory(data, name, session, self._disk, shared=shared, elsewhere=elsewhere)
         )
         self._session = session if self.data is None else self.data.file.session
-        self._archive: Archive | None = None
+        self._archive: NodeDurability | None = None
         self._slice, self._bound, self._tail_bytes = slice_steps, bound, tail_bytes
         self.outlets: list[Outlet] = []
         """All that leaves the node: ports, and streams that other nodes read."""
@@ -274,7 +274,7 @@ class Node(Wiring):
         if self._archive is not None:
             self._archive.begin()
         self._open_sources(resumed=recovery is not None)
-        beginning = Beginning(
+        startup = Startup(
             self.actors,
             self.loop,
             self.supervisor,
@@ -282,9 +282,9 @@ class Node(Wiring):
             time_passed=not self.clock.virtual,
         )
         if recovery is None or self._archive is None:
-            beginning.begin()
+            startup.begin()
         else:
-            beginning.go_on(recovery)
+            startup.resume(recovery)
             self.supervisor.remember(self._archive.halts())
             self._go_on_stopping(self._archive)
         if self.links is not None:
@@ -294,7 +294,7 @@ class Node(Wiring):
     def _open_archive(self) -> Recovery | None:
         if self.data is None:
             return None
-        self._archive = Archive(
+        self._archive = NodeDurability(
             self,
             self.data,
             self._durable,
@@ -331,7 +331,7 @@ class Node(Wiring):
         for stream in (actor.inbox.stream, *actor.streams.values()):
             stream.renumber(epoch, 1)
 
-    def _go_on_stopping(self, archive: Archive) -> None:
+    def _go_on_stopping(self, archive: NodeDurability) -> None:
         """In virtual time, end what was being stopped when the run before was killed."""
         if not self.clock.virtual:
             return
@@ -362,7 +362,7 @@ class Node(Wiring):
         for port in actor.ports():
             reader = Input(actor, actor.streams[port.output], {}, {})
             actor.streams[port.output].listen(reader)
-            runner = PortReader(
+            runner = PortRunner(
                 reader,
                 port,
                 self._port_failed,

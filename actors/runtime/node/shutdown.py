@@ -20,7 +20,7 @@ STOP_PATIENCE = 10_000_000_000
 """Real nanoseconds after which a stop no longer waits for mailboxes that never empty."""
 
 
-class OrderlyStop:
+class GracefulShutdown:
     """Knows whether a stop has begun, and when it is over.
 
     Args:

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from actors.runtime.stream import Input
 
 
-class Beginning:
+class Startup:
     """Posts the first inputs of all actors of a node.
 
     Args:
@@ -50,7 +50,7 @@ class Beginning:
                 if stream not in self._remote:
                     self._post_live(actor.name, stream)
 
-    def go_on(self, recovery: Recovery) -> None:
+    def resume(self, recovery: Recovery) -> None:
         """Go on where the run before ended, everything in the order in which it would have come.
 
         What is left of the start comes first, then what was emitted and not handled. Readers
@@ -61,7 +61,7 @@ class Beginning:
                 self._post_start(actor)
             elif self._time_passed and ActorRecovered in actor.handlers:
                 self._loop.post(actor.inbox, ActorRecovered(actor.name))
-        late = [*recovery.strangers, *self._readers_of_new(recovery)]
+        late = [*recovery.readers_without_position, *self._readers_of_new(recovery)]
         resets = {(reader.actor.name, reader.source.name) for reader in late}
         abroad = [
             reader

@@ -15,7 +15,7 @@ from actors.runtime.node.ingress import Ingress
 from actors.runtime.node.mirrors import Mirror, RemotePublisher
 from actors.runtime.node.supervision import Supervisor
 from actors.runtime.poller import Poller
-from actors.runtime.ports import PortReader
+from actors.runtime.ports import PortRunner
 from actors.runtime.recovery.capture import NOT_YET
 from actors.runtime.ref import ActorRef
 from actors.runtime.statistics import ActorStatistics
@@ -62,7 +62,7 @@ class Wiring:
         self.streams: dict[str, Stream] = {}
         self.actors = supervisor.actors
         self.mirrors = supervisor.mirrors
-        self.ports: list[PortReader] = []
+        self.ports: list[PortRunner] = []
         self._ingress = Ingress(loop, poller, supervisor)
         self._seed = seed
         self._session = ""
@@ -150,10 +150,10 @@ class Wiring:
         actor.heard[stream] = tuple(cursor.handlers)
         actor.stale[stream] = NOT_YET
         if self._running:
-            self._let_in(cursor, publisher)
+            self._bring_up_to_date(cursor, publisher)
         return cursor
 
-    def _let_in(self, reader: Input, publisher: Actor | RemotePublisher) -> None:
+    def _bring_up_to_date(self, reader: Input, publisher: Actor | RemotePublisher) -> None:
         inbox, name = self.actors[reader.actor.name].inbox, reader.source.name
         if name in self.mirrors:
             self.mirrors[name].bring_up_to_date(reader, "new reader")

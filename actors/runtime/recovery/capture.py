@@ -28,9 +28,9 @@ from actors.events.system import (
     StreamStale,
     TimerFired,
 )
-from actors.runtime.recovery.configuration import MAKINGS, makings_of
+from actors.runtime.recovery.configuration import CONFIGURATION, configuration_of
 from actors.runtime.schema import schema_table
-from actors.runtime.snapshot import Memory, encode
+from actors.runtime.snapshot import ActorSnapshot, encode
 
 if TYPE_CHECKING:
     from actors.runtime.actor import Actor
@@ -50,7 +50,7 @@ NOT_YET = "not connected yet"
 """Why an input is stale before anything was heard of it."""
 
 
-def memory_of(actor: Actor, *, step: int, node_step: int, now: int) -> Memory:
+def capture(actor: Actor, *, step: int, node_step: int, now: int) -> ActorSnapshot:
     """Return what the actor knows, the three numbers being those of its last step.
 
     Raises:
@@ -58,7 +58,7 @@ def memory_of(actor: Actor, *, step: int, node_step: int, now: int) -> Memory:
         TypeError: the state holds what MessagePack cannot.
     """
     latest = [reader for reader in actor.inputs if reader.conflation is not None]
-    return Memory(
+    return ActorSnapshot(
         step=step,
         node_step=node_step,
         now=now,
@@ -98,7 +98,7 @@ def segment_header(actor: Actor, *, node: str, seed: int) -> dict[str, Any]:
         "node": node,
         "actor": actor.name,
         "class": f"{cls.__module__}:{cls.__qualname__}",
-        **makings_of(actor),
+        **configuration_of(actor),
         "inputs": [reader.source.name for reader in actor.inputs],
         "session": actor.session,
         "seed": seed,
@@ -113,9 +113,9 @@ def segment_header(actor: Actor, *, node: str, seed: int) -> dict[str, Any]:
     }
 
 
-def made_otherwise(header: Mapping[str, Any], now: Mapping[str, Any]) -> bool:
+def configuration_changed(header: Mapping[str, Any], now: Mapping[str, Any]) -> bool:
     """Tell whether a segment's steps were made by other code or settings than the actor has now."""
-    about = ("class", *MAKINGS, "inputs", "seed", "outputs", "schema")
+    about = ("class", *CONFIGURATION, "inputs", "seed", "outputs", "schema")
     return any(header[name] != _as_read(now[name]) for name in about)
 
 

@@ -22,11 +22,11 @@ from actors.events.reference import Currency, Instrument
 if TYPE_CHECKING:
     from actors.runtime.actor import Actor
 
-MAKINGS = ("settings", "heard", "accepts", "instruments", "currencies")
+CONFIGURATION = ("settings", "heard", "accepts", "instruments", "currencies")
 """Attributes of an actor, and keys of a header."""
 
 
-def makings_of(actor: Actor) -> dict[str, Any]:
+def configuration_of(actor: Actor) -> dict[str, Any]:
     """Return what an actor is made of, as it stands in a segment's header."""
     return {
         "settings": actor.settings.model_dump(mode="json"),
@@ -37,30 +37,30 @@ def makings_of(actor: Actor) -> dict[str, Any]:
     }
 
 
-def make(actor: Actor, header: Mapping[str, Any]) -> None:
+def configure(actor: Actor, header: Mapping[str, Any]) -> None:
     """Make an actor of what a segment's header says.
 
     Raises:
         ValueError: the actor's class does not take these settings any more.
         ImportError: a class of events is not there any more.
     """
-    now, readings = makings_of(actor), _readings(actor, header)
-    for name in MAKINGS:
+    now, readings = configuration_of(actor), _readings(actor, header)
+    for name in CONFIGURATION:
         if header[name] != now[name]:
             setattr(actor, name, readings[name](header[name]))
     _forget_derived(actor)
 
 
 @contextmanager
-def made_as(actor: Actor, header: Mapping[str, Any]) -> Iterator[None]:
+def configured_as(actor: Actor, header: Mapping[str, Any]) -> Iterator[None]:
     """Let an actor be made of what a segment's header says, for as long as the context lasts.
 
     Raises:
         ValueError: the actor's class does not take these settings any more.
         ImportError: a class of events is not there any more.
     """
-    present = {name: getattr(actor, name) for name in MAKINGS}
-    make(actor, header)
+    present = {name: getattr(actor, name) for name in CONFIGURATION}
+    configure(actor, header)
     try:
         yield
     finally:

@@ -21,8 +21,8 @@ from actors.runtime.envelope import Envelope
 from actors.runtime.journal.steps import read_step
 from actors.runtime.journal.writer import Journal
 from actors.runtime.recovery.capture import UNKNOWN
-from actors.runtime.recovery.configuration import made_as
-from actors.runtime.recovery.replay import Replay, replay_all
+from actors.runtime.recovery.configuration import configured_as
+from actors.runtime.recovery.replay import JournalReplay, replay_all
 from actors.runtime.stream import Input, Stream
 
 if TYPE_CHECKING:
@@ -58,11 +58,11 @@ class Recovery:
         self.actors = {actor.name: actor for actor in actors}
         self._read_before = read_before
         self._loop = loop
-        self._replays: dict[str, Replay] = {}
-        self.strangers: list[Input] = []
+        self._replays: dict[str, JournalReplay] = {}
+        self.readers_without_position: list[Input] = []
         """Readers of these actors that have no position, and must be brought up to date."""
 
-    def recall(self) -> None:
+    def restore(self) -> None:
         """Do all journals again, and give streams and readers their numbers.
 
         Raises:
@@ -108,7 +108,7 @@ class Recovery:
         positions = self._positions_of(reader.actor.name, reader.source.name)
         return None if positions is None else positions.get(reader.source.name, UNKNOWN)
 
-    def recall_newest(self, reader: Input) -> None:
+    def restore_newest(self, reader: Input) -> None:
         """Let a `latest` reader know which values it has read."""
         assert reader.conflation is not None
         replay, stream = self._replays[reader.actor.name], reader.source.name
@@ -150,7 +150,7 @@ class Recovery:
             reader.began = source.next_seq
             if reader.conflation is None:
                 reader.position = source.next_seq
-            self.strangers.append(reader)
+            self.readers_without_position.append(reader)
             return
         epoch, position = positions.get(source.name, (source.epoch, 1))
         if self._power_lost and position > source.next_seq:
@@ -167,7 +167,7 @@ class Recovery:
         if reader.conflation is None:
             reader.position = position
             return
-        self.recall_newest(reader)
+        self.restore_newest(reader)
 
     def _positions_of(self, name: str, stream: str) -> Mapping[str, tuple[int, int]] | None:
         """Return what an actor has read; None if it never read this stream or knows nothing."""
@@ -197,7 +197,7 @@ class Recovery:
             yield node_step, place, stream, envelope
 
 
-def replayed(actor: Actor, loop: Loop, held: Iterable[bytes] = ()) -> Replay:
+def replayed(actor: Actor, loop: Loop, held: Iterable[bytes] = ()) -> JournalReplay:
     """Let an actor do its journal again, made as it was then.
 
     Args:
@@ -212,7 +212,7 @@ def replayed(actor: Actor, loop: Loop, held: Iterable[bytes] = ()) -> Replay:
     files = _files(actor)
     header = _header(files)
     with _as_then(actor, header):
-        replay = Replay(actor, loop)
+        replay = JournalReplay(actor, loop)
         replay_all(
             replay,
             files.newest_snapshot(),
@@ -226,7 +226,7 @@ def replayed(actor: Actor, loop: Loop, held: Iterable[bytes] = ()) -> Replay:
 def _as_then(actor: Actor, header: Mapping[str, Any]) -> Iterator[None]:
     with ExitStack() as stack:
         try:
-            stack.enter_context(made_as(actor, header))
+            stack.enter_context(configured_as(actor, header))
         except (ValueError, ImportError) as error:
             raise RecoveryError(
                 f"{actor.name}: its class does not take any more what its journal was made with:"

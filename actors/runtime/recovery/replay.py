@@ -14,8 +14,8 @@ from actors.events.event import Event, tag_of
 from actors.events.system import StopActor, StreamLive, StreamReset, TimerFired
 from actors.runtime.envelope import Envelope, Position
 from actors.runtime.journal.steps import SKIPPED, step_decoder
-from actors.runtime.recovery.capture import NOT_YET, classes_read, memory_of
-from actors.runtime.snapshot import Memory, encode
+from actors.runtime.recovery.capture import NOT_YET, capture, classes_read
+from actors.runtime.snapshot import ActorSnapshot, encode
 
 if TYPE_CHECKING:
     from actors.runtime.actor import Actor
@@ -52,7 +52,7 @@ class DivergedError(Exception):
         self.found = found
 
 
-class Replay:
+class JournalReplay:
     """Gives one actor its journaled steps again, and keeps what they tell of its inputs.
 
     Args:
@@ -91,9 +91,9 @@ class Replay:
         """What was read, by stream, once the snapshot of its last reset was."""
         self._output_of = {c: o for o, classes in actor.outputs.items() for c in classes}
 
-    def restore(self, memory: Memory) -> None:
+    def restore(self, memory: ActorSnapshot) -> None:
         """Make the actor know what it knew at a snapshot."""
-        self.actor.recall(memory)
+        self.actor.restore(memory)
         self.step, self.node_step, self.now = memory.step, memory.node_step, memory.now
         self.next_seq = {output: memory.next_seq.get(output, 1) for output in self.actor.outputs}
         self._last_read = {s: (s, epoch, seq - 1) for s, (epoch, seq) in memory.positions.items()}
@@ -159,12 +159,12 @@ class Replay:
 
     @property
     def positions(self) -> dict[str, tuple[int, int]]:
-        """(epoch, sequence number of the next event) by stream read; see `Memory.positions`."""
+        """(epoch, sequence number of the next event) by stream, as in `ActorSnapshot.positions`."""
         return {stream: (epoch, seq + 1) for stream, epoch, seq in self._last_read.values()}
 
-    def memory(self) -> Memory:
+    def memory(self) -> ActorSnapshot:
         """Return what the actor knows after the last step done again."""
-        memory = memory_of(self.actor, step=self.step, node_step=self.node_step, now=self.now)
+        memory = capture(self.actor, step=self.step, node_step=self.node_step, now=self.now)
         memory.next_seq, memory.positions = dict(self.next_seq), self.positions
         return memory
 
@@ -214,7 +214,7 @@ class Replay:
 
 
 def replay_all(
-    replay: Replay,
+    replay: JournalReplay,
     newest_snapshot: tuple[int, bytes] | None,
     inputs: Iterable[str],
     steps: Callable[[int], Iterable[bytes]],
@@ -235,11 +235,11 @@ def replay_all(
     if newest_snapshot is None:
         replay.begin_empty(inputs)
     else:
-        replay.restore(read_memory(newest_snapshot[1]))
+        replay.restore(decode_snapshot(newest_snapshot[1]))
     replay.run(steps(replay.step))
 
 
-read_memory = msgspec.msgpack.Decoder(Memory).decode
+decode_snapshot = msgspec.msgpack.Decoder(ActorSnapshot).decode
 
 
 def _as_key(key: Any) -> Any:

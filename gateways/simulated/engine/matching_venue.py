@@ -27,8 +27,8 @@ from gateways.simulated.engine.limit_order_book import LimitOrderBook, Match
 from gateways.simulated.engine.venue_orders import (
     SELF_TRADE,
     Listing,
-    OrderDesk,
-    OwnOrder,
+    RestingOrder,
+    VenueOrders,
     VenueReport,
     VenueRequest,
     end_of_rest,
@@ -36,7 +36,7 @@ from gateways.simulated.engine.venue_orders import (
 )
 
 
-class CrowdOrder(NamedTuple):
+class BackgroundOrder(NamedTuple):
     """An order of somebody else; `px` 0 is a market order, whose rest does not stay."""
 
     side: Side
@@ -44,13 +44,13 @@ class CrowdOrder(NamedTuple):
     px: int = 0
 
 
-class CrowdCancel(NamedTuple):
+class BackgroundCancel(NamedTuple):
     """Somebody else takes an order back."""
 
     order_id: int
 
 
-class Outcome(NamedTuple):
+class VenueOutput(NamedTuple):
     """What one request or arrival led to, each list in the order in which it happened."""
 
     reports: list[VenueReport]
@@ -70,7 +70,7 @@ class Market(msgspec.Struct):
 class Venue(msgspec.Struct):
     """Matching for several instruments, with our orders among those of a crowd."""
 
-    desk: OrderDesk = msgspec.field(default_factory=OrderDesk)
+    desk: VenueOrders = msgspec.field(default_factory=VenueOrders)
     markets: dict[str, Market] = {}
 
     def list_instrument(self, listing: Listing) -> None:
@@ -78,9 +78,9 @@ class Venue(msgspec.Struct):
         self.desk.listings[listing.instrument.instrument] = listing
         self.markets[listing.instrument.instrument] = Market()
 
-    def handle(self, request: VenueRequest, now: int) -> Outcome:
+    def handle(self, request: VenueRequest, now: int) -> VenueOutput:
         """Carry out one of our requests that reached the venue at `now` (UTC ns)."""
-        outcome = Outcome([], [])
+        outcome = VenueOutput([], [])
         match request:
             case NewOrderSingle():
                 self._submit(request, now, outcome)
@@ -91,16 +91,18 @@ class Venue(msgspec.Struct):
                     self.markets[own.instrument].book.remove(own.order_id)
                     outcome.reports.append(self.desk.cancel(own, now))
             case OrderStatusRequest() | OrderMassStatusRequest():
-                return Outcome([self.desk.answer(request, now)], [])
+                return VenueOutput([self.desk.answer(request, now)], [])
         for instrument in self._touched(request.instrument, outcome.reports):
             self._publish_top(instrument, now, outcome)
         return outcome
 
-    def arrive(self, instrument: str, arrival: CrowdOrder | CrowdCancel, now: int) -> Outcome:
+    def arrive(
+        self, instrument: str, arrival: BackgroundOrder | BackgroundCancel, now: int
+    ) -> VenueOutput:
         """Let the crowd act in one instrument at `now` (UTC ns)."""
-        outcome = Outcome([], [])
+        outcome = VenueOutput([], [])
         book = self.markets[instrument].book
-        if isinstance(arrival, CrowdCancel):
+        if isinstance(arrival, BackgroundCancel):
             book.remove(arrival.order_id)
         else:
             side, qty, px = arrival
@@ -138,7 +140,7 @@ class Venue(msgspec.Struct):
         market = self.markets[instrument]
         return Quote(instrument, market.book.update_id, *_top(market.book), venue_time=now)
 
-    def _submit(self, order: NewOrderSingle, now: int, outcome: Outcome) -> None:
+    def _submit(self, order: NewOrderSingle, now: int, outcome: VenueOutput) -> None:
         market = self.markets.get(order.instrument)
         best_px = market.book.opposite(order.side).best_px() if market is not None else 0
         text = self.desk.refusal(order, best_px)
@@ -182,10 +184,10 @@ class Venue(msgspec.Struct):
         instrument: str,
         aggressor: Side,
         matches: list[Match],
-        incoming: OwnOrder | None,
+        incoming: RestingOrder | None,
         *,
         now: int,
-        outcome: Outcome,
+        outcome: VenueOutput,
     ) -> None:
         market = self.markets[instrument]
         reports, market_data = outcome
@@ -205,7 +207,7 @@ class Venue(msgspec.Struct):
             return [instrument] if instrument in self.markets else []
         return sorted(changed_by(reports))
 
-    def _publish_top(self, instrument: str, now: int, outcome: Outcome) -> None:
+    def _publish_top(self, instrument: str, now: int, outcome: VenueOutput) -> None:
         market = self.markets[instrument]
         top = _top(market.book)
         if top != market.published_top:

@@ -18,7 +18,7 @@ from actors.events.market import Side
 from actors.events.reference import Instrument, from_units
 from actors.runtime.settings import Amount, Settings, misfit
 from gateways.simulated.engine.limit_order_book import BookSide, LimitOrderBook, PriceLevel
-from gateways.simulated.engine.matching_venue import CrowdCancel, CrowdOrder
+from gateways.simulated.engine.matching_venue import BackgroundCancel, BackgroundOrder
 
 SECOND = 1_000_000_000
 YEAR = 365 * 24 * 3600
@@ -75,7 +75,7 @@ class SyntheticFlow(msgspec.Struct):
         rate = self.limit_rate + self.market_rate + self.cancel_rate
         return int(rng.expovariate(rate) * SECOND) + 1
 
-    def opening(self, rng: Random) -> list[CrowdOrder]:
+    def opening(self, rng: Random) -> list[BackgroundOrder]:
         """Return the orders that fill an empty book; none of them crosses another."""
         return [
             self._limit_order(rng, side)
@@ -83,7 +83,9 @@ class SyntheticFlow(msgspec.Struct):
             for side in (Side.BUY, Side.SELL)
         ]
 
-    def arrive(self, rng: Random, book: LimitOrderBook) -> CrowdOrder | CrowdCancel | None:
+    def arrive(
+        self, rng: Random, book: LimitOrderBook
+    ) -> BackgroundOrder | BackgroundCancel | None:
         """Move the fair value and return what the crowd does next; None is a change of mind."""
         move = self.fair * self.step // STEP_SCALE
         self.fair += move if rng.getrandbits(1) else -move
@@ -95,15 +97,17 @@ class SyntheticFlow(msgspec.Struct):
         if kind < self.limit_rate:
             return self._place(rng, book.side(side), side)
         if kind < self.limit_rate + self.market_rate:
-            return CrowdOrder(side, self._qty(rng))
+            return BackgroundOrder(side, self._qty(rng))
         return self._withdraw(rng, book.side(side))
 
-    def _place(self, rng: Random, queue: BookSide, side: Side) -> CrowdOrder | CrowdCancel | None:
+    def _place(
+        self, rng: Random, queue: BookSide, side: Side
+    ) -> BackgroundOrder | BackgroundCancel | None:
         if queue.orders < 2 * self.orders:
             return self._limit_order(rng, side)
         return _newest_of_crowd(queue.levels[queue.keys[0]])
 
-    def _withdraw(self, rng: Random, queue: BookSide) -> CrowdCancel | None:
+    def _withdraw(self, rng: Random, queue: BookSide) -> BackgroundCancel | None:
         best = queue.keys[-1]
         # A quote on the wrong side of the fair value loses money: its owner hurries.
         if best * FAIR_SCALE > queue.sign * self.fair:
@@ -111,14 +115,14 @@ class SyntheticFlow(msgspec.Struct):
         key = queue.keys[int(rng.random() * len(queue.keys))]
         return _newest_of_crowd(queue.levels[key])
 
-    def _limit_order(self, rng: Random, side: Side) -> CrowdOrder:
+    def _limit_order(self, rng: Random, side: Side) -> BackgroundOrder:
         offset = self.half_spread + int(rng.expovariate(1 / self.depth))
         tick = self.tick_size
         if side == Side.BUY:
             px = (self.fair // FAIR_SCALE - offset) // tick * tick
         else:
             px = -((-self.fair // FAIR_SCALE - offset) // tick) * tick
-        return CrowdOrder(side, self._qty(rng), max(px, tick))
+        return BackgroundOrder(side, self._qty(rng), max(px, tick))
 
     def _qty(self, rng: Random) -> int:
         # Squared, so that small orders are more frequent than large ones.
@@ -168,8 +172,8 @@ def synthetic_flow(instrument: Instrument, settings: FlowSettings) -> SyntheticF
     )
 
 
-def _newest_of_crowd(level: PriceLevel) -> CrowdCancel | None:
+def _newest_of_crowd(level: PriceLevel) -> BackgroundCancel | None:
     for order in reversed(level.orders.values()):
         if not order.client_order_id:
-            return CrowdCancel(order.order_id)
+            return BackgroundCancel(order.order_id)
     return None

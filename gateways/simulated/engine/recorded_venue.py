@@ -30,8 +30,8 @@ from gateways.simulated.engine.venue_orders import (
     OPPOSITE,
     SELF_TRADE,
     Listing,
-    OrderDesk,
-    OwnOrder,
+    RestingOrder,
+    VenueOrders,
     VenueReport,
     VenueRequest,
     end_of_rest,
@@ -42,7 +42,7 @@ from gateways.simulated.engine.venue_orders import (
 class RecordedVenue(msgspec.Struct):
     """Our orders in several instruments, each against its own recorded data."""
 
-    desk: OrderDesk = msgspec.field(default_factory=OrderDesk)
+    desk: VenueOrders = msgspec.field(default_factory=VenueOrders)
     markets: dict[str, RecordedMarket] = {}
 
     def list_instrument(self, listing: Listing) -> None:
@@ -117,7 +117,7 @@ class RecordedVenue(msgspec.Struct):
             market.join(QueuedOrder(own.client_order_id, side, own.limit_px, own.leaves_qty, ahead))
         return reports
 
-    def _cancel(self, own: OwnOrder, now: int) -> ExecutionReport:
+    def _cancel(self, own: RestingOrder, now: int) -> ExecutionReport:
         self.markets[own.instrument].leave(own.client_order_id)
         return self.desk.cancel(own, now)
 

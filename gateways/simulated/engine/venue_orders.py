@@ -52,7 +52,7 @@ class Listing(msgspec.Struct, frozen=True):
     taker_rate: int = 0
 
 
-class OwnOrder(msgspec.Struct, gc=False):
+class RestingOrder(msgspec.Struct, gc=False):
     """One of our orders as the venue knows it."""
 
     client_order_id: str
@@ -72,7 +72,7 @@ class OwnOrder(msgspec.Struct, gc=False):
         return self.qty - self.cum_qty if working else 0
 
 
-class OrderDesk(msgspec.Struct):
+class VenueOrders(msgspec.Struct):
     """Keeps the states of our orders and writes the report of every change.
 
     Each method that changes an order returns its report. Execution ids are `prefix` and a count,
@@ -81,9 +81,9 @@ class OrderDesk(msgspec.Struct):
 
     prefix: str = ""
     listings: dict[str, Listing] = {}
-    working: dict[str, OwnOrder] = {}
+    working: dict[str, RestingOrder] = {}
     """By client order id, oldest first."""
-    ended: dict[str, OwnOrder] = {}
+    ended: dict[str, RestingOrder] = {}
     """The newest of those that work no more, so that a late cancel or a repeated id is known."""
     open_orders: dict[str, int] = {}
     """Working orders by instrument."""
@@ -118,9 +118,9 @@ class OrderDesk(msgspec.Struct):
         self.order_ids += 1
         return self.order_ids
 
-    def accept(self, order: NewOrderSingle, now: int) -> tuple[OwnOrder, ExecutionReport]:
+    def accept(self, order: NewOrderSingle, now: int) -> tuple[RestingOrder, ExecutionReport]:
         """Let an order work, whatever becomes of it next."""
-        own = OwnOrder(
+        own = RestingOrder(
             order.client_order_id,
             self.next_order_id(),
             order.instrument,
@@ -151,7 +151,7 @@ class OrderDesk(msgspec.Struct):
         )
 
     def fill(
-        self, own: OwnOrder, qty: int, px: int, liquidity: Liquidity, now: int
+        self, own: RestingOrder, qty: int, px: int, liquidity: Liquidity, now: int
     ) -> ExecutionReport:
         """Trade `qty` of a working order at `px`; it ends when nothing is left."""
         own.cum_qty += qty
@@ -179,12 +179,12 @@ class OrderDesk(msgspec.Struct):
             transact_time=now,
         )
 
-    def expire(self, own: OwnOrder, text: str, now: int) -> ExecutionReport:
+    def expire(self, own: RestingOrder, text: str, now: int) -> ExecutionReport:
         """End a working order for the venue's own reason."""
         self._end(own, OrdStatus.EXPIRED)
         return self._report(own, ExecType.EXPIRED, now, text)
 
-    def cancel(self, own: OwnOrder, now: int, text: str = "") -> ExecutionReport:
+    def cancel(self, own: RestingOrder, now: int, text: str = "") -> ExecutionReport:
         """End a working order because we asked for it."""
         self._end(own, OrdStatus.CANCELED)
         return self._report(own, ExecType.CANCELED, now, text)
@@ -216,12 +216,12 @@ class OrderDesk(msgspec.Struct):
             reason=OrdRejReason.UNKNOWN_ORDER,
         )
 
-    def find(self, request: OrderCancelRequest) -> OwnOrder | None:
+    def find(self, request: OrderCancelRequest) -> RestingOrder | None:
         """Return the working order that a request names, if there is one."""
         own = self.working.get(request.client_order_id)
         return own if own is not None and own.instrument == request.instrument else None
 
-    def works_in(self, instrument: str) -> list[OwnOrder]:
+    def works_in(self, instrument: str) -> list[RestingOrder]:
         """Return our working orders of one instrument, or (empty) of all, oldest first."""
         return [o for o in self.working.values() if instrument in ("", o.instrument)]
 
@@ -242,7 +242,7 @@ class OrderDesk(msgspec.Struct):
         )
         return OrderMassStatus(request.request_id, listed, request.instruments)
 
-    def _end(self, own: OwnOrder, status: OrdStatus) -> None:
+    def _end(self, own: RestingOrder, status: OrdStatus) -> None:
         own.status = status
         del self.working[own.client_order_id]
         self.open_orders[own.instrument] -= 1
@@ -256,7 +256,7 @@ class OrderDesk(msgspec.Struct):
 
     def _report(
         self,
-        own: OwnOrder,
+        own: RestingOrder,
         exec_type: ExecType,
         now: int,
         text: str = "",
@@ -281,8 +281,8 @@ class OrderDesk(msgspec.Struct):
         )
 
 
-def _unknown(request: OrderCancelRequest | OrderStatusRequest) -> OwnOrder:
-    return OwnOrder(
+def _unknown(request: OrderCancelRequest | OrderStatusRequest) -> RestingOrder:
+    return RestingOrder(
         request.client_order_id, 0, request.instrument, Side.BUY, 0, status=OrdStatus.REJECTED
     )
 

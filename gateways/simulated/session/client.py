@@ -25,13 +25,13 @@ from gateways.gateway import Connection as ConnectionNews
 from gateways.gateway import Gateway
 from gateways.simulated.session.client_session import (
     LogonNeeded,
+    MarketDataSession,
+    OrderSession,
     RequestUnsent,
-    SessionTalk,
-    SubscriptionTalk,
 )
 from gateways.simulated.session.client_socket import Connection
 from gateways.simulated.session.messages import (
-    LONGEST_NAME,
+    MAX_NAME_LENGTH,
     LogonAccepted,
     MarketData,
     NumberedReport,
@@ -66,7 +66,7 @@ class VenueGateway(Gateway):
 
         endpoint: Endpoint = "tcp://127.0.0.1:7100"
         """Where `kaiju venue` listens."""
-        venue_session: str = Field(default="kaiju", min_length=1, max_length=LONGEST_NAME)
+        venue_session: str = Field(default="kaiju", min_length=1, max_length=MAX_NAME_LENGTH)
         """Whoever logs on to the same session takes it over."""
 
     class State(Gateway.State):
@@ -150,7 +150,7 @@ class VenueGateway(Gateway):
         connection = Connection(
             self.name,
             settings.endpoint,
-            SessionTalk(settings.venue_session, state.handled),
+            OrderSession(settings.venue_session, state.handled),
             self.actor_ref.tell,
             known=state.handled >= 0,
         )
@@ -236,7 +236,7 @@ class VenueFeed(Actor):
         connection = Connection(
             self.name,
             self.settings.endpoint,
-            SubscriptionTalk(),
+            MarketDataSession(),
             self.actor_ref.tell,
             known=self.state.connection is not None,
         )

@@ -35,7 +35,7 @@ class LogonNeeded(Event):
     reason: str
 
 
-class SessionTalk:
+class OrderSession:
     """A gateway's side of its session.
 
     Args:
@@ -100,7 +100,7 @@ class SessionTalk:
         return None
 
 
-class SubscriptionTalk:
+class MarketDataSession:
     """A feed's side of its subscription; whoever connects anew asks for whole books anew."""
 
     def __init__(self) -> None:

@@ -34,7 +34,7 @@ from gateways.sockets import ClientSocket, Wake
 log = logging.getLogger("kaiju")
 
 FIRST_PAUSE: Final = 0.05
-LONGEST_PAUSE: Final = 5.0
+MAX_PAUSE: Final = 5.0
 """Seconds between two attempts to connect: each waits twice as long as the one before."""
 
 
@@ -51,7 +51,7 @@ class ConnectionEndedError(Exception):
         self.final = final
 
 
-class Talk(Protocol):
+class ClientSession(Protocol):
     """What is said over a connection, apart from keeping it up; used on its thread alone."""
 
     ready: bool
@@ -89,7 +89,13 @@ class Connection:
     """
 
     def __init__(
-        self, name: str, endpoint: str, talk: Talk, tell: Callable[[Event], None], *, known: bool
+        self,
+        name: str,
+        endpoint: str,
+        talk: ClientSession,
+        tell: Callable[[Event], None],
+        *,
+        known: bool,
     ) -> None:
         self.discarded: Counter[str] = Counter()
         """Frames that could not be understood, by reason."""
@@ -143,7 +149,7 @@ class Connection:
                 except ConnectionEndedError as end:
                     self._lose(str(end), final=end.final)
                     lasted = time.monotonic() - began > 2 * SILENCE
-                    pause = FIRST_PAUSE if lasted else min(2 * pause, LONGEST_PAUSE)
+                    pause = FIRST_PAUSE if lasted else min(2 * pause, MAX_PAUSE)
                     self._pause(None if end.final else pause)
             self._give_up()
         except Exception as error:

@@ -26,7 +26,7 @@ HEARTBEAT: Final = 0.5
 """Seconds between two signs of life, from either side."""
 SILENCE: Final = 2.0
 """Seconds without one, after which the other side is gone."""
-LONGEST_NAME: Final = 64
+MAX_NAME_LENGTH: Final = 64
 """Characters of a session's name."""
 
 MarketData: TypeAlias = DepthSnapshot | DepthDiff | Quote | Trade
@@ -190,10 +190,9 @@ def encode(event: Event) -> bytes:
 def _problem(event: Event) -> str:
     """Return what an event says that its types allow and nobody can mean."""
     match event:
-        case Logon(session=name) if not 0 < len(name) <= LONGEST_NAME:
-            return (
-                f"session was {name[:LONGEST_NAME]!r}, allowed are 1 to {LONGEST_NAME} characters"
-            )
+        case Logon(session=name) if not 0 < len(name) <= MAX_NAME_LENGTH:
+            found = name[:MAX_NAME_LENGTH]
+            return f"session was {found!r}, allowed are 1 to {MAX_NAME_LENGTH} characters"
         case SessionRequest(body=NewOrderSingle() as order):
             if max(abs(order.qty), abs(order.limit_px)) > LARGEST:
                 return "qty or limit_px is beyond 64 bits"

@@ -34,7 +34,7 @@ from gateways.simulated.session.messages import (
     SessionEnded,
     SessionRequest,
 )
-from gateways.simulated.session.server_socket import LogonRequested, Switchboard
+from gateways.simulated.session.server_socket import LogonRequested, ServerSocketThread
 from gateways.sockets import Endpoint
 
 REMEMBERED = 4096
@@ -65,7 +65,7 @@ class Session(msgspec.Struct):
         del self.reports[: max(0, number - self.forgotten)]
 
 
-class VenueDoor(Actor):
+class VenueServer(Actor):
     """Let gateways trade at the exchange beside it over a socket, each in a session of its own.
 
     A request passes once, in order and in the session's newest incarnation, or not at all. What
@@ -203,7 +203,7 @@ class VenueDoor(Actor):
 
     def ports(self) -> Sequence[WirePort]:
         """Return the port that owns the socket."""
-        return [WirePort(Switchboard(self.settings.endpoint, self.actor_ref.tell))]
+        return [WirePort(ServerSocketThread(self.settings.endpoint, self.actor_ref.tell))]
 
     def _remember(self, name: str, request: VenueRequest) -> None:
         state = self.state
@@ -243,7 +243,7 @@ class WirePort:
 
     output = "wire"
 
-    def __init__(self, switchboard: Switchboard) -> None:
+    def __init__(self, switchboard: ServerSocketThread) -> None:
         self._switchboard = switchboard
 
     def resume(self) -> None:

@@ -47,7 +47,7 @@ class LogonRequested(Event):
     logon: Logon
 
 
-class Peer(msgspec.Struct):
+class ConnectedClient(msgspec.Struct):
     """Somebody who is connected."""
 
     heard: float
@@ -56,7 +56,7 @@ class Peer(msgspec.Struct):
     """Whether it gets market data."""
 
 
-class Switchboard:
+class ServerSocketThread:
     """Owns the venue's socket: decodes what comes, and sends each event to whom it concerns.
 
     Whoever gives no sign of life, or does not take what is sent, is forgotten, and is told so when
@@ -75,7 +75,7 @@ class Switchboard:
         self._codec = Codec(ToVenue)
         self._wake = Wake()
         self._outbox: deque[Event] = deque()
-        self._peers: dict[bytes, Peer] = {}
+        self._peers: dict[bytes, ConnectedClient] = {}
         self._routes: dict[str, bytes] = {}
         """Connection by session."""
         self._untold: dict[str, str] = {}
@@ -150,11 +150,11 @@ class Switchboard:
         known = self._peers.get(peer)
         match event:
             case Logon():
-                self._peers[peer] = Peer(now)
+                self._peers[peer] = ConnectedClient(now)
                 self._pass_on(LogonRequested(peer, event))
                 return
             case Subscribe():
-                self._peers[peer] = Peer(now, subscribed=True)
+                self._peers[peer] = ConnectedClient(now, subscribed=True)
                 self._send(socket, peer, encode(Subscribed()))
                 return
         if known is None:

@@ -30,9 +30,9 @@ from gateways.simulated.engine.venue_orders import VenueReport, VenueRequest
 from gateways.simulated.session.client import SessionBegan, SessionPort, VenueFeed, VenueGateway
 from gateways.simulated.session.client_session import (
     LogonNeeded,
+    MarketDataSession,
+    OrderSession,
     RequestUnsent,
-    SessionTalk,
-    SubscriptionTalk,
 )
 from gateways.simulated.session.client_socket import Connection, ConnectionEndedError
 from gateways.simulated.session.messages import (
@@ -196,14 +196,14 @@ def meant(body: VenueRequest, incarnation: int) -> SessionRequest:
     return SessionRequest("kaiju", incarnation, 0, body)
 
 
-def logon(talk: SessionTalk) -> tuple[bool, int]:
+def logon(talk: OrderSession) -> tuple[bool, int]:
     greeting = talk.greeting()
     assert isinstance(greeting, Logon)
     return greeting.again, greeting.after
 
 
 def test_a_session_says_what_it_has_and_is_ready_once_it_has_what_it_missed() -> None:
-    talk = SessionTalk("kaiju", 4)
+    talk = OrderSession("kaiju", 4)
     assert logon(talk) == (False, 4)
 
     assert talk.hear(accepted(1, after=4, last=6)) == accepted(1, after=4, last=6)
@@ -217,7 +217,7 @@ def test_a_session_says_what_it_has_and_is_ready_once_it_has_what_it_missed() ->
 
 
 def test_a_missing_report_ends_the_connection() -> None:
-    talk = SessionTalk("kaiju", 4)
+    talk = OrderSession("kaiju", 4)
     talk.hear(accepted(1, after=4, last=4))
 
     with pytest.raises(ConnectionEndedError, match="report 5 is missing, 6 came"):
@@ -226,7 +226,7 @@ def test_a_missing_report_ends_the_connection() -> None:
 
 
 def test_requests_are_numbered_and_never_sent_in_another_logon() -> None:
-    talk = SessionTalk("kaiju", -1)
+    talk = OrderSession("kaiju", -1)
     order = resting_order()
     talk.greeting()
     assert talk.say(meant(order, 1)) is None
@@ -254,12 +254,12 @@ def test_requests_are_numbered_and_never_sent_in_another_logon() -> None:
 )
 def test_a_refusal_ends_the_connection_and_a_final_one_for_good(event: Event, final: bool) -> None:
     with pytest.raises(ConnectionEndedError, match="why") as caught:
-        SessionTalk("kaiju", 4).hear(event)
+        OrderSession("kaiju", 4).hear(event)
     assert caught.value.final is final
 
 
 def test_a_gateway_that_lacks_a_report_logs_on_again() -> None:
-    talk = SessionTalk("kaiju", 0)
+    talk = OrderSession("kaiju", 0)
     assert talk.say(LogonNeeded("why")) is None
 
     talk.hear(accepted())
@@ -268,7 +268,7 @@ def test_a_gateway_that_lacks_a_report_logs_on_again() -> None:
 
 
 def test_a_subscription_asks_for_books_only_while_it_is_welcome() -> None:
-    talk, book = SubscriptionTalk(), RequestSnapshot("BTCUSDT.SIM")
+    talk, book = MarketDataSession(), RequestSnapshot("BTCUSDT.SIM")
     assert talk.greeting() == Subscribe()
     assert talk.say(book) is None
 

@@ -36,7 +36,7 @@ from actors.runtime.actor import Actor, handles
 from actors.testing import SECOND, ActorTest, SystemTest
 from gateways.gateway import Gateway
 from gateways.simulated.base import VenueSettings
-from gateways.simulated.engine.matching_venue import CrowdCancel, CrowdOrder, Venue
+from gateways.simulated.engine.matching_venue import BackgroundCancel, BackgroundOrder, Venue
 from gateways.simulated.engine.venue_orders import Listing, VenueRequest
 from gateways.simulated.exchange import SimulatedExchange
 from tests.kit.builders import (
@@ -57,7 +57,7 @@ MILLISECOND = 1_000_000
 def venue() -> Venue:
     venue = venue_for(BTCUSDT)
     for side, px, qty in [(SELL, 102, 4), (SELL, 101, 3), (SELL, 101, 2), (BUY, 99, 5)]:
-        venue.arrive(NAME, CrowdOrder(side, qty, px), now=0)
+        venue.arrive(NAME, BackgroundOrder(side, qty, px), now=0)
     return venue
 
 
@@ -178,11 +178,11 @@ def test_a_post_only_order_is_rejected_if_it_would_trade(venue: Venue) -> None:
 
 def test_the_crowd_fills_our_resting_order_as_maker_after_those_before_it(venue: Venue) -> None:
     reports(venue, limit("a", BUY, 7, 99))
-    outcome = venue.arrive(NAME, CrowdOrder(SELL, 6), now=0)
+    outcome = venue.arrive(NAME, BackgroundOrder(SELL, 6), now=0)
 
     assert told(outcome.reports) == ["a PARTIALLY_FILLED 1@99 MAKER"]
     assert told(outcome.market_data) == ["trade 5@99", "trade 1@99", "quote 6@99 5@101"]
-    filled = venue.arrive(NAME, CrowdOrder(SELL, 9, 98), now=0)
+    filled = venue.arrive(NAME, BackgroundOrder(SELL, 9, 98), now=0)
     assert told(filled.reports) == ["a FILLED 6@99 MAKER"]
     assert draw(venue.markets[NAME].book).splitlines()[-1] == table("| 98 | 3")
 
@@ -253,7 +253,7 @@ def test_the_venue_lists_our_working_orders_of_all_or_of_some_instruments() -> N
     venue.list_instrument(Listing(ETHUSDT))
     reports(venue, limit("a", BUY, 7, 99), limit("b", SELL, 1, 101, instrument=ether))
     reports(venue, limit("c", BUY, 2, 90), cancel("c"))
-    venue.arrive(NAME, CrowdOrder(SELL, 2, 99), now=0)
+    venue.arrive(NAME, BackgroundOrder(SELL, 2, 99), now=0)
     bitcoin = OrderStatus("a", "1", NAME, BUY, 7, OrdStatus.PARTIALLY_FILLED, 2, 5)
     ethers = OrderStatus("b", "2", ether, SELL, 1, OrdStatus.NEW, 0, 1)
 
@@ -363,7 +363,7 @@ def test_an_order_that_breaks_a_rule_of_the_venue_is_rejected_with_the_reason(
     order: NewOrderSingle, text: str
 ) -> None:
     venue = venue_for(FILTERED)
-    venue.arrive(NAME, CrowdOrder(SELL, 500, 200_000), now=0)
+    venue.arrive(NAME, BackgroundOrder(SELL, 500, 200_000), now=0)
 
     assert reports(venue, order) == [f"a REJECTED: {text}"]
 
@@ -399,8 +399,8 @@ def test_an_ended_order_is_remembered_long_enough_and_not_for_ever(venue: Venue)
 def test_makers_and_takers_pay_their_own_fee_and_a_negative_one_is_a_rebate() -> None:
     venue = venue_for(BTCUSDT, maker_fee="-0.0001", taker_fee="0.00075")
     venue.handle(limit("maker", BUY, 100_000, 6_000_000), now=0)
-    [made] = executions(venue.arrive(NAME, CrowdOrder(SELL, 50_000), now=0).reports)
-    venue.arrive(NAME, CrowdOrder(SELL, 30_000, 6_000_100), now=0)
+    [made] = executions(venue.arrive(NAME, BackgroundOrder(SELL, 50_000), now=0).reports)
+    venue.arrive(NAME, BackgroundOrder(SELL, 30_000, 6_000_100), now=0)
     *_, taken = executions(venue.handle(limit("taker", BUY, 20_000, 6_000_100), now=0).reports)
 
     usdt = 10**8
@@ -411,7 +411,7 @@ def test_makers_and_takers_pay_their_own_fee_and_a_negative_one_is_a_rebate() ->
 def test_the_fee_of_an_inverse_contract_is_charged_in_the_base_currency() -> None:
     venue = venue_for(BTCUSD_INVERSE)
     name = BTCUSD_INVERSE.instrument
-    venue.arrive(name, CrowdOrder(SELL, 7, 300_000), now=0)
+    venue.arrive(name, BackgroundOrder(SELL, 7, 300_000), now=0)
     *_, taken = executions(venue.handle(market("a", BUY, 7, name), now=0).reports)
 
     assert (taken.fee, taken.fee_currency) == (1_167, "BTC")  # 700 USD / 30,000 * 0.0005
@@ -448,13 +448,13 @@ def play(venue: Venue, actions: list[object]) -> tuple[dict[str, NewOrderSingle]
     for number, action in enumerate(actions):
         match action:
             case (Side() as side, int(qty), int(px)):
-                outcome = venue.arrive(NAME, CrowdOrder(side, qty, px), number)
+                outcome = venue.arrive(NAME, BackgroundOrder(side, qty, px), number)
             case NewOrderSingle():
                 order = msgspec.structs.replace(action, client_order_id=f"o{number}")
                 orders[order.client_order_id] = order
                 outcome = venue.handle(order, number)
             case int():
-                venue.arrive(NAME, CrowdCancel(action), number)
+                venue.arrive(NAME, BackgroundCancel(action), number)
                 outcome = venue.handle(cancel(f"o{action}"), number)
             case _:
                 outcome = venue.handle(OrderMassCancelRequest(), number)

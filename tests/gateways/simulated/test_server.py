@@ -30,7 +30,7 @@ from gateways.simulated.session.messages import (
     SessionEnded,
     SessionRequest,
 )
-from gateways.simulated.session.server import VenueDoor
+from gateways.simulated.session.server import VenueServer
 from gateways.simulated.session.server_socket import LogonRequested
 from tests.kit.builders import buy, report_fill, report_new
 from tests.kit.venue_client import resting_order
@@ -66,7 +66,7 @@ def filled_order(client_order_id: str = "A-1") -> ExecutionReport:
 
 @pytest.fixture
 def kit() -> ActorTest:
-    return ActorTest(VenueDoor, name="door")
+    return ActorTest(VenueServer, name="door")
 
 
 @pytest.fixture
@@ -274,4 +274,4 @@ def test_sessions_survive_as_bytes(trading: ActorTest) -> None:
     state = trading.state
 
     encoded = msgspec.msgpack.encode(state)
-    assert msgspec.msgpack.decode(encoded, type=VenueDoor.State) == state
+    assert msgspec.msgpack.decode(encoded, type=VenueServer.State) == state

@@ -54,7 +54,7 @@ from gateways.simulated.session.messages import (
     VenueAlive,
     encode,
 )
-from gateways.simulated.session.server_socket import Switchboard
+from gateways.simulated.session.server_socket import ServerSocketThread
 from gateways.sockets import ServerSocket, Wake
 from tests.kit.builders import BTCUSDT, ETHUSDT, buy, report_new
 from tests.kit.paths import ROOT
@@ -369,7 +369,7 @@ def test_a_subscriber_that_takes_nothing_is_dropped_and_the_others_get_everythin
     folder: Path,
 ) -> None:
     told: list[Event] = []
-    switchboard = Switchboard(f"ipc://{folder}/v", told.append)
+    switchboard = ServerSocketThread(f"ipc://{folder}/v", told.append)
     switchboard.open()
     with RawClient(switchboard.endpoint) as stuck, RawClient(switchboard.endpoint) as other:
         for client in (stuck, other):

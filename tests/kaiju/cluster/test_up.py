@@ -23,10 +23,10 @@ from actors.runtime.journal.segments import JournalReader
 from actors.runtime.node.node import END_OF_DATA
 from gateways.sockets import IPC
 from kaiju.cluster import child
-from kaiju.cluster.backoff import FIRST_DELAY, JITTER, LONGEST_DELAY, MOST_DEATHS, STEADY, Restarts
-from kaiju.cluster.child import Child, end_of, unrest
+from kaiju.cluster.backoff import FIRST_DELAY, JITTER, MAX_DEATHS, MAX_DELAY, STEADY, Restarts
+from kaiju.cluster.child import Child, end_reason, pending_work
 from kaiju.cluster.cluster import UpOptions, up
-from kaiju.cluster.layout import UP_FILE, Plan
+from kaiju.cluster.layout import UP_FILE, ClusterPlan
 from kaiju.journals.verify import verify
 from tests.kit.node_processes import told as told_of
 from tests.kit.node_processes import until
@@ -222,7 +222,7 @@ def test_a_node_that_cannot_run_ends_the_run_at_once_and_with_its_words(tmp_path
         data = mistaken / "small" / TWO
         data.mkdir(parents=True)
         (data / NODE_FILE).write_bytes(msgspec.json.encode(NodeFile(node="three", session="s")))
-        (mistaken / UP_FILE).write_bytes(msgspec.json.encode(Plan(file=str(one.file))))
+        (mistaken / UP_FILE).write_bytes(msgspec.json.encode(ClusterPlan(file=str(one.file))))
         one.start("--resume", mistaken)
         assert one.wait() == MISUSED, one.said()
     assert "two cannot run; the end of" in one.said()
@@ -271,10 +271,10 @@ def test_a_node_that_dies_again_and_again_ends_the_run_with_its_last_words(
 ) -> None:
     monkeypatch.setattr(child, "KAIJU", ("/bin/sh", "-c", "echo the spring is broken; exit 1"))
     monkeypatch.setattr("kaiju.cluster.backoff.FIRST_DELAY", 0.001)
-    plan = Plan(file=str(write_topology(tmp_path, STUBBORN)))
+    plan = ClusterPlan(file=str(write_topology(tmp_path, STUBBORN)))
     assert up(UpOptions(plan, runs=tmp_path / "runs", quiet=True)) == FAILED
     said = capfd.readouterr().err
-    assert f"one died {MOST_DEATHS} times within 60 s" in said
+    assert f"one died {MAX_DEATHS} times within 60 s" in said
     assert said.endswith("the spring is broken\n")
 
 
@@ -285,22 +285,22 @@ def test_each_start_after_a_death_waits_twice_as_long_up_to_a_bound() -> None:
         delay = restarts.died(now, lived=1)
         assert delay is not None
         assert (1 - JITTER) * expected <= delay <= expected
-        expected = min(2 * expected, LONGEST_DELAY)
+        expected = min(2 * expected, MAX_DELAY)
     assert restarts.count == 12
 
 
 def test_a_node_that_lived_for_a_minute_is_started_again_as_after_a_first_death() -> None:
     restarts = fresh_restarts()
-    for now in range(MOST_DEATHS - 1):
+    for now in range(MAX_DEATHS - 1):
         assert restarts.died(now, lived=0.5) is not None
-    delay = restarts.died(MOST_DEATHS + STEADY, lived=STEADY)
+    delay = restarts.died(MAX_DEATHS + STEADY, lived=STEADY)
     assert delay is not None
     assert delay <= FIRST_DELAY
 
 
 def test_eight_deaths_within_a_minute_are_enough() -> None:
     restarts = fresh_restarts()
-    delays = [restarts.died(7.0 * n, lived=0.5) for n in range(MOST_DEATHS)]
+    delays = [restarts.died(7.0 * n, lived=0.5) for n in range(MAX_DEATHS)]
     assert None not in delays[:-1]
     assert delays[-1] is None
 
@@ -320,8 +320,8 @@ def test_a_node_is_at_rest_once_nothing_is_left_to_do_or_to_come(
     changed: dict[str, Any], left: str
 ) -> None:
     status = {"ending": "SIGINT", "busy": False, "queued": 0, "links": []}
-    assert unrest({**status, **changed}, {ONE}) == left
-    assert unrest({}, {ONE}) == "it does not answer"
+    assert pending_work({**status, **changed}, {ONE}) == left
+    assert pending_work({}, {ONE}) == "it does not answer"
 
 
 def says(node: str, ending: str = "", *, has_data: bool = False) -> dict[str, Any]:
@@ -341,7 +341,7 @@ def says(node: str, ending: str = "", *, has_data: bool = False) -> dict[str, An
 def test_a_run_ends_when_no_node_has_more_data_or_somebody_ends_a_node(
     statuses: list[dict[str, Any]], end: str
 ) -> None:
-    assert end_of(statuses) == end
+    assert end_reason(statuses) == end
 
 
 def test_a_run_ends_by_itself_when_the_longest_data_is_at_its_end(tmp_path: Path) -> None:

@@ -22,7 +22,7 @@ from actors.runtime.journal.snapshots import Snapshots
 from actors.runtime.journal.writer import Journal
 from actors.runtime.node.durability import Retention
 from actors.runtime.node.node import Node
-from actors.runtime.recovery.replay import read_memory
+from actors.runtime.recovery.replay import decode_snapshot
 from actors.runtime.snapshot import encode
 from actors.testing import SECOND, START
 from kaiju.cli.app import main
@@ -45,7 +45,7 @@ from tests.kit.paths import ROOT
 from tests.kit.small_system import TOPOLOGY
 from tests.kit.verify_leftovers import EXCUSED, find_runs, verify_elsewhere
 from tests.system.test_shipped_topologies import KAIJU
-from topology.check.check import examine
+from topology.check.check import check_file
 
 SAID_BY_NOW = RUN_FOR // MILLISECOND + 1
 """Steps of a speaker: its start, and each tick."""
@@ -84,7 +84,7 @@ def change_snapshot(directory: Path, change: Callable[[Any], None]) -> int:
     journal = journal_of(directory)
     found = JournalReader(journal).newest_snapshot()
     assert found is not None
-    memory = read_memory(found[1])
+    memory = decode_snapshot(found[1])
     change(memory)
     Snapshots(journal).save(found[0], encode(memory))
     return found[0]
@@ -94,7 +94,7 @@ def test_a_whole_system_is_equal_in_another_process_and_with_another_hash_seed(
     tmp_path: Path,
 ) -> None:
     (tmp_path / "small.yaml").write_text(all_durable(TOPOLOGY))
-    checked = examine(tmp_path / "small.yaml")
+    checked = check_file(tmp_path / "small.yaml")
     live(checked, tmp_path / "run", Disk(), start=START, until=START + 2 * SECOND)
 
     here = verify(tmp_path / "run")

@@ -14,9 +14,9 @@ from tests.kit.metrics_text import Samples, samples_in, value
 from tests.kit.node_processes import LinkedRun, linked, until
 from tests.kit.runtime_actors import Tick
 from tests.kit.simulated_network import Log
-from topology.links.frame import EventReader, Frame, encode_frame, read_frame
+from topology.links.frame import EventDecoder, Frame, encode_frame, read_frame
 from topology.links.messages import Resumed
-from topology.links.subscription import State, StreamReader
+from topology.links.subscription import State, StreamSubscription
 
 pytestmark = pytest.mark.xdist_group("live")
 
@@ -164,7 +164,7 @@ def test_top_says_what_went_wrong_on_links(run: LinkedRun) -> None:
 
 
 def test_only_frames_that_say_when_they_left_have_a_delay() -> None:
-    reader = StreamReader("kept.ticks", EventReader([Tick]), epoch=1)
+    reader = StreamSubscription("kept.ticks", EventDecoder([Tick]), epoch=1)
     reader.connected(1, 1, 0)
     reader.resumed(Resumed("kept.ticks", 1, 1, reader._request), 0)
     log = Log("kept.ticks", durable=True)

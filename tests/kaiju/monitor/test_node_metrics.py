@@ -23,29 +23,29 @@ from actors.runtime.statistics import ActorRecord, Histogram
 from actors.testing import START
 from kaiju.monitor.http_server import NodeServer
 from kaiju.monitor.node_metrics import NodeCollector, order_edges
-from kaiju.monitor.observer import View, Watch
+from kaiju.monitor.observer import NodeObserver, NodeView
 from kaiju.run.build import compose
 from kaiju.run.local import VIRTUAL_START
 from tests.kit.failing_disk import trading
 from tests.kit.metrics_text import Samples, samples_in, value
 from tests.kit.small_system import write_topology
-from topology.check.check import examine
+from topology.check.check import check_file
 
 SECOND = 1_000_000_000
 
 
 @pytest.fixture(scope="module")
-def ran(tmp_path_factory: pytest.TempPathFactory) -> tuple[Node, View]:
+def ran(tmp_path_factory: pytest.TempPathFactory) -> tuple[Node, NodeView]:
     folder = tmp_path_factory.mktemp("metrics")
     file = write_topology(folder)
     file.write_text(file.read_text().partition("  recorder:")[0])
-    node = compose(examine(file), clock=VirtualClock(VIRTUAL_START))
-    watch = Watch(node, "small", 20 * SECOND)
+    node = compose(check_file(file), clock=VirtualClock(VIRTUAL_START))
+    watch = NodeObserver(node, "small", 20 * SECOND)
     node.run(20 * SECOND)
-    return node, watch.look()
+    return node, watch.observe()
 
 
-def samples_of(node: Node, view: View | None) -> Samples:
+def samples_of(node: Node, view: NodeView | None) -> Samples:
     collector = NodeCollector(order_edges(node))
     collector.view = view
     registry = CollectorRegistry()
@@ -67,15 +67,15 @@ def histogram_record(name: str, histogram: Histogram) -> ActorRecord:
     )
 
 
-def changed(view: View, **changes: Any) -> View:
+def changed(view: NodeView, **changes: Any) -> NodeView:
     return replace(view, statistics=msgspec.structs.replace(view.statistics, **changes))
 
 
-def test_nothing_is_claimed_before_the_first_look(ran: tuple[Node, View]) -> None:
+def test_nothing_is_claimed_before_the_first_look(ran: tuple[Node, NodeView]) -> None:
     assert samples_of(ran[0], None) == {}
 
 
-def test_every_edge_has_its_counters(ran: tuple[Node, View]) -> None:
+def test_every_edge_has_its_counters(ran: tuple[Node, NodeView]) -> None:
     node, view = ran
     samples = samples_of(node, view)
 
@@ -87,7 +87,7 @@ def test_every_edge_has_its_counters(ran: tuple[Node, View]) -> None:
         assert value(samples, "kaiju_edge_queued", **labels) == 0
 
 
-def test_money_and_positions_are_in_whole_units(ran: tuple[Node, View]) -> None:
+def test_money_and_positions_are_in_whole_units(ran: tuple[Node, NodeView]) -> None:
     node, view = ran
     samples = samples_of(node, view)
     [(key, pnl)] = view.pnl.items()
@@ -99,7 +99,7 @@ def test_money_and_positions_are_in_whole_units(ran: tuple[Node, View]) -> None:
     assert abs(net) < 1_000
 
 
-def test_orders_are_counted_by_strategy_and_state(ran: tuple[Node, View]) -> None:
+def test_orders_are_counted_by_strategy_and_state(ran: tuple[Node, NodeView]) -> None:
     node, view = ran
     samples = samples_of(node, view)
     submitted = value(samples, "kaiju_orders_total", strategy="metronome", state="submitted")
@@ -108,7 +108,7 @@ def test_orders_are_counted_by_strategy_and_state(ran: tuple[Node, View]) -> Non
     assert submitted == filled == 80 == view.orders["metronome", "submitted"]
 
 
-def test_a_book_is_in_exactly_one_state(ran: tuple[Node, View]) -> None:
+def test_a_book_is_in_exactly_one_state(ran: tuple[Node, NodeView]) -> None:
     samples = samples_of(*ran)
     states = {
         dict(labels)["state"]: found
@@ -122,7 +122,7 @@ def test_a_book_is_in_exactly_one_state(ran: tuple[Node, View]) -> None:
 
 
 def test_tick_to_order_is_the_time_until_an_order_reaches_the_gateway(
-    ran: tuple[Node, View],
+    ran: tuple[Node, NodeView],
 ) -> None:
     node, view = ran
     samples = samples_of(node, view)
@@ -133,20 +133,20 @@ def test_tick_to_order_is_the_time_until_an_order_reaches_the_gateway(
     assert count == orders.since_arrival.count > 0
 
 
-def test_a_node_that_keeps_nothing_has_no_figures_of_journals(ran: tuple[Node, View]) -> None:
+def test_a_node_that_keeps_nothing_has_no_figures_of_journals(ran: tuple[Node, NodeView]) -> None:
     assert not [name for name, _ in samples_of(*ran) if "journal" in name or "recovery" in name]
 
 
-def test_a_node_that_is_alone_has_no_figures_of_links(ran: tuple[Node, View]) -> None:
+def test_a_node_that_is_alone_has_no_figures_of_links(ran: tuple[Node, NodeView]) -> None:
     assert not [name for name, _ in samples_of(*ran) if "link" in name]
 
 
 def test_journals_and_recovery_have_figures(tmp_path: Path) -> None:
     clock = VirtualClock(START)
     node = trading(tmp_path, clock, Disk(), durable="fsync", ticks=100, slice_steps=16)
-    watch = Watch(node, "kept", None)
+    watch = NodeObserver(node, "kept", None)
     node.run()
-    samples = samples_of(node, watch.look())
+    samples = samples_of(node, watch.observe())
     size = sum(path.stat().st_size for path in (tmp_path / JOURNALS / "desk").glob("steps-*"))
     header = Journal.reading(tmp_path / JOURNALS / "desk").segments()[0].header
 
@@ -159,9 +159,9 @@ def test_journals_and_recovery_have_figures(tmp_path: Path) -> None:
     assert value(samples, "kaiju_journal_held_steps") == 0
     assert value(samples, "kaiju_recovery_steps") == 0
     again = trading(tmp_path, clock, Disk(), durable="fsync", ticks=100)
-    watch = Watch(again, "kept", None)
+    watch = NodeObserver(again, "kept", None)
     again.run()
-    samples = samples_of(again, watch.look())
+    samples = samples_of(again, watch.observe())
     assert value(samples, "kaiju_recovery_seconds") > 0
 
 
@@ -170,7 +170,7 @@ def test_a_histogram_keeps_its_count_and_its_bounds() -> None:
     histogram = Histogram()
     for nanoseconds in (100, 700, 900, 1_500, 10**12):
         histogram.observe(nanoseconds)
-    view = Watch(node, "alone").look()
+    view = NodeObserver(node, "alone").observe()
     actor = histogram_record("a", histogram)
     samples = samples_of(node, changed(view, actors=(actor,)))
 
@@ -184,7 +184,7 @@ def test_a_histogram_keeps_its_count_and_its_bounds() -> None:
 
 
 @pytest.fixture
-def server(ran: tuple[Node, View]) -> Iterator[NodeServer]:
+def server(ran: tuple[Node, NodeView]) -> Iterator[NodeServer]:
     with NodeServer(ran[0]) as served:
         yield served
 
@@ -198,7 +198,7 @@ def get(server: NodeServer, path: str) -> tuple[int, str]:
             return error.code, error.read().decode()
 
 
-def test_the_server_answers_on_the_loopback(server: NodeServer, ran: tuple[Node, View]) -> None:
+def test_the_server_answers_on_the_loopback(server: NodeServer, ran: tuple[Node, NodeView]) -> None:
     assert server.address.startswith("127.0.0.1:")
     assert get(server, "/healthz") == (503, "starting\n")
 
@@ -211,25 +211,25 @@ def test_the_server_answers_on_the_loopback(server: NodeServer, ran: tuple[Node,
     assert get(server, "/") == (404, "not found\n")
 
 
-def test_a_halted_node_is_not_healthy(server: NodeServer, ran: tuple[Node, View]) -> None:
+def test_a_halted_node_is_not_healthy(server: NodeServer, ran: tuple[Node, NodeView]) -> None:
     server.show(changed(ran[1], halted="the disk is full"))
     assert get(server, "/healthz") == (503, "trading halted: the disk is full\n")
 
 
 def test_a_loop_that_does_not_turn_is_not_healthy(
-    server: NodeServer, ran: tuple[Node, View], monkeypatch: pytest.MonkeyPatch
+    server: NodeServer, ran: tuple[Node, NodeView], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     server.show(ran[1])
     monkeypatch.setattr("kaiju.monitor.http_server.SILENCE", -1)
     assert get(server, "/healthz") == (503, "no turn of the loop for 0 s\n")
 
 
-def test_a_port_that_is_taken_is_refused(server: NodeServer, ran: tuple[Node, View]) -> None:
+def test_a_port_that_is_taken_is_refused(server: NodeServer, ran: tuple[Node, NodeView]) -> None:
     port = int(server.address.partition(":")[2])
     with pytest.raises(OSError, match="in use"):
         NodeServer(ran[0], port=port)
 
 
 def test_a_view_of_an_idle_node_is_empty() -> None:
-    view = Watch(Node("idle"), "idle").look()
+    view = NodeObserver(Node("idle"), "idle").observe()
     assert (view.orders, view.tops, view.pnl, view.progress) == ({}, {}, {}, None)

@@ -34,9 +34,9 @@ from actors.events.orders import (
 )
 from actors.testing import START
 from kaiju.record.record import Record, Recorded
-from kaiju.record.trades import Amounts, Order, Traded
-from kaiju.replay.console import MOST_SHOWN, print_differences
-from kaiju.replay.differences import Differences, PnlChange, Unlike, differences, unlike
+from kaiju.record.trades import Amounts, Order, TradeHistory
+from kaiju.replay.console import MAX_SHOWN, print_differences
+from kaiju.replay.differences import Differences, Mismatch, PnlChange, differences, match
 from tests.kit.builders import BTCUSDT
 from tests.kit.recording import Player, record
 
@@ -157,7 +157,7 @@ def printed(found: Differences, *, everything: bool = False) -> list[str]:
 
 def ended(*events: Event) -> tuple[str, int, str]:
     """Return state, filled quantity and reason of the one order of `events`."""
-    traded = Traded()
+    traded = TradeHistory()
     for event in (order(), *events):
         traded.add(recorded(event))
     [one] = traded.orders.values()
@@ -198,7 +198,7 @@ def test_what_happens_to_orders_that_nobody_asked_for_changes_none(tmp_path: Pat
     strangers = [denied(), accepted(), OrderUnknown(*WHO, 1), OrderRejected(*WHO, Side.BUY, 1, "")]
     found = compared(tmp_path, [], strangers)
 
-    assert (found.orders, found.fills, found.pnl) == (Unlike(), Unlike(), ())
+    assert (found.orders, found.fills, found.pnl) == (Mismatch(), Mismatch(), ())
     assert found.parting is not None
 
 
@@ -207,7 +207,12 @@ def test_equal_runs_differ_in_nothing(tmp_path: Path) -> None:
     found = compared(tmp_path, events, events)
 
     assert found.events == (4, 4)
-    assert (found.parting, found.orders, found.fills, found.pnl) == (None, Unlike(), Unlike(), ())
+    assert (found.parting, found.orders, found.fills, found.pnl) == (
+        None,
+        Mismatch(),
+        Mismatch(),
+        (),
+    )
     assert printed(found) == ["nothing differs: 4 events are the same"]
 
 
@@ -219,7 +224,7 @@ def test_an_order_more_does_not_make_all_later_ones_differ(tmp_path: Path) -> No
 
     assert [each.qty for each in found.orders.only_after] == [7]
     assert (found.orders.only_before, found.orders.changed) == ((), ())
-    assert found.fills == Unlike()
+    assert found.fills == Mismatch()
 
 
 def test_an_order_that_came_out_otherwise_is_shown_with_both_outcomes(tmp_path: Path) -> None:
@@ -282,7 +287,7 @@ def test_the_first_of_each_kind_are_shown_and_all_are_counted(tmp_path: Path) ->
     assert "... and 5 more; --all shows them" in few
     rows = [line for line in all_of_them if line.startswith("2023")]
     assert len(rows) == 25
-    assert [line for line in few if line.startswith("2023")] == rows[:MOST_SHOWN]
+    assert [line for line in few if line.startswith("2023")] == rows[:MAX_SHOWN]
     assert not any("--all" in line for line in all_of_them)
 
 
@@ -311,7 +316,7 @@ THINGS = st.lists(st.tuples(st.sampled_from("abc"), st.integers(0, 2)), max_size
 def test_each_is_matched_once_with_the_next_of_its_key(
     before: list[Thing], after: list[Thing]
 ) -> None:
-    found = unlike(before, after)
+    found = match(before, after)
     expected: dict[str, list[Any]] = {"before": [], "after": [], "changed": []}
     for name in "abc":
         mine = [each for each in before if each.name == name]
@@ -323,7 +328,7 @@ def test_each_is_matched_once_with_the_next_of_its_key(
             (a, b) for a, b in zip(mine, theirs, strict=False) if a.result != b.result
         ]
 
-    assert found == Unlike(
+    assert found == Mismatch(
         tuple(sorted(expected["before"], key=lambda thing: thing.number)),
         tuple(sorted(expected["after"], key=lambda thing: thing.number)),
         tuple(sorted(expected["changed"], key=lambda pair: pair[0].number)),
@@ -332,14 +337,14 @@ def test_each_is_matched_once_with_the_next_of_its_key(
 
 @given(THINGS)
 def test_nothing_is_unlike_itself(things: list[Thing]) -> None:
-    assert not unlike(things, things)
+    assert not match(things, things)
 
 
 @given(THINGS, THINGS)
 def test_the_other_way_round_it_is_the_same_difference(
     before: list[Thing], after: list[Thing]
 ) -> None:
-    one, other = unlike(before, after), unlike(after, before)
+    one, other = match(before, after), match(after, before)
 
     assert (one.only_before, one.only_after) == (other.only_after, other.only_before)
     assert Counter(one.changed) == Counter((b, a) for a, b in other.changed)

@@ -41,8 +41,13 @@ from gateways.simulated.session import client as remote
 from gateways.simulated.session.client import VenueFeed
 from kaiju.record.record import Record, Recorded
 from kaiju.replay.console import when
-from kaiju.replay.open_loop import OpenLoop, journals_of_doors, operated, outside_inputs
-from kaiju.replay.outside import NO_ANSWER, Counterparts
+from kaiju.replay.open_loop import (
+    OpenLoop,
+    journals_of_port_actors,
+    operator_commands,
+    outside_inputs,
+)
+from kaiju.replay.outside import NO_ANSWER, OrderPairing
 from kaiju.replay.what_if import ANSWERED, ANSWERING
 from kaiju.run.run_file import RunFile
 from tests.gateways.test_recorded_feed import diff, snapshot, write
@@ -55,7 +60,7 @@ from tests.kit.killed_trading import outputs
 from tests.kit.paths import ROOT
 from tests.kit.small_system import INTERVAL, TOPOLOGY, write_topology
 from tests.kit.venue_client import KAIJU, PATIENCE, VENUE, VenueProcess, until
-from topology.check.check import examine
+from topology.check.check import check_file
 
 FEED = """\
   feed:
@@ -299,10 +304,10 @@ def test_a_run_that_was_killed_is_done_again_up_to_its_last_recorded_event(run: 
 def test_what_is_open_at_the_end_stays_open_and_no_time_passes(run: Path, tmp_path: Path) -> None:
     sent = recorded(run, "NewOrderSingle")[1].time
     original = RunFile.load(run)
-    checked = examine(Path(original.topology), text=original.text)
-    loop = OpenLoop(run, original, journals_of_doors(run, original, checked), until=sent)
+    checked = check_file(Path(original.topology), text=original.text)
+    loop = OpenLoop(run, original, journals_of_port_actors(run, original, checked), until=sent)
     with Record(run) as record:
-        counterparts = Counterparts.in_record(record)
+        counterparts = OrderPairing.in_record(record)
     again = tmp_path / "again"
     again.mkdir()
 
@@ -423,7 +428,7 @@ def test_an_operator_halts_and_resumes_again_when_it_was_done(tmp_path: Path) ->
 
     said = [(event[1], event[2]) for event in contents(run, "TradingStateChanged")]
     assert [state for state, _ in said] == ["HALTED", "ACTIVE"]
-    done = [time for time, _, _, _ in operated(run)]
+    done = [time for time, _, _, _ in operator_commands(run)]
     for again in (before, after):
         changes = recorded(again, "TradingStateChanged")
         assert [(e.event[1], e.event[2]) for e in changes] == said
@@ -521,7 +526,7 @@ def test_what_an_operator_did_is_told_from_what_failed(tmp_path: Path) -> None:
     inputs = [(time, "node.control", event) for time, event in enumerate(announced)]
     write_steps(tmp_path / JOURNALS / CONTROL, inputs)
 
-    assert list(operated(tmp_path)) == [(1_002, 3, "", halt), (1_003, 4, "", resume)]
+    assert list(operator_commands(tmp_path)) == [(1_002, 3, "", halt), (1_003, 4, "", resume)]
 
 
 def order(number: int, qty: int = 1) -> SubmitOrder:
@@ -544,7 +549,7 @@ def sent(submitted: SubmitOrder) -> NewOrderSingle:
 def test_an_answer_finds_the_order_that_is_the_same_whatever_its_id(tmp_path: Path) -> None:
     live = [order(1), order(2, qty=2), order(3), order(4)]
     with record_of(tmp_path, *live, *map(sent, live[:3])) as record:
-        before = Counterparts.in_record(record)
+        before = OrderPairing.in_record(record)
     for number, (time, qty) in enumerate([(10, 1), (20, 2), (30, 1), (40, 1), (50, 7)], 1):
         before.note(order(number, qty), time)
     after = before.again()
@@ -562,7 +567,7 @@ def test_an_answer_finds_the_order_that_is_the_same_whatever_its_id(tmp_path: Pa
 def test_an_order_less_gives_later_ones_other_ids_and_their_own_answers(tmp_path: Path) -> None:
     live = [order(1), order(2, qty=2), order(3, qty=3)]
     with record_of(tmp_path, *live, *map(sent, live)) as record:
-        before = Counterparts.in_record(record)
+        before = OrderPairing.in_record(record)
     for time, each in enumerate(live):
         before.note(each, time)
     after = before.again()
@@ -573,7 +578,7 @@ def test_an_order_less_gives_later_ones_other_ids_and_their_own_answers(tmp_path
     assert translated(after, answers) == ["recorded: s-execution-1", *answers[:2]]
 
 
-def translated(counterparts: Counterparts, value: Any) -> Any:
+def translated(counterparts: OrderPairing, value: Any) -> Any:
     nested = ["tag", {"key": value}]
     return msgspec.msgpack.decode(counterparts.translated(encode(nested)))[1]["key"]
 

@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 
 from kaiju.record.record import Record, Recorded
-from kaiju.replay.console import MOST_SHOWN
+from kaiju.replay.console import MAX_SHOWN
 from kaiju.run.run_file import RUN_FILE, RunFile
 from tests.gateways.test_recorded_feed import diff, snapshot, write
 from tests.kaiju.cli.test_cli import kaiju
@@ -231,9 +231,9 @@ def test_the_first_of_each_kind_are_printed_and_all_are_counted(run: Path) -> No
     output, again = replayed(run, "--set", "market.taker_fee=0.001")
     few, everything = printed(output), expected(run, again)
 
-    assert any(len(rows) > MOST_SHOWN for rows in everything.values())
+    assert any(len(rows) > MAX_SHOWN for rows in everything.values())
     assert few == {
-        title: rows if title.startswith("PnL") else rows[:MOST_SHOWN]
+        title: rows if title.startswith("PnL") else rows[:MAX_SHOWN]
         for title, rows in everything.items()
     }
 

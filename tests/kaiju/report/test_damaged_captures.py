@@ -13,10 +13,10 @@ from typer.testing import CliRunner, Result
 from actors.runtime.clock import VirtualClock
 from kaiju.cli.app import main
 from kaiju.monitor.node_metrics import NodeCollector
-from kaiju.monitor.observer import Watch
+from kaiju.monitor.observer import NodeObserver
 from kaiju.run.build import compose
 from tests.gateways.test_recorded_feed import diff, line, quote, snapshot, write
-from topology.check.check import examine
+from topology.check.check import check_file
 
 TOPOLOGY = """\
 version: 1
@@ -116,11 +116,11 @@ def test_a_sound_capture_is_not_mentioned(topology: Path) -> None:
 
 
 def test_discarded_messages_are_a_metric_by_actor_and_reason(topology: Path) -> None:
-    node = compose(examine(topology), clock=VirtualClock())
-    watch = Watch(node, "played")
+    node = compose(check_file(topology), clock=VirtualClock())
+    watch = NodeObserver(node, "played")
     node.run()
     collector = NodeCollector(frozenset())
-    collector.view = watch.look()
+    collector.view = watch.observe()
     registry = CollectorRegistry()
     registry.register(collector)
 

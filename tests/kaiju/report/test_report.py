@@ -23,12 +23,12 @@ from actors.events.orders import (
 )
 from actors.runtime.statistics import EdgeRecord, Histogram, NodeStatistics
 from kaiju.record.record import Recorded
-from kaiju.record.series import MOST_POINTS, Curve
-from kaiju.record.totals import Ledger, amount
-from kaiju.report.audit import Check, conservation
+from kaiju.record.series import MAX_POINTS, Curve
+from kaiju.record.totals import RunTotals, amount
+from kaiju.report.audit import Check, audit
 from kaiju.report.charts import draw_equity
 from kaiju.report.html import render_html
-from kaiju.report.report import Report, RunFacts, Story, build_report, tell, write_json
+from kaiju.report.report import Report, RunFacts, RunHistory, build_report, load_history, write_json
 from tests.kit.builders import BTCUSD_INVERSE, BTCUSDT
 from tests.kit.recording import Player, record
 
@@ -127,10 +127,10 @@ def pnl(**changes: Any) -> PnlUpdated:
 GOOD: list[Event] = [report_of(fill()), fill(), position(), pnl()]
 
 
-def story(directory: Path, events: Iterable[Event]) -> Story:
+def story(directory: Path, events: Iterable[Event]) -> RunHistory:
     directory.mkdir(exist_ok=True)
     record(directory, events, Books).run()
-    told = tell(directory)
+    told = load_history(directory)
     assert told is not None
     return told
 
@@ -156,7 +156,7 @@ def edge(**changes: Any) -> EdgeRecord:
 
 
 def violated(directory: Path, events: Iterable[Event]) -> dict[str, str]:
-    checks = conservation(statistics(), story(directory, events).ledger)
+    checks = audit(statistics(), story(directory, events).ledger)
     return {check.name: check.detail for check in checks if check.holds is False}
 
 
@@ -165,7 +165,7 @@ def test_a_run_that_adds_up_passes_every_check(tmp_path: Path) -> None:
 
 
 def test_an_event_that_is_not_accounted_for_is_named_with_its_edge() -> None:
-    lost, queued, *_ = conservation(statistics(edge(handled=2), edge(reader="pnl")), None)
+    lost, queued, *_ = audit(statistics(edge(handled=2), edge(reader="pnl")), None)
 
     assert (lost.holds, queued.holds) == (False, True)
     assert lost.detail == (
@@ -175,14 +175,14 @@ def test_an_event_that_is_not_accounted_for_is_named_with_its_edge() -> None:
 
 def test_dropped_events_are_accounted_for_but_queued_ones_must_not_remain() -> None:
     edges = edge(handled=1, dropped={"reset": 1}, queued=1)
-    lost, queued, *_ = conservation(statistics(edges), None)
+    lost, queued, *_ = audit(statistics(edges), None)
 
     assert (lost.holds, queued.holds) == (True, False)
     assert queued.detail == "risk.decisions -> oms: 1"
 
 
 def test_money_is_not_checked_without_a_record() -> None:
-    checks = conservation(statistics(), None)[2:]
+    checks = audit(statistics(), None)[2:]
     assert {(check.holds, check.detail) for check in checks} == {
         (None, "the topology has no recorder")
     }
@@ -286,14 +286,14 @@ def test_amounts_are_rounded_half_even_once_a_fill() -> None:
 def test_an_inverse_purchase_brings_cash_in(side: Side, cash_flow: int) -> None:
     name = BTCUSD_INVERSE.instrument
     filled = fill(instrument=name, side=side, last_qty=3, last_px=600_000)
-    ledger = Ledger({name: BTCUSD_INVERSE})
+    ledger = RunTotals({name: BTCUSD_INVERSE})
 
     ledger.add(Recorded("oms.orders", 1, 1, None, [], 0, msgspec.to_builtins(filled)))
     assert ledger.filled["taker", name].cash_flow == cash_flow
 
 
 def test_an_order_in_doubt_counts_once_however_often_the_venue_is_asked() -> None:
-    ledger = Ledger({})
+    ledger = RunTotals({})
     for queries in (1, 2, 1):
         event = msgspec.to_builtins(OrderUnknown("0-execution-1", "maker", INSTRUMENT, queries))
         ledger.add(Recorded("oms.requests", 1, 1, None, [], 0, event))
@@ -364,7 +364,7 @@ def test_a_long_curve_keeps_its_first_and_last_point_and_few_between() -> None:
     curve.finished()
 
     assert (curve.times[0], curve.times[-1]) == (0, 99_999)
-    assert MOST_POINTS <= len(curve.times) <= 2 * MOST_POINTS + 1
+    assert MAX_POINTS <= len(curve.times) <= 2 * MAX_POINTS + 1
     assert curve.times == [int(value) for value in curve.values]
     assert curve.times == sorted(set(curve.times))
 

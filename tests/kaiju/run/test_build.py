@@ -11,7 +11,7 @@ from actors.recorder import Recorder
 from actors.runtime.node.node import Node
 from kaiju.run.build import compose
 from tests.kit.paths import TOPOLOGIES
-from topology.check.check import examine
+from topology.check.check import check_file
 from topology.config.findings import TopologyError
 
 PAPER = TOPOLOGIES / "paper.yaml"
@@ -61,7 +61,7 @@ actors:
 def composed(folder: Path, text: str = SHARED_WORK, **options: Any) -> Node:
     file = folder / "t.yaml"
     file.write_text(text)
-    return compose(examine(file), **options)
+    return compose(check_file(file), **options)
 
 
 def heard(node: Node, actor: str) -> Any:

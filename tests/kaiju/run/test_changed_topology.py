@@ -14,7 +14,7 @@ from kaiju.run.build import compose
 from kaiju.run.local import VIRTUAL_START
 from tests.kit.kill_points import MortalDisk, lived
 from tests.kit.small_system import TOPOLOGY, write_topology
-from topology.check.check import examine
+from topology.check.check import check_file
 
 SECOND = 1_000_000_000
 UNTIL = 4 * SECOND
@@ -38,7 +38,7 @@ def run(folder: Path, disk: Disk, *edits: tuple[str, str]) -> Node:
         text = text.replace(old, new)
     data = folder / "data"
     data.mkdir(parents=True, exist_ok=True)
-    checked = examine(write_topology(folder, text))
+    checked = check_file(write_topology(folder, text))
     node = compose(checked, clock=VirtualClock(VIRTUAL_START), data=data, disk=disk)
     for actor in node.actors.values():
         if isinstance(actor, Recorder):

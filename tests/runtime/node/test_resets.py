@@ -52,7 +52,7 @@ from actors.strategies.taker import Taker
 from actors.testing import SECOND, ActorTest
 from gateways.gateway import Gateway
 from gateways.simulated.exchange import SimulatedExchange
-from gateways.simulated.session.server import VenueDoor
+from gateways.simulated.session.server import VenueServer
 from kaiju.record.record import Record
 from kaiju.run.build import compose
 from kaiju.run.local import VIRTUAL_START
@@ -74,7 +74,7 @@ from tests.kit.builders import (
 )
 from tests.kit.risk_kit import an_order, code_of, risk
 from tests.kit.small_system import TOPOLOGY, write_topology
-from topology.check.check import examine
+from topology.check.check import check_file
 from topology.config.class_loader import known_actors
 
 BTC = BTCUSDT.instrument
@@ -278,12 +278,12 @@ def test_a_fill_before_a_reset_of_another_stream_still_counts() -> None:
 @pytest.mark.parametrize("actor_class", CLASSES.values(), ids=CLASSES)
 def test_every_actor_of_ours_says_what_a_reset_means(actor_class: type[Actor]) -> None:
     # What a venue's door reads is the venue, which must not forget either.
-    assert (StreamReset in actor_class.handlers) is (actor_class is not VenueDoor)
+    assert (StreamReset in actor_class.handlers) is (actor_class is not VenueServer)
 
 
 def test_a_record_says_where_something_may_be_missing(tmp_path: Path) -> None:
     text = TOPOLOGY.replace("Metronome\n", "Metronome\n    settings: {breaks_after: 3}\n")
-    checked = examine(write_topology(tmp_path, text))
+    checked = check_file(write_topology(tmp_path, text))
     node = compose(checked, clock=VirtualClock(VIRTUAL_START))
     node.actors["recorder"].directory = tmp_path  # type: ignore[attr-defined]
     node.run(2 * SECOND)

@@ -27,7 +27,7 @@ from actors.events.system import (
 from actors.runtime.actor import Actor, handles
 from actors.runtime.clock import Clock, LiveClock, VirtualClock
 from actors.runtime.journal import frames
-from actors.runtime.journal.data_directory import JOURNALS, NODE_FILE, DataError
+from actors.runtime.journal.data_directory import JOURNALS, NODE_FILE, DataDirectoryError
 from actors.runtime.journal.disk import Disk
 from actors.runtime.journal.steps import read_step
 from actors.runtime.journal.writer import JournalLockedError
@@ -253,7 +253,9 @@ def test_the_directory_of_another_node_is_refused(tmp_path: Path) -> None:
     mixed(tmp_path, clock_of("virtual")).run(RUN_FOR)
     before = (tmp_path / NODE_FILE).read_bytes()
 
-    with pytest.raises(DataError, match="holds the data of node 'node', this is node 'other'"):
+    with pytest.raises(
+        DataDirectoryError, match="holds the data of node 'node', this is node 'other'"
+    ):
         Node("other", data=tmp_path)
     assert (tmp_path / NODE_FILE).read_bytes() == before
 

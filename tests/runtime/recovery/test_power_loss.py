@@ -18,24 +18,24 @@ from kaiju.journals.verify import verify
 from tests.kit.kill_points import MortalDisk, live, lived
 from tests.system.test_killed_runs import SMALL_SEGMENTS, all_durable
 from tests.system.test_shipped_topologies import PAPER, START
-from topology.check.check import Checked, examine
+from topology.check.check import CheckedTopology, check_file
 
 UNTIL = START + 3 * SECOND
 DIES_AT = 1_500
 
 
 @pytest.fixture(params=["recorder durable", "recorder not durable"])
-def checked(request: pytest.FixtureRequest, tmp_path: Path) -> Checked:
+def checked(request: pytest.FixtureRequest, tmp_path: Path) -> CheckedTopology:
     if request.param == "recorder durable":
         return all_durable(PAPER.read_text(), tmp_path, "paper.yaml")
-    return examine(PAPER)
+    return check_file(PAPER)
 
 
-def run(checked: Checked, directory: Path, disk: Disk) -> None:
+def run(checked: CheckedTopology, directory: Path, disk: Disk) -> None:
     live(checked, directory, disk, start=START, until=UNTIL, segment_bytes=SMALL_SEGMENTS)
 
 
-def killed(checked: Checked, directory: Path, dies_at: int) -> None:
+def killed(checked: CheckedTopology, directory: Path, dies_at: int) -> None:
     assert not lived(lambda: run(checked, directory, MortalDisk(dies_at)))
 
 
@@ -67,7 +67,7 @@ def start_the_machine_again(directory: Path) -> None:
 
 
 def test_whatever_end_each_file_lost_the_run_goes_on_and_can_be_verified(
-    checked: Checked, tmp_path: Path
+    checked: CheckedTopology, tmp_path: Path
 ) -> None:
     chance = random.Random(4)  # noqa: S311 - the same losses every time
     for _ in range(8):
@@ -85,7 +85,9 @@ def test_whatever_end_each_file_lost_the_run_goes_on_and_can_be_verified(
         assert verify(directory).equal
 
 
-def test_steps_on_what_its_publisher_lost_are_put_aside(checked: Checked, tmp_path: Path) -> None:
+def test_steps_on_what_its_publisher_lost_are_put_aside(
+    checked: CheckedTopology, tmp_path: Path
+) -> None:
     directory = tmp_path / "run"
     killed(checked, directory, DIES_AT)
     oms = max((directory / "journal" / "oms").glob("steps-*"))
@@ -101,7 +103,7 @@ def test_steps_on_what_its_publisher_lost_are_put_aside(checked: Checked, tmp_pa
 
 @pytest.mark.usefixtures("not_verified")
 def test_without_a_loss_of_power_a_reader_ahead_of_its_publisher_is_refused(
-    checked: Checked, tmp_path: Path
+    checked: CheckedTopology, tmp_path: Path
 ) -> None:
     directory = tmp_path / "run"
     killed(checked, directory, DIES_AT)

@@ -13,7 +13,7 @@ from actors.events.event import Event
 from actors.events.system import StreamReset, TimerFired
 from actors.runtime.actor import Actor, handles
 from actors.runtime.clock import VirtualClock
-from actors.runtime.journal.data_directory import DataError
+from actors.runtime.journal.data_directory import DataDirectoryError
 from actors.runtime.journal.disk import Disk
 from actors.runtime.node.durability import Retention
 from actors.runtime.node.node import Node
@@ -155,7 +155,7 @@ def test_without_the_file_of_the_node_nobody_knows_which_ids_were_used(tmp_path:
     with pytest.raises(RecoveryError, match=r"the node\.json that belongs to them is gone"):
         node_in(tmp_path).run()
     (tmp_path / "node.json").write_bytes(b"")
-    with pytest.raises(DataError, match="put back a copy"):
+    with pytest.raises(DataDirectoryError, match="put back a copy"):
         node_in(tmp_path)
 
 

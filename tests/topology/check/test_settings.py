@@ -14,7 +14,7 @@ from actors.runtime.clock import VirtualClock
 from kaiju.run.build import compose
 from kaiju.run.local import VIRTUAL_START
 from tests.kit.small_system import TOPOLOGY
-from topology.check.check import examine
+from topology.check.check import check_file
 
 PLACE = "actors.market.settings.flow.BTCUSDT.SIM"
 MILLISECOND = 1_000_000
@@ -24,7 +24,7 @@ def mistakes(folder: Path, old: str, new: str) -> list[str]:
     assert old in TOPOLOGY
     file = folder / "t.yaml"
     file.write_text(TOPOLOGY.replace(old, new))
-    return [f"{f.line}:{f.column}: {f.message}" for f in examine(file).findings.all]
+    return [f"{f.line}:{f.column}: {f.message}" for f in check_file(file).findings.all]
 
 
 @pytest.mark.parametrize(
@@ -130,7 +130,7 @@ def test_a_file_with_any_amounts_has_findings_or_starts(
     file = tmp_path / "t.yaml"
     yaml.dump(tree, file)
 
-    checked = examine(file)
+    checked = check_file(file)
     if not checked.findings.errors:
         node = compose(checked, clock=VirtualClock(VIRTUAL_START))
         node.run(MILLISECOND)

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from tests.kit.small_system import TOPOLOGY
-from topology.check.check import examine
+from topology.check.check import check_file
 
 GATEWAY = "[oms.requests, risk.control, market.reports, market.connection]"
 
@@ -16,7 +16,7 @@ def warnings(folder: Path, old: str = "", new: str = "") -> list[str]:
     assert old in TOPOLOGY
     file = folder / "t.yaml"
     file.write_text(TOPOLOGY.replace(old, new, 1))
-    findings = examine(file).findings
+    findings = check_file(file).findings
     assert findings.errors == ()
     return [f.message for f in findings.warnings]
 

@@ -14,7 +14,7 @@ from actors.events.orders import OrderApproved, OrderDenied
 from tests.kit.paths import ROOT
 from tests.kit.sample_actors import Maker, Market
 from tests.topology.check.test_check import SOUND
-from topology.check.check import examine
+from topology.check.check import check_file
 from topology.check.json_schema import schema
 from topology.config.graph import Edge, Graph
 from topology.config.mermaid import draw
@@ -68,7 +68,7 @@ flowchart LR
 def graph(tmp_path: Path) -> Graph:
     file = tmp_path / "t.yaml"
     file.write_text(SOUND)
-    return examine(file).graph
+    return check_file(file).graph
 
 
 def test_an_edge_knows_its_stream_its_classes_and_what_of_them_is_handled(graph: Graph) -> None:
@@ -100,7 +100,7 @@ def test_a_pattern_leaves_out_what_a_recorder_writes(tmp_path: Path) -> None:
     heard = 'audit: {class: "actors.recorder:Recorder", node: core, inputs: ["*"]}'
     file.write_text(f"{SOUND}  {heard}\n")
 
-    graph = examine(file).graph
+    graph = check_file(file).graph
 
     assert "audit.frames" in graph.streams
     assert graph.readers("audit.frames") == []
@@ -117,7 +117,7 @@ def test_a_stream_that_is_named_beside_a_pattern_is_read_as_it_is_named(tmp_path
     file = tmp_path / "t.yaml"
     file.write_text(SOUND.replace('["*"]', '["*", {from: book.top, delivery: latest}]'))
 
-    deliveries = {e.stream: e.delivery for e in examine(file).graph.inputs("recorder")}
+    deliveries = {e.stream: e.delivery for e in check_file(file).graph.inputs("recorder")}
 
     assert deliveries["book.top"] == "latest"
     assert deliveries["market.depth"] == "stream"
@@ -135,7 +135,7 @@ def test_words_of_mermaid_are_no_names_in_the_drawing(tmp_path: Path) -> None:
     file = tmp_path / "t.yaml"
     file.write_text(SOUND.replace("  maker:", "  end:").replace("[maker,", "[end,"))
 
-    drawing = draw(examine(file).graph)
+    drawing = draw(check_file(file).graph)
 
     assert 'end_["<b>end</b><br/>Maker"]' in drawing
     assert 'end_ -->|"intents"| execution' in drawing
@@ -188,13 +188,13 @@ def test_a_shipped_topology_has_no_mistakes_and_fits_the_schema(name: str) -> No
     described = schema()
     Draft202012Validator.check_schema(described)
 
-    assert str(examine(file).findings) == ""
+    assert str(check_file(file).findings) == ""
     errors = Draft202012Validator(described).iter_errors(YAML(typ="safe").load(file.read_text()))
     assert [f"{error.json_path}: {error.message}" for error in errors] == []
 
 
 def test_the_documented_drawing_is_that_of_the_shipped_topology() -> None:
-    drawn = f"```mermaid\n{draw(examine(PAPER).graph)}```\n<!-- /graph -->"
+    drawn = f"```mermaid\n{draw(check_file(PAPER).graph)}```\n<!-- /graph -->"
 
     assert drawn in DOCUMENTATION
 
@@ -204,7 +204,7 @@ def test_the_documented_example_has_no_mistakes(tmp_path: Path) -> None:
     file = tmp_path / "example.yaml"
     file.write_text(example)
 
-    assert str(examine(file).findings) == ""
+    assert str(check_file(file).findings) == ""
 
 
 def test_every_key_of_the_file_is_documented() -> None:
@@ -216,6 +216,6 @@ def test_every_key_of_the_file_is_documented() -> None:
 
 
 def test_the_readme_shows_what_the_command_draws() -> None:
-    drawn = draw(examine(PAPER).graph)
+    drawn = draw(check_file(PAPER).graph)
 
     assert f"```mermaid\n{drawn.strip()}\n```" in (ROOT / "README.md").read_text()

@@ -12,13 +12,13 @@ import pytest
 
 from tests.kit.paths import ROOT
 from tests.kit.small_system import TOPOLOGY, write_topology
-from topology.check.check import Checked, examine
+from topology.check.check import CheckedTopology, check_file
 from topology.config.document import load_document
 from topology.config.overrides import override
 
 
-def examined(folder: Path, *overrides: str, text: str = TOPOLOGY) -> Checked:
-    return examine(write_topology(folder, text), overrides=overrides)
+def examined(folder: Path, *overrides: str, text: str = TOPOLOGY) -> CheckedTopology:
+    return check_file(write_topology(folder, text), overrides=overrides)
 
 
 def settings(folder: Path, actor: str, *overrides: str) -> dict[str, Any]:
@@ -170,7 +170,7 @@ def test_a_file_that_has_no_such_place_is_reported_as_it_is(tmp_path: Path, text
 
 
 def test_what_a_file_says_can_be_given_instead_of_read(tmp_path: Path) -> None:
-    checked = examine(tmp_path / "gone.yaml", text=TOPOLOGY)
+    checked = check_file(tmp_path / "gone.yaml", text=TOPOLOGY)
     assert checked.findings.all == ()
     assert checked.document.text == TOPOLOGY
 
@@ -181,4 +181,4 @@ def test_the_examples_of_the_documentation_fit_the_topology_that_comes_with_us()
     given = [shlex.split(example)[1] for example in examples]
 
     assert len(given) == 6
-    assert examine(ROOT / "topology" / "paper.yaml", overrides=given).findings.errors == ()
+    assert check_file(ROOT / "topology" / "paper.yaml", overrides=given).findings.errors == ()

@@ -21,11 +21,11 @@ from grafana.dashboard import FILE, build
 from grafana.panels import GRID_WIDTH
 from kaiju.monitor.discarded import Discarded
 from kaiju.monitor.http_server import NodeServer
-from kaiju.monitor.observer import View, Watch
+from kaiju.monitor.observer import NodeObserver, NodeView
 from kaiju.record.totals import ORDER_STATES
 from kaiju.run.build import compose
 from tests.kit.paths import ROOT
-from topology.check.check import examine
+from topology.check.check import check_file
 from topology.deploy.compose import render_compose, render_prometheus, write_all
 from topology.errors import RefusedError
 
@@ -71,23 +71,23 @@ def metrics(tmp_path_factory: pytest.TempPathFactory) -> str:
     """Return what ``/metrics`` says after a minute of the containers' actors, and of links."""
     directory = tmp_path_factory.mktemp("run")
     node = compose(
-        examine(ROOT / "topology" / "paper.yaml"),
+        check_file(ROOT / "topology" / "paper.yaml"),
         clock=VirtualClock(1_704_067_200 * SECOND),
         data=directory,
     )
     for actor in node.actors.values():
         if isinstance(actor, Recorder):
             actor.directory = directory
-    watch = Watch(node, "paper")
+    watch = NodeObserver(node, "paper")
     node.run(60 * SECOND)
     with NodeServer(node) as server:
-        server.show(with_all(watch.look()))
+        server.show(with_all(watch.observe()))
         with urllib.request.urlopen(f"http://{server.address}/metrics", timeout=10) as answer:
             text: str = answer.read().decode()
     return text
 
 
-def with_all(view: View) -> View:
+def with_all(view: NodeView) -> NodeView:
     """Return a node with a stream from another one, one to it, and a message it discarded."""
     delay = Histogram()
     delay.observe(SECOND)
@@ -160,7 +160,7 @@ def test_every_mounted_file_exists(services: dict[str, Any]) -> None:
 @pytest.mark.parametrize("what", FILES)
 def test_a_file_is_what_the_topology_renders_to(what: str) -> None:
     render, path = FILES[what]
-    assert path.read_text(encoding="utf-8") == render(examine(ROOT / TOPOLOGY), TOPOLOGY)
+    assert path.read_text(encoding="utf-8") == render(check_file(ROOT / TOPOLOGY), TOPOLOGY)
 
 
 def test_what_cannot_be_in_containers_is_refused_and_nothing_is_written(tmp_path: Path) -> None:
@@ -176,17 +176,17 @@ def test_what_cannot_be_in_containers_is_refused_and_nothing_is_written(tmp_path
         (text.replace("//venue:", "//127.0.0.1:"), "write tcp://venue:7100"),
     ):
         with pytest.raises(RefusedError, match=re.escape(said)):
-            write_all(examine(ROOT / TOPOLOGY, text=edited), TOPOLOGY, tmp_path)
+            write_all(check_file(ROOT / TOPOLOGY, text=edited), TOPOLOGY, tmp_path)
     for outside in ("/elsewhere/mine.yaml", "mine.yaml", "topology/../mine.yaml"):
         with pytest.raises(RefusedError, match="folders topology and user"):
-            write_all(examine(ROOT / TOPOLOGY), outside, tmp_path)
+            write_all(check_file(ROOT / TOPOLOGY), outside, tmp_path)
     assert not [*tmp_path.iterdir()]
 
 
 def test_a_venue_elsewhere_is_no_container(tmp_path: Path) -> None:
     text = (ROOT / TOPOLOGY).read_text(encoding="utf-8").replace("//venue:", "//exchange.lan:")
     (tmp_path / "grafana").mkdir()
-    write_all(examine(ROOT / TOPOLOGY, text=text), TOPOLOGY, tmp_path)
+    write_all(check_file(ROOT / TOPOLOGY, text=text), TOPOLOGY, tmp_path)
 
     written = read_yaml(tmp_path / "docker-compose.yml")
     assert "venue" not in written["services"].keys() | written["volumes"].keys()
@@ -195,12 +195,12 @@ def test_a_venue_elsewhere_is_no_container(tmp_path: Path) -> None:
 def test_only_nodes_that_an_edit_concerns_have_another_service(tmp_path: Path) -> None:
     (tmp_path / "grafana").mkdir()
     text = (ROOT / TOPOLOGY).read_text(encoding="utf-8")
-    write_all(examine(ROOT / TOPOLOGY, text=text), TOPOLOGY, tmp_path)
+    write_all(check_file(ROOT / TOPOLOGY, text=text), TOPOLOGY, tmp_path)
     before = read_yaml(tmp_path / "docker-compose.yml")["services"]
-    assert not any(write_all(examine(ROOT / TOPOLOGY, text=text), TOPOLOGY, tmp_path).values())
+    assert not any(write_all(check_file(ROOT / TOPOLOGY, text=text), TOPOLOGY, tmp_path).values())
 
     wider = ["maker.half_spread_bps=2"]
-    write_all(examine(ROOT / TOPOLOGY, text=text, overrides=wider), TOPOLOGY, tmp_path)
+    write_all(check_file(ROOT / TOPOLOGY, text=text, overrides=wider), TOPOLOGY, tmp_path)
     after = read_yaml(tmp_path / "docker-compose.yml")["services"]
     assert [name for name in after if after[name] != before[name]] == ["core"]
 

@@ -14,13 +14,13 @@ import zmq
 
 from tests.kit.runtime_actors import Tick
 from tests.kit.simulated_network import Log
-from topology.links.frame import LARGEST_FRAME, EventReader, encode_frame
+from topology.links.frame import LARGEST_FRAME, EventDecoder, encode_frame
 from topology.links.messages import Hello, Welcome, encode_message
 from topology.links.publisher import LinkPublisher
 from topology.links.sockets import LinkSockets
 from topology.links.sources import schema_of
-from topology.links.subscriber import LinkReader
-from topology.links.subscription import StreamReader
+from topology.links.subscriber import NodeSubscriber
+from topology.links.subscription import StreamSubscription
 
 pytestmark = pytest.mark.xdist_group("live")
 
@@ -73,9 +73,9 @@ class Victim:
             readers={},
             on_position=lambda *_: None,
         )
-        stream = StreamReader(STREAM, EventReader([Tick]))
+        stream = StreamSubscription(STREAM, EventDecoder([Tick]))
         wants = {STREAM: schema_of([Tick])}
-        self.reader = LinkReader("core", "test", "md", {STREAM: stream}, wants)
+        self.reader = NodeSubscriber("core", "test", "md", {STREAM: stream}, wants)
         self.context = zmq.Context()
         self.asks, self.subscribes = self._vandal(zmq.DEALER), self._vandal(zmq.XSUB)
         self.publishes, self.answers = self._vandal(zmq.PUB), self._vandal(zmq.ROUTER)

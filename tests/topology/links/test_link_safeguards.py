@@ -21,9 +21,9 @@ from topology.links import frame, publisher, sockets
 from topology.links import subscription as reader
 from topology.links.effects import Delivered, Effect
 from topology.links.frame import Frame
-from topology.links.subscriber import LinkReader
-from topology.links.subscription import State, StreamReader
-from topology.links.zap import Admission
+from topology.links.subscriber import NodeSubscriber
+from topology.links.subscription import State, StreamSubscription
+from topology.links.zap import ZapAuthenticator
 
 pytestmark = pytest.mark.xdist_group("live")
 
@@ -33,35 +33,35 @@ Patch = pytest.MonkeyPatch
 def deliver_what_comes_twice(patch: Patch) -> None:
     """A frame is delivered whole, whatever of it was delivered before."""
 
-    def deliver(stream: StreamReader, found: Frame, _now: int) -> list[Effect]:
+    def deliver(stream: StreamSubscription, found: Frame, _now: int) -> list[Effect]:
         stream.position = max(stream.position, found.end)
         if not found.size:
             return []
         return [Delivered(stream.stream, stream._events.read(found), found.sent)]
 
-    patch.setattr(StreamReader, "_deliver", deliver)
+    patch.setattr(StreamSubscription, "_deliver", deliver)
 
 
 def go_on_over_gaps(patch: Patch) -> None:
     """Nobody asks for what is missing before a frame."""
-    take = StreamReader.frame
+    take = StreamSubscription.frame
 
-    def without_question(stream: StreamReader, found: Frame, now: int) -> list[Effect]:
+    def without_question(stream: StreamSubscription, found: Frame, now: int) -> list[Effect]:
         if stream.state is State.LIVE and found.epoch == stream.epoch:
             stream.position = max(stream.position, found.first)
         return take(stream, found, now)
 
-    patch.setattr(StreamReader, "frame", without_question)
+    patch.setattr(StreamSubscription, "frame", without_question)
 
 
 def let_older_epochs_in(patch: Patch) -> None:
     """Events are taken whatever epoch they are of."""
-    take = StreamReader.frame
+    take = StreamSubscription.frame
 
-    def without_fence(stream: StreamReader, found: Frame, now: int) -> list[Effect]:
+    def without_fence(stream: StreamSubscription, found: Frame, now: int) -> list[Effect]:
         return take(stream, found._replace(epoch=stream.epoch or found.epoch), now)
 
-    patch.setattr(StreamReader, "frame", without_fence)
+    patch.setattr(StreamSubscription, "frame", without_fence)
 
 
 def no_heartbeats(patch: Patch) -> None:
@@ -72,7 +72,7 @@ def no_heartbeats(patch: Patch) -> None:
 
 def no_frames_expected(patch: Patch) -> None:
     """Nobody minds that nothing comes live from a publisher that answers."""
-    patch.setattr(LinkReader, "_expects_frames", lambda _reader: False)
+    patch.setattr(NodeSubscriber, "_expects_frames", lambda _reader: False)
 
 
 def no_crc(patch: Patch) -> None:
@@ -83,10 +83,10 @@ def no_crc(patch: Patch) -> None:
 def admit_everybody(patch: Patch) -> None:
     """Whoever has a key at all is let in."""
 
-    def admit(_admission: Admission, asked: Any) -> list[bytes]:
+    def admit(_admission: ZapAuthenticator, asked: Any) -> list[bytes]:
         return [b"1.0", asked[1], b"200", b"OK", b"core", b""]
 
-    patch.setattr(Admission, "answer", admit)
+    patch.setattr(ZapAuthenticator, "answer", admit)
 
 
 def give_every_topic(patch: Patch) -> None:

@@ -28,7 +28,7 @@ from tests.kit.socket_kit import (
 from topology.config.keys import NodeKeys
 from topology.links.messages import Hello, Refused, Resume, Stranger, Welcome, encode_message
 from topology.links.sockets import LinkSockets, make_pair
-from topology.links.zap import Admission
+from topology.links.zap import ZapAuthenticator
 
 pytestmark = pytest.mark.xdist_group("live")
 
@@ -231,9 +231,9 @@ def test_a_secret_key_is_in_no_text(
 
 def test_an_admission_without_knowledge_lets_nobody_in() -> None:
     asked = [b"1.0", b"7", b"kaiju", b"127.0.0.1", b"", b"CURVE", os.urandom(32)]
-    admission = Admission({})
+    admission = ZapAuthenticator({})
     assert admission.answer(asked)[2] == b"400"
     assert admission.answer(asked[:3])[2] == b"400"
     assert admission.answer([])[2] == b"400"
-    assert Admission({asked[6]: "core"}).answer(asked)[2:5] == [b"200", b"OK", b"core"]
-    assert Admission({asked[6]: "core"}).answer([*asked[:5], b"NULL", asked[6]])[2] == b"400"
+    assert ZapAuthenticator({asked[6]: "core"}).answer(asked)[2:5] == [b"200", b"OK", b"core"]
+    assert ZapAuthenticator({asked[6]: "core"}).answer([*asked[:5], b"NULL", asked[6]])[2] == b"400"

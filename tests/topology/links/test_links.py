@@ -23,8 +23,8 @@ from tests.kit.simulated_network import (
     shrunk,
     wrong_with,
 )
-from topology.links.effects import BecameStale, Delivered, Say
-from topology.links.frame import EventReader, encode_frame, read_frame
+from topology.links.effects import BecameStale, Delivered, Send
+from topology.links.frame import EventDecoder, encode_frame, read_frame
 from topology.links.messages import (
     Hello,
     Message,
@@ -38,7 +38,7 @@ from topology.links.messages import (
 )
 from topology.links.publisher import AHEAD, LinkPublisher
 from topology.links.sources import schema_of
-from topology.links.subscription import State, StreamReader
+from topology.links.subscription import State, StreamSubscription
 
 SCHEDULES = 250
 """A part's; `python -m tests.kit.simulated_network` goes through as many as one likes."""
@@ -81,7 +81,7 @@ def never(_original: Any) -> Any:
 
 
 def deaf_to_gaps(_original: Any) -> Any:
-    def frame(self: StreamReader, frame: Any, now: int) -> Any:
+    def frame(self: StreamSubscription, frame: Any, now: int) -> Any:
         self.position = max(self.position, frame.first)
         return [*self._deliver(frame, now), *self._go_live(now)]
 
@@ -89,9 +89,9 @@ def deaf_to_gaps(_original: Any) -> Any:
 
 
 PLANTED: dict[str, tuple[type, str, Callable[[Any], Any]]] = {
-    "what comes twice is delivered twice": (StreamReader, "_deliver", twice),
-    "a gap is not noticed": (StreamReader, "frame", deaf_to_gaps),
-    "silence is not noticed": (StreamReader, "tick", never),
+    "what comes twice is delivered twice": (StreamSubscription, "_deliver", twice),
+    "a gap is not noticed": (StreamSubscription, "frame", deaf_to_gaps),
+    "silence is not noticed": (StreamSubscription, "tick", never),
 }
 
 
@@ -141,12 +141,15 @@ def frames_of(count: int) -> list[bytes]:
 def test_six_frames_in_any_order_are_delivered_in_theirs(missing: int | None) -> None:
     frames = frames_of(6)
     for order in permutations(range(6)):
-        reader, delivered = StreamReader("feed.ticks", EventReader([Tick]), epoch=1), list[int]()
+        reader, delivered = (
+            StreamSubscription("feed.ticks", EventDecoder([Tick]), epoch=1),
+            list[int](),
+        )
 
         def take(effects: Any, into: list[int] = delivered) -> list[Any]:
             envelopes = [e for f in effects if isinstance(f, Delivered) for e in f.envelopes]
             into += [envelope.id[2] for envelope in envelopes]
-            return [f.message for f in effects if isinstance(f, Say)]
+            return [f.message for f in effects if isinstance(f, Send)]
 
         take(reader.connected(1, 1, 0))
         take(reader.resumed(Resumed("feed.ticks", 1, 1, reader._request), 0))
@@ -163,9 +166,9 @@ def test_six_frames_in_any_order_are_delivered_in_theirs(missing: int | None) ->
 
 
 def test_a_late_frame_of_an_epoch_before_does_not_keep_a_first_reader_waiting() -> None:
-    reader = StreamReader("feed.ticks", EventReader([Tick]))
+    reader = StreamSubscription("feed.ticks", EventDecoder([Tick]))
     (resume,) = reader.connected(2, 1, 0)
-    assert isinstance(resume, Say)
+    assert isinstance(resume, Send)
     assert isinstance(resume.message, Resume)
 
     reader.frame(read_frame(frames_of(1)[0]), 1)
@@ -196,7 +199,10 @@ def test_a_simulated_network_does_the_same_whatever_the_hash_seed() -> None:
 def test_frames_that_come_twice_are_delivered_once() -> None:
     frames = frames_of(4)
     for copies in product((1, 2, 3), repeat=4):
-        reader, delivered = StreamReader("feed.ticks", EventReader([Tick]), epoch=1), list[int]()
+        reader, delivered = (
+            StreamSubscription("feed.ticks", EventDecoder([Tick]), epoch=1),
+            list[int](),
+        )
         reader.connected(1, 1, 0)
         reader.resumed(Resumed("feed.ticks", 1, 1, reader._request), 0)
         for frame, count in zip(frames, copies, strict=True):

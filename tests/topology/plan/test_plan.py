@@ -17,7 +17,7 @@ from typer.testing import CliRunner
 
 from kaiju.cli.app import main
 from tests.kit.paths import ROOT
-from topology.check.check import Checked, examine
+from topology.check.check import CheckedTopology, check_file
 from topology.config.findings import TopologyError
 from topology.plan.changes import Change
 from topology.plan.fingerprint import digest_of
@@ -45,10 +45,10 @@ actors:
 BASE: dict[str, Any] = YAML(typ="safe").load(TOPOLOGY)
 
 
-def checked(data: dict[str, Any], name: str = "new.yaml") -> Checked:
+def checked(data: dict[str, Any], name: str = "new.yaml") -> CheckedTopology:
     text = StringIO()
     YAML().dump(data, text)
-    return examine(Path(name), text=text.getvalue())
+    return check_file(Path(name), text=text.getvalue())
 
 
 def planned(edit: Callable[[dict[str, Any]], object]) -> Plan:
@@ -64,7 +64,7 @@ def test_the_same_file_changes_nothing() -> None:
 @pytest.mark.parametrize("file", ["paper", "paper_live", "compose", "venue"])
 def test_the_shipped_topologies_do_not_differ_from_themselves(file: str) -> None:
     path = ROOT / "topology" / f"{file}.yaml"
-    assert plan(examine(path), examine(path)).empty
+    assert plan(check_file(path), check_file(path)).empty
 
 
 def test_an_actor_that_comes_restarts_its_node_and_that_of_whom_it_reads() -> None:
@@ -194,7 +194,7 @@ def test_what_the_guide_of_the_containers_moves_can_be_moved() -> None:
     path = ROOT / "topology" / "compose.yaml"
     before, _, behind = path.read_text().partition("  taker:\n")
     text = f"{before}  taker:\n{behind.replace('node: core', 'node: md', 1)}"
-    found = plan(examine(path), examine(path, text=text))
+    found = plan(check_file(path), check_file(path, text=text))
 
     assert found.changes == (Change("moved", "actor", "taker", "core -> md"),)
     assert (set(found.restarts), found.refused, found.begins_anew) == ({"md", "core"}, (), ())
