@@ -11,7 +11,13 @@ import msgspec
 
 from actors.events.event import Event
 from actors.events.reference import Currency, Instrument
-from actors.events.system import ActorStarted, StreamLive, StreamReset, StreamStale
+from actors.events.system import (
+    ActorStarted,
+    StreamLive,
+    StreamReset,
+    StreamStale,
+    TimerFired,
+)
 from actors.runtime.accepts import filter_accepted
 from actors.runtime.ref import AddressedActor
 from actors.runtime.settings import Settings
@@ -209,7 +215,7 @@ class Actor(AddressedActor):
         return self._loop.timer_ids.get(self.name, 0)
 
     def pending_timers(self) -> list[tuple[int, str, int, Position]]:
-        """Return (id, name, due, cause) of each timer that has not fired."""
+        """Return (id, name, due, cause) of each timer whose `TimerFired` was not handled."""
         return self._loop.timers.of(self.name)
 
     def snapshot(self, output: str) -> Iterable[Event]:  # noqa: ARG002
@@ -276,6 +282,8 @@ class Actor(AddressedActor):
         table[StreamStale] = self.note_stale
         table[StreamLive] = self.note_live
         table[StreamReset] = self.note_reset
+        if TimerFired in self.handlers:
+            table[TimerFired] = self.note_timer
         return table
 
     def note_started(self, event: ActorStarted) -> None:
@@ -295,6 +303,12 @@ class Actor(AddressedActor):
         """Run the actor's own handler; for the others too it is a step, which tells positions."""
         if StreamReset in self.handlers:
             getattr(self, self.handlers[StreamReset])(event)
+
+    def note_timer(self, event: TimerFired) -> Any:
+        """Run the actor's own handler, then let go of the timer."""
+        answer = getattr(self, self.handlers[TimerFired])(event)
+        self._loop.timers.remove(self.name, event.timer_id)
+        return answer
 
     def note_live(self, event: StreamLive) -> None:
         """Remember that an input is current, then run the actor's own handler."""

@@ -13,15 +13,21 @@ SetTimer = tuple[str, int, str, int]
 
 
 class Timers:
-    """Pending timers, earliest first; ties go to the actor's name, then to the older timer."""
+    """Pending timers, earliest first; ties go to the actor's name, then to the older timer.
+
+    A timer that fired stays pending until its `TimerFired` was handled: until then no journal knows
+    of it, and after a crash it must fire again.
+    """
 
     def __init__(self) -> None:
         self._heap: list[tuple[int, str, int]] = []
         self._pending: dict[tuple[str, int], tuple[str, int, Position]] = {}
+        self._fired: set[tuple[str, int]] = set()
+        """Those of the pending whose `TimerFired` waits in the actor's inbox."""
         self.next_due = FOREVER
 
     def __len__(self) -> int:
-        return len(self._pending)
+        return len(self._pending) - len(self._fired)
 
     def apply(self, requests: Iterable[SetTimer], cause: Position) -> None:
         """Set and cancel what a step asked for; `cause` is the input of that step."""
@@ -31,39 +37,58 @@ class Timers:
                 heappush(self._heap, (due, actor, timer_id))
             else:
                 self._pending.pop((actor, timer_id), None)
+                self._fired.discard((actor, timer_id))
         self._find_next()
 
     def pop(self) -> tuple[str, int, str, int, Position]:
-        """Remove the earliest and return (actor, timer id, name, due, cause)."""
+        """Let the earliest fire, and return (actor, timer id, name, due, cause)."""
         due, actor, timer_id = heappop(self._heap)
-        name, _, cause = self._pending.pop((actor, timer_id))
+        name, _, cause = self._pending[actor, timer_id]
+        self._fired.add((actor, timer_id))
         self._find_next()
         return actor, timer_id, name, due, cause
 
     def of(self, actor: str) -> list[tuple[int, str, int, Position]]:
-        """Return (timer id, name, due, cause) of all timers of one actor, oldest first."""
+        """Return (timer id, name, due, cause) of all timers of one actor, oldest first.
+
+        Among them are those that fired and were not handled yet.
+        """
         return [
             (timer_id, *timer)
             for (owner, timer_id), timer in sorted(self._pending.items())
             if owner == actor
         ]
 
-    def restore(self, actor: str, timers: Iterable[tuple[int, str, int, Position]]) -> None:
-        """Set an actor's timers again as `of` returned them."""
+    def fired(self, actor: str) -> frozenset[int]:
+        """Return the ids of an actor's timers whose `TimerFired` waits in its inbox."""
+        return frozenset(timer_id for owner, timer_id in self._fired if owner == actor)
+
+    def restore(
+        self,
+        actor: str,
+        timers: Iterable[tuple[int, str, int, Position]],
+        fired: frozenset[int] = frozenset(),
+    ) -> None:
+        """Set an actor's timers again as `of` and `fired` returned them."""
         for timer_id, name, due, cause in timers:
             self._pending[actor, timer_id] = (name, due, cause)
-            heappush(self._heap, (due, actor, timer_id))
+            if timer_id in fired:
+                self._fired.add((actor, timer_id))
+            else:
+                heappush(self._heap, (due, actor, timer_id))
         self._find_next()
 
     def remove(self, actor: str, timer_id: int) -> None:
-        """Forget one timer."""
+        """Forget one timer: it was handled."""
         self._pending.pop((actor, timer_id), None)
+        self._fired.discard((actor, timer_id))
         self._find_next()
 
     def forget(self, actor: str) -> None:
         """Cancel all timers of one actor."""
         for key in [key for key in self._pending if key[0] == actor]:
             del self._pending[key]
+            self._fired.discard(key)
         self._find_next()
 
     def _find_next(self) -> None:

@@ -24,6 +24,7 @@ from actors.events.system import (
     ResumeTrading,
     StreamReset,
     StreamStale,
+    TimerFired,
 )
 from actors.runtime.envelope import Envelope
 from actors.runtime.flight_recorder import write_flight
@@ -201,6 +202,9 @@ class Supervisor:
         """Deal with a handler that raised: drop its step, then try again, skip, halt or restart."""
         actor, loop = self.actors[reader.actor.name], self.loop
         loop.discard()
+        if isinstance(timer := envelope.event, TimerFired) and envelope.cause is not None:
+            again = (timer.timer_id, timer.name, timer.due, envelope.cause)
+            loop.timers.restore(actor.name, [again], frozenset({timer.timer_id}))
         actor.statistics.failed += 1
         what = describe(actor, envelope, error)
         rebuilt = actor.journal is not None and self._rebuild(actor, what)
@@ -255,6 +259,8 @@ class Supervisor:
         return True
 
     def _skip(self, journal: StepJournal, reader: Input, envelope: Envelope) -> None:
+        if isinstance(envelope.event, TimerFired):
+            self.loop.timers.remove(reader.actor.name, envelope.event.timer_id)
         try:
             journal.skip(self.loop.steps, self.loop.now, reader, envelope)
         except (OverflowError, TypeError, ValueError) as error:
@@ -265,7 +271,8 @@ class Supervisor:
         """Bring a durable actor back to before the step that failed; return whether that went."""
         loop, journal = self.loop, actor.journal
         assert journal is not None
-        now, envelope, timers = loop.now, loop.envelope, actor.pending_timers()
+        now, envelope = loop.now, loop.envelope
+        timers, fired = actor.pending_timers(), loop.timers.fired(actor.name)
         try:
             replayed(actor, loop, self.held_steps(journal.files))
         except Exception as error:  # noqa: BLE001 - then the actor is lost, whatever it was
@@ -275,7 +282,7 @@ class Supervisor:
             loop.now, loop.envelope = now, envelope
             # A timer that came due waits in the inbox: the journal does not know that yet.
             loop.timers.forget(actor.name)
-            loop.timers.restore(actor.name, timers)
+            loop.timers.restore(actor.name, timers, fired)
         actor.stale = {s: why for s, why in actor.stale.items() if s in actor.heard}
         return True
 

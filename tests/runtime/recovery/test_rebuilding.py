@@ -18,6 +18,7 @@ from actors.runtime.actor import Actor, handles
 from actors.runtime.clock import LiveClock, VirtualClock
 from actors.runtime.journal.disk import Disk
 from actors.runtime.node.node import Node
+from actors.runtime.recovery.capture import capture
 from actors.testing import START
 from kaiju.journals.verify import verify
 from tests.kit.failing_disk import PATIENCE, TroubledDisk
@@ -359,3 +360,20 @@ def test_an_ask_whose_handler_raises_is_answered_by_the_second_try(
     thread.join(PATIENCE)
     ticks = [what for what in node.actors["brittle"].state.seen if what.startswith("tick")]
     assert ticks == (["tick 5", "tick 6"] if times == 1 else ["tick 6"])
+
+
+def test_a_timer_that_fired_and_was_not_handled_is_in_a_snapshot(tmp_path: Path) -> None:
+    node = Node(clock=VirtualClock(START), data=tmp_path / "run")
+    brittle = node.add("brittle", Brittle, durable="os")
+    node._start()
+    node.loop.run(1)  # it starts, and sets a timer
+
+    def timers() -> list[int]:
+        return [timer for timer, *_ in capture(brittle, step=1, node_step=1, now=START).timers]
+
+    assert timers() == [1]
+    assert node.loop.advance()
+    assert (brittle.inbox.queued, timers(), len(node.loop.timers)) == (1, [1], 0)
+    node.loop.run(1)
+    assert (brittle.inbox.queued, timers(), len(node.loop.timers)) == (0, [], 0)
+    node._close()
