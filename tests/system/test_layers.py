@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -10,30 +11,85 @@ import pytest
 
 from tests.kit.paths import ROOT
 
-PACKAGES = ("actors", "gateways", "topology")
+PACKAGES = ("actors", "gateways", "topology", "kaiju")
 
-MAY_IMPORT: dict[str, tuple[str, ...]] = {  # the most specific layer of a module comes first
-    "actors.events": ("actors.events",),
-    "actors.runtime": ("actors.events", "actors.runtime"),
-    "actors.model": ("actors.events", "actors.model"),
-    "actors.testing": ("actors.events", "actors.runtime"),
-    "actors": ("actors.events", "actors.runtime", "actors.model"),
-    "gateways": ("actors.events", "actors.runtime", "actors.model", "gateways"),
-    "topology": ("actors", "gateways", "topology"),
+EVENTS, MODEL, RUNTIME = ("actors.events",), ("actors.events", "actors.model"), ("actors.runtime",)
+ACTORS = ("actors.events", "actors.model", "actors.runtime")
+FILE = ("actors", "gateways", "topology.files", "topology.errors", "topology.config")
+RECORD = ("actors", "topology.files", "topology.errors", "kaiju.record")
+MONITOR = (*RECORD, "topology.links", "kaiju.monitor")
+REPORT = (*MONITOR, "kaiju.report")
+RUN = (
+    "actors",
+    "gateways",
+    "topology",
+    "kaiju.record",
+    "kaiju.monitor",
+    "kaiju.report",
+    "kaiju.run",
+)
+MAY_IMPORT: dict[str, tuple[str, ...]] = {  # the most specific room of a module comes first
+    "actors.events": EVENTS,
+    "actors.model": MODEL,
+    "actors.runtime.errors": ("actors.runtime.errors",),
+    "actors.runtime.journal": (*EVENTS, *RUNTIME),
+    "actors.runtime.recovery": (*EVENTS, *RUNTIME),
+    "actors.runtime.node": (*EVENTS, *RUNTIME),
+    "actors.runtime": (*EVENTS, *RUNTIME),
+    "actors.testing": (*EVENTS, *RUNTIME),
+    "actors": ACTORS,
+    "gateways.simulated.engine": (*MODEL, "actors.runtime.settings", "gateways.simulated.engine"),
+    "gateways": (*ACTORS, "gateways"),
+    "topology.errors": ("actors.runtime.errors",),
+    "topology.files": ("actors.runtime.errors", "topology.errors"),
+    "topology.config": FILE,
+    "topology.check": (*FILE, "topology.check"),
+    "topology.plan": (*FILE, "topology.check", "topology.plan"),
+    "topology.deploy": (*FILE, "topology.check", "topology.plan", "topology.deploy"),
+    "topology.links": (*FILE, "topology.check", "topology.links"),
+    "topology": (),
+    "kaiju.record": RECORD,
+    "kaiju.monitor": MONITOR,
+    "kaiju.report": REPORT,
+    "kaiju.journals": (*RECORD, "topology.config", "kaiju.journals"),
+    "kaiju.run": RUN,
+    "kaiju.replay": (*RUN, "kaiju.replay"),
+    "kaiju.cluster": (*MONITOR, "gateways", "topology", "kaiju.run", "kaiju.cluster"),
+    "kaiju.cli": ("actors", "gateways", "topology", "grafana", "kaiju"),
+    "kaiju.__main__": ("kaiju.cli",),
+    "kaiju": ("actors.events", "actors.model", "actors.runtime", "actors.testing", "kaiju"),
 }
+"""What each room may import, as docs/architecture.md draws it."""
+
+MAY_NOT_IMPORT: dict[str, tuple[str, ...]] = {
+    "actors.runtime.journal": (
+        *("actors.runtime.actor", "actors.runtime.loop", "actors.runtime.node"),
+        "actors.runtime.recovery",
+    ),
+    "actors.runtime.recovery": ("actors.runtime.node",),
+    "actors.runtime": (
+        *("actors.runtime.journal", "actors.runtime.recovery", "actors.runtime.node"),
+    ),
+}
+"""Rooms inside a room that one of its floors does not know: a higher floor, or a neighbour."""
+OURS = (*PACKAGES, "grafana", "tests", "bench", "docs")
+DOOR = ("kaiju", "kaiju.events", "kaiju.testing")
+"""What users import; of ours, nothing does."""
+MAX_MODULES_IN_A_FOLDER = 25
 
 DOORS = {
     "pykka": "actors.runtime.",
     "google_crc32c": "actors.runtime.",
-    "matplotlib": "topology.",
-    "prometheus_client": "topology.",
-    "pyarrow": "topology.",
-    "ruamel": "topology.",
+    "matplotlib": "kaiju.report.",
+    "prometheus_client": "kaiju.monitor.",
+    "pyarrow": "kaiju.record.",
+    "ruamel": "topology.config.",
 }
 """A library, and the layer in which one module of ours alone may import it."""
 
 OUTSIDE = {"asyncio", "datetime", "os", "random", "socket", "subprocess", "threading", "time"}
 """What an actor may not touch: time, chance and the world reach it as inputs only."""
+NODE = "actors.runtime.node.node"
 DETERMINISTIC = ("actors.events", "actors.model", "actors")
 
 
@@ -54,28 +110,59 @@ def imported(source: str) -> Iterator[str]:
         elif isinstance(node, ast.ImportFrom):
             assert node.level == 0, "relative imports hide what is imported"
             for alias in node.names:
-                yield f"{node.module}.{alias.name}" if node.module in PACKAGES else str(node.module)
+                yield f"{node.module}.{alias.name}" if is_folder(node.module) else str(node.module)
 
 
-def within(name: str, layer: str) -> bool:
-    return f"{name}.".startswith(f"{layer}.")
+def is_folder(module: str | None) -> bool:
+    return bool(module) and (ROOT / str(module).replace(".", "/")).is_dir()
 
 
-def layer_of(module: str) -> str:
-    return next(layer for layer in MAY_IMPORT if within(module, layer))
+def within(name: str, room: str) -> bool:
+    return f"{name}.".startswith(f"{room}.")
+
+
+def room_of(module: str) -> str:
+    return next(room for room in MAY_IMPORT if within(module, room))
 
 
 def trespasses(module: str, source: str) -> list[str]:
     """Return what `module` imports and may not."""
-    allowed = MAY_IMPORT[layer_of(module)]
-    found = []
+    room, found = room_of(module), list[str]()
+    allowed, forbidden = MAY_IMPORT[room], MAY_NOT_IMPORT.get(room, ())
     for name in imported(source):
-        ours = name.partition(".")[0] in PACKAGES
-        if ours and name != module and not any(within(name, layer) for layer in allowed):
-            found.append(name)
-        if layer_of(module) in DETERMINISTIC and name.partition(".")[0] in OUTSIDE:
+        if name.partition(".")[0] in OURS and name != module:
+            unknown = not any(within(name, other) for other in allowed)
+            higher = any(within(name, other) for other in forbidden)
+            if unknown or higher or (name in DOOR and module not in DOOR):
+                found.append(name)
+        if room in DETERMINISTIC and name.partition(".")[0] in OUTSIDE:
             found.append(name)
     return found
+
+
+def circles(sources: dict[str, str]) -> list[str]:
+    """Return the modules that need themselves, on whatever way, `TYPE_CHECKING` counted."""
+    needs = {
+        name: {found for used in imported(source) if (found := module_in(used, sources))} - {name}
+        for name, source in sources.items()
+    }
+
+    def reached(name: str) -> set[str]:
+        found, waiting = set[str](), list(needs[name])
+        while waiting:
+            if (module := waiting.pop()) not in found:
+                found.add(module)
+                waiting += needs[module]
+        return found
+
+    return sorted(name for name in needs if name in reached(name))
+
+
+def module_in(name: str, sources: dict[str, str]) -> str:
+    """Return the module that an imported name is, or stands in; empty where it is none of ours."""
+    return (
+        name if name in sources else found if (found := name.rpartition(".")[0]) in sources else ""
+    )
 
 
 def users(library: str) -> list[str]:
@@ -87,26 +174,26 @@ def users(library: str) -> list[str]:
 
 
 @pytest.mark.parametrize("module", modules())
-def test_a_module_imports_only_what_its_layer_may(module: str) -> None:
+def test_a_module_imports_only_what_its_room_may(module: str) -> None:
     assert trespasses(module, modules()[module].read_text()) == []
 
 
-def test_no_two_modules_of_the_topology_need_each_other() -> None:
-    own = {name: file for name, file in modules().items() if within(name, "topology")}
-    needs = {
-        name: {other for other in own for used in imported(file.read_text()) if within(used, other)}
-        for name, file in own.items()
-    }
+def test_no_two_modules_need_each_other() -> None:
+    assert circles({name: file.read_text() for name, file in modules().items()}) == []
 
-    def reached(name: str) -> set[str]:
-        found, waiting = set[str](), list(needs[name])
-        while waiting:
-            if (module := waiting.pop()) not in found:
-                found.add(module)
-                waiting += needs[module]
-        return found
 
-    assert [name for name in own if name != "topology" and name in reached(name)] == []
+def test_every_room_is_in_the_table() -> None:
+    folders = {module_name(file.relative_to(ROOT).parent) for file in modules().values()}
+    rooms = {folder for folder in folders if folder not in ("actors.strategies", "topology")}
+    within_others = {"gateways.binance", "gateways.simulated", "gateways.simulated.session"}
+
+    assert rooms - within_others <= MAY_IMPORT.keys()
+
+
+def test_no_folder_is_too_full_to_find_anything_in() -> None:
+    counts = Counter(file.parent for file in modules().values() if file.name != "__init__.py")
+
+    assert {f: n for f, n in counts.items() if n > MAX_MODULES_IN_A_FOLDER} == {}
 
 
 @pytest.mark.parametrize("library", DOORS)
@@ -140,7 +227,23 @@ def test_zeromq_has_a_door_for_venues_and_one_for_links() -> None:
         ("gateways.gateway", "from actors.risk import Risk", ["actors.risk"]),
         ("gateways.gateway", "from topology.check.check import check", ["topology.check.check"]),
         ("actors.testing", "import topology.check.check", ["topology.check.check"]),
+        ("actors.runtime.loop", "from actors.runtime.node.node import Node", [NODE]),
+        ("actors.runtime.journal.steps", "import actors.runtime.actor", ["actors.runtime.actor"]),
+        ("actors.runtime.recovery.replay", "from actors.runtime.node import node", [NODE]),
+        ("actors.runtime.errors", "import actors.events.event", ["actors.events.event"]),
+        ("gateways.simulated.engine.filters", "from gateways import sockets", ["gateways.sockets"]),
+        ("topology.config.document", "import topology.check.names", ["topology.check.names"]),
+        ("topology.links.frame", "from kaiju.run import node", ["kaiju.run.node"]),
+        ("topology.deploy.compose", "from kaiju import Actor", ["kaiju.Actor"]),
+        ("kaiju.record.record", "import kaiju.monitor.observer", ["kaiju.monitor.observer"]),
+        ("kaiju.monitor.observer", "import kaiju.report.report", ["kaiju.report.report"]),
+        ("kaiju.run.local", "import kaiju.replay.what_if", ["kaiju.replay.what_if"]),
+        ("kaiju.cluster.tap", "from kaiju.report import report", ["kaiju.report.report"]),
+        ("kaiju.run.local", "import kaiju.events", ["kaiju.events"]),
+        ("kaiju.events", "import topology.errors", ["topology.errors"]),
+        ("kaiju.cli.run", "import tests.kit.paths", ["tests.kit.paths"]),
         ("kaiju.run.local", "import actors.risk, gateways.gateway, topology.check.check, time", []),
+        ("kaiju.cli.run", "import kaiju.run.local, topology.plan.plan, grafana.dashboard", []),
         ("actors.risk", "from actors.model.money import notional", []),
     ],
 )
@@ -148,3 +251,16 @@ def test_a_planted_import_that_goes_back_is_found(
     module: str, source: str, found: list[str]
 ) -> None:
     assert trespasses(module, source) == found
+
+
+@pytest.mark.parametrize(
+    ("sources", "found"),
+    [
+        ({"a.b": "import a.c", "a.c": "from a.b import name"}, ["a.b", "a.c"]),
+        ({"a.b": "if TYPE_CHECKING:\n  import a.c", "a.c": "import a.b"}, ["a.b", "a.c"]),
+        ({"a.b": "import a.c", "a.c": "import a.d", "a.d": "import a.b"}, ["a.b", "a.c", "a.d"]),
+        ({"a.b": "import a.c", "a.c": "import a.d", "a.d": "import time"}, []),
+    ],
+)
+def test_a_planted_circle_is_found(sources: dict[str, str], found: list[str]) -> None:
+    assert circles(sources) == found

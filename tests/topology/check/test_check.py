@@ -78,7 +78,7 @@ DAMAGED: dict[str, tuple[dict[str, str], list[str]]] = {
         [
             "4:24: nodes.md.port: was '7000', should be a number: write it without quotes",
             '8:58: instruments.BTCUSDT.SIM.tick_size: was the float 0.01, which is rounded: quote it, "0.01"',
-            "15:88: actors.book.durable: was 'disk'; allowed are 'none', 'os', 'fsync'",
+            "15:92: actors.book.durable: was 'disk'; allowed are 'none', 'os', 'fsync'",
             "21:19: actors.maker.inputs.0.delivery: was 'lastest'; did you mean 'latest'?",
         ],
     ),
@@ -104,10 +104,10 @@ DAMAGED: dict[str, tuple[dict[str, str], list[str]]] = {
         [
             "9:35: there is no currency 'USDC'; did you mean 'USDT'?",
             "13:11: there is no node 'mf'; allowed are 'md', 'core'",
-            "15:64: 'market' has no output 'dept'; did you mean 'market.depth'?",
+            "15:68: 'market' has no output 'dept'; did you mean 'market.depth'?",
             "24:19: actors.maker.settings.instrument: no instrument 'BTCUSD.SIM'; did you mean 'BTCUSDT.SIM'?",
-            "25:68: there is no actor 'bok'; did you mean 'book.top'?",
-            "25:77: 'oms' has no output 'order'; did you mean 'oms.orders'?",
+            "25:72: there is no actor 'bok'; did you mean 'book.top'?",
+            "25:81: 'oms' has no output 'order'; did you mean 'oms.orders'?",
             "29:21: no actor has an output like '*.signal'; did you mean '*.signals'?",
         ],
     ),
@@ -119,8 +119,8 @@ DAMAGED: dict[str, tuple[dict[str, str], list[str]]] = {
         },
         [
             "14:29: 'book' has several outputs; allowed are 'book.top', 'book.deltas', 'book.state', 'book.requests'",
-            "30:84: 'risk' cannot read itself",
-            "30:90: 'execution.orders' is read by inputs.0 already",
+            "30:88: 'risk' cannot read itself",
+            "30:94: 'execution.orders' is read by inputs.0 already",
             "38:14: 'recorder' emits nothing: Recorder.outputs is empty",
         ],
     ),
@@ -160,8 +160,8 @@ DAMAGED: dict[str, tuple[dict[str, str], list[str]]] = {
     "inputs_that_nobody_handles": (
         {"inputs: [execution.orders]": "inputs: [execution.orders, book.deltas, market.depth]"},
         [
-            "30:84: 'risk' handles only SubmitOrder, and nothing that 'book.deltas' carries: BookDelta",
-            "30:97: 'risk' handles only SubmitOrder, and nothing that 'market.depth' carries: DepthDiff",
+            "30:88: 'risk' handles only SubmitOrder, and nothing that 'book.deltas' carries: BookDelta",
+            "30:101: 'risk' handles only SubmitOrder, and nothing that 'market.depth' carries: DepthDiff",
         ],
     ),
     "requests_that_nobody_or_two_handle": (
@@ -171,7 +171,7 @@ DAMAGED: dict[str, tuple[dict[str, str], list[str]]] = {
         },
         [
             "15:3: 'book.requests' asks for something (RequestSnapshot) and nobody who reads it acts on it; add 'book.requests' to the inputs of 'market'",
-            "31:70: 'risk' acts on SubmitOrder of 'execution.orders' already, and 'risk_two' would do it again; remove one of them, or give both 'accepts' without overlap",
+            "31:74: 'risk' acts on SubmitOrder of 'execution.orders' already, and 'risk_two' would do it again; remove one of them, or give both 'accepts' without overlap",
         ],
     ),
     "latest_where_nothing_may_be_lost": (
@@ -180,7 +180,7 @@ DAMAGED: dict[str, tuple[dict[str, str], list[str]]] = {
             "[maker,": "[{from: maker, delivery: latest}, {from: taker.signals, delivery: latest},",
         },
         [
-            "25:107: 'latest' keeps the newest value per key, and OrderFilled of 'oms.orders' has no key: read it with 'stream'",
+            "25:111: 'latest' keeps the newest value per key, and OrderFilled of 'oms.orders' has no key: read it with 'stream'",
             "29:79: 'latest' keeps the newest value per key, and Signal of 'taker.signals' has no key: read it with 'stream'",
         ],
     ),
@@ -192,8 +192,8 @@ DAMAGED: dict[str, tuple[dict[str, str], list[str]]] = {
             "inputs: [oms.requests, market.reports]": "inputs: [market.reports]",
         },
         [
-            "31:71: 'risk' acts on SubmitOrder of 'execution.orders' already, and 'wild' would do it again; remove one of them, or give both 'accepts' without overlap",
-            "31:71: orders can reach a venue without risk: execution -> wild; put an actor that emits OrderApproved between them",
+            "31:75: 'risk' acts on SubmitOrder of 'execution.orders' already, and 'wild' would do it again; remove one of them, or give both 'accepts' without overlap",
+            "31:75: orders can reach a venue without risk: execution -> wild; put an actor that emits OrderApproved between them",
             "36:3: 'gateway' sends orders to a venue (NewOrderSingle) and reads none that risk approved",
         ],
     ),
@@ -203,7 +203,7 @@ DAMAGED: dict[str, tuple[dict[str, str], list[str]]] = {
             "    inputs: [risk, ex": "    durable: fsync\n    inputs: [risk, ex",
         },
         [
-            "30:79: 'risk' is durable and 'execution' is not: after a restart its stream begins again, and Risk does not handle StreamReset; make 'execution' durable or handle it",
+            "30:83: 'risk' is durable and 'execution' is not: after a restart its stream begins again, and Risk does not handle StreamReset; make 'execution' durable or handle it",
         ],
     ),
     "scales_filters_and_ports_that_do_not_fit": (
@@ -298,7 +298,7 @@ def test_findings_read_like_a_compiler_s(tmp_path: Path) -> None:
     findings = found(tmp_path, SOUND.replace("[market.depth]", "[market.dept]"))
 
     assert str(findings) == (
-        f"{tmp_path}/t.yaml:15:64: 'market' has no output 'dept'; did you mean 'market.depth'?"
+        f"{tmp_path}/t.yaml:15:68: 'market' has no output 'dept'; did you mean 'market.depth'?"
     )
 
 
