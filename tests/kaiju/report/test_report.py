@@ -89,6 +89,8 @@ def report_of(filled: OrderFilled) -> ExecutionReport:
         last_px=filled.last_px,
         cum_qty=filled.cum_qty,
         leaves_qty=0,
+        fee=filled.fee,
+        fee_currency=filled.fee_currency,
     )
 
 
@@ -274,6 +276,44 @@ def test_executions_lost_invented_or_doubled_by_the_oms_are_found(tmp_path: Path
     assert violated(tmp_path / "a", lost)[name] == f"reported, never passed on: {INSTRUMENT} e0"
     assert violated(tmp_path / "b", invented)[name] == f"passed on, never reported: {INSTRUMENT} e1"
     assert violated(tmp_path / "c", doubled)[name] == f"passed on twice: {INSTRUMENT} e1"
+
+
+@pytest.mark.parametrize(
+    ("change", "difference"),
+    [
+        ({"last_qty": 1_999}, "qty was 2000, reported 1999"),
+        ({"last_px": 7_777_700}, "px was 5000050, reported 7777700"),
+        ({"side": Side.SELL}, "side was BUY, reported SELL"),
+        ({"fee": 1}, "fee was 75000750 USDT, reported 1 USDT"),
+        ({"fee_currency": "BNB"}, "fee was 75000750 USDT, reported 75000750 BNB"),
+    ],
+)
+def test_a_fill_that_is_not_what_the_venue_reported_is_found(
+    tmp_path: Path, change: dict[str, Any], difference: str
+) -> None:
+    other = [report_of(fill(**change)), *GOOD[1:]]
+
+    assert violated(tmp_path / "a", other) == {
+        "fills = the venue's reports": f"passed on otherwise: {INSTRUMENT} e1: {difference}"
+    }
+
+
+def test_a_report_that_contradicts_one_before_it_is_found(tmp_path: Path) -> None:
+    contradiction = [*GOOD, report_of(fill(last_px=7_777_700))]
+
+    assert violated(tmp_path / "a", contradiction) == {
+        "fills = the venue's reports": f"reported in two ways: {INSTRUMENT} e1:"
+        " px was 5000050, reported 7777700"
+    }
+
+
+def test_one_execution_id_in_two_instruments_names_two_executions(tmp_path: Path) -> None:
+    ether = fill(instrument="ETHUSDT.SIM", last_px=3)
+    both = [report_of(fill()), report_of(ether), fill(), position(), pnl()]
+
+    assert violated(tmp_path / "a", both) == {
+        "fills = the venue's reports": "reported, never passed on: ETHUSDT.SIM e1"
+    }
 
 
 def test_amounts_are_rounded_half_even_once_a_fill() -> None:
