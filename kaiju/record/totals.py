@@ -14,6 +14,7 @@ import msgspec
 
 from actors.events.accounts import FeePaid, PnlUpdated, PositionUpdated
 from actors.events.event import Event, tag_of
+from actors.events.market import Side
 from actors.events.orders import (
     CancelRejected,
     ExecType,
@@ -47,6 +48,26 @@ ORDER_STATES: dict[type[Event], str] = {
 }
 """What happened to an order, by the event that says so; a part of a fill is ``partly filled``."""
 PARTLY_FILLED = "partly filled"
+
+
+class Execution(msgspec.Struct, frozen=True):
+    """What a fill and the report behind it must say alike."""
+
+    side: Side
+    qty: int
+    px: int
+    fee: int
+    fee_currency: str
+
+    def differences(self, reported: Execution) -> str:
+        """Return what differs in a report, in words; empty for nothing."""
+        pairs = (
+            ("side", self.side.name, reported.side.name),
+            ("qty", self.qty, reported.qty),
+            ("px", self.px, reported.px),
+            ("fee", _fee(self), _fee(reported)),
+        )
+        return ", ".join(f"{n} was {one}, reported {two}" for n, one, two in pairs if one != two)
 
 
 class Filled(msgspec.Struct):
@@ -86,8 +107,10 @@ class RunTotals:
         self.duplicate_fills: list[str] = []
         """Executions that the OMS passed on twice."""
         self._pnl: dict[Key, list[Any]] = {}
-        self._venue_executions: set[str] = set()
-        self._own_executions: set[str] = set()
+        self.contradictions: list[str] = []
+        """Executions that the venue reported in two ways."""
+        self._venue_executions: dict[str, Execution] = {}
+        self._own_executions: dict[str, Execution] = {}
         self._add = {
             tag_of(event_class): add
             for event_class, add in (
@@ -118,12 +141,22 @@ class RunTotals:
     @property
     def missing_executions(self) -> list[str]:
         """Trades that the venue reported and the OMS passed on to nobody."""
-        return sorted(self._venue_executions - self._own_executions)
+        return sorted(self._venue_executions.keys() - self._own_executions.keys())
 
     @property
     def invented_executions(self) -> list[str]:
         """Fills for which there is no report of the venue."""
-        return sorted(self._own_executions - self._venue_executions)
+        return sorted(self._own_executions.keys() - self._venue_executions.keys())
+
+    @property
+    def altered_executions(self) -> list[str]:
+        """Fills that are not what the venue reported, with what differs."""
+        shared = sorted(self._own_executions.keys() & self._venue_executions.keys())
+        found = (
+            (name, self._own_executions[name].differences(self._venue_executions[name]))
+            for name in shared
+        )
+        return [f"{name}: {differences}" for name, differences in found if differences]
 
     @property
     def saw_reports(self) -> bool:
@@ -145,7 +178,7 @@ class RunTotals:
         execution = f"{fill.instrument} {fill.exec_id}"
         if execution in self._own_executions:
             self.duplicate_fills.append(execution)
-        self._own_executions.add(execution)
+        self._own_executions.setdefault(execution, _execution_of(fill))
         filled = self.filled.setdefault((fill.strategy, fill.instrument), Filled())
         filled.fills += 1
         filled.fees[fill.fee_currency] += fill.fee
@@ -173,10 +206,21 @@ class RunTotals:
     def _add_report(self, recorded: Recorded) -> None:
         if recorded.event[4] == ExecType.TRADE:
             report = recorded.as_event(ExecutionReport)
-            self._venue_executions.add(f"{report.instrument} {report.exec_id}")
+            name, execution = f"{report.instrument} {report.exec_id}", _execution_of(report)
+            first = self._venue_executions.setdefault(name, execution)
+            if differences := first.differences(execution):
+                self.contradictions.append(f"{name}: {differences}")
 
     def _add_failure(self, _recorded: Recorded) -> None:
         self.failed_transitions += 1
+
+
+def _execution_of(event: OrderFilled | ExecutionReport) -> Execution:
+    return Execution(event.side, event.last_qty, event.last_px, event.fee, event.fee_currency)
+
+
+def _fee(execution: Execution) -> str:
+    return f"{execution.fee} {execution.fee_currency}" if execution.fee else "0"
 
 
 def amount(instrument: Instrument, qty: int, px: int) -> int:

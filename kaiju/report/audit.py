@@ -82,7 +82,9 @@ def _fills_are_reports(ledger: RunTotals) -> tuple[bool | None, str]:
         return None, "no trade was reported"
     broken = [f"reported, never passed on: {i}" for i in ledger.missing_executions]
     broken += [f"passed on, never reported: {i}" for i in ledger.invented_executions]
+    broken += [f"passed on otherwise: {i}" for i in ledger.altered_executions]
     broken += [f"passed on twice: {i}" for i in ledger.duplicate_fills]
+    broken += [f"reported in two ways: {i}" for i in ledger.contradictions]
     fills = sum(filled.fills for filled in ledger.filled.values())
     return _verdict(broken, f"{fills:,} fills")
 
