@@ -1,12 +1,11 @@
-"""What a command refuses, and the exit codes of the command line."""
+"""What a command refuses."""
 
 from __future__ import annotations
 
-OK, FAILED, MISUSED, HALTED = 0, 1, 2, 3
-"""Exit codes: all went well; the run failed or lost something; the topology or the command was
-wrong; trading was halted by a failure. A process that could not sync its journals ends at once with
-`actors.runtime.journal.commits.SYNC_FAILED`."""
+from actors.runtime.errors import ExitCode, KaijuError
 
 
-class RefusedError(Exception):
+class RefusedError(KaijuError):
     """The command asks for what cannot be done; nothing was begun."""
+
+    exit_code = ExitCode.MISUSED

@@ -6,8 +6,10 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+from actors.runtime.errors import KaijuError
 
-class ExportError(Exception):
+
+class ExportError(KaijuError):
     """A record could not be exported."""
 
 

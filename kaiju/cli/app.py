@@ -9,6 +9,7 @@ from typing import Annotated, NoReturn
 
 import typer
 
+from actors.runtime.errors import ExitCode
 from actors.runtime.settings import parse_duration
 from kaiju.cli.deploy import keys_command, render_command
 from kaiju.cli.errors import fail, refusals
@@ -28,7 +29,7 @@ from topology.check.check import check_file
 from topology.check.json_schema import schema
 from topology.config.findings import TopologyError
 from topology.config.mermaid import draw
-from topology.errors import FAILED, MISUSED, OK, RefusedError
+from topology.errors import RefusedError
 from topology.links.endpoints import LOOPBACK, endpoints_of
 
 EXIT_CODES = """
@@ -245,7 +246,7 @@ def run_command(
         with refusals():
             code = run(options).code
     except KeyboardInterrupt:
-        fail("stopped at once; there is no report", FAILED)
+        fail("stopped at once; there is no report", ExitCode.FAILED)
     raise typer.Exit(code)
 
 
@@ -254,7 +255,7 @@ def _run_node(options: NodeOptions) -> NoReturn:
         with refusals():
             code = run_node(options)
     except KeyboardInterrupt:
-        fail("stopped at once; there is no report", FAILED)
+        fail("stopped at once; there is no report", ExitCode.FAILED)
     raise typer.Exit(code)
 
 
@@ -309,7 +310,7 @@ def replay_command(
         with refusals():
             code = replay(asked)
     except KeyboardInterrupt:
-        fail("stopped at once; there is no comparison", FAILED)
+        fail("stopped at once; there is no comparison", ExitCode.FAILED)
     raise typer.Exit(code)
 
 
@@ -352,7 +353,7 @@ def venue_command(
         with refusals():
             code = serve(VenueOptions(file, data, bind))
     except KeyboardInterrupt:
-        fail("stopped at once", FAILED)
+        fail("stopped at once", ExitCode.FAILED)
     raise typer.Exit(code)
 
 
@@ -393,7 +394,7 @@ def check(
     for line in said:
         typer.echo(line, err=True)
     if findings.errors or (node and len(said) > len(findings.all)):
-        raise typer.Exit(MISUSED)
+        raise typer.Exit(ExitCode.MISUSED)
     typer.echo(f"{file}: no mistakes found")
 
 
@@ -459,4 +460,4 @@ def export(
                 typer.echo(f"{parquet / name}.parquet: {count:,} events")
         if jsonl is not None:
             typer.echo(f"{jsonl}: {export_jsonl(source, jsonl).total():,} events")
-    raise typer.Exit(OK)
+    raise typer.Exit(ExitCode.OK)

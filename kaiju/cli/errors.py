@@ -1,4 +1,4 @@
-"""What a command refuses or cannot do, as a message and an exit code."""
+"""Errors as a message on standard error and an exit code."""
 
 from __future__ import annotations
 
@@ -8,17 +8,7 @@ from typing import NoReturn
 
 import typer
 
-from actors.runtime.journal.data_directory import DataDirectoryError
-from actors.runtime.journal.frames import DamagedFileError
-from actors.runtime.journal.writer import JournalLockedError
-from actors.runtime.recovery.recovery import RecoveryError
-from actors.runtime.recovery.replay import DivergedError
-from kaiju.run.run_file import RunFileError
-from topology.config.findings import TopologyError
-from topology.config.keys import KeysError
-from topology.errors import FAILED, MISUSED, RefusedError
-from topology.files import ExportError
-from topology.links.endpoints import EndpointsError
+from actors.runtime.errors import ExitCode, KaijuError
 
 
 @contextmanager
@@ -26,30 +16,15 @@ def refusals() -> Iterator[None]:
     """Turn what a user can mend into a message and an exit code."""
     try:
         yield
-    except TopologyError as error:
-        typer.echo(str(error), err=True)
-        raise typer.Exit(MISUSED) from None
-    except (
-        FileNotFoundError,
-        RefusedError,
-        DataDirectoryError,
-        JournalLockedError,
-        KeysError,
-        EndpointsError,
-    ) as error:
-        fail(str(error), MISUSED)
-    except (
-        DamagedFileError,
-        DivergedError,
-        RecoveryError,
-        RunFileError,
-        ExportError,
-        OSError,
-    ) as error:
-        fail(str(error), FAILED)
+    except KaijuError as error:
+        typer.echo(error.console_text, err=True)
+        raise typer.Exit(error.exit_code) from None
+    except OSError as error:
+        missing = isinstance(error, FileNotFoundError)
+        fail(str(error), ExitCode.MISUSED if missing else ExitCode.FAILED)
 
 
-def fail(message: str, code: int) -> NoReturn:
+def fail(message: str, code: ExitCode) -> NoReturn:
     """Say what went wrong, and exit."""
     typer.echo(f"error: {message}", err=True)
     raise typer.Exit(code)

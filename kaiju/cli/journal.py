@@ -2,21 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import Annotated
 
 import typer
 from rich.console import Console
 
-from actors.runtime.journal.frames import DamagedFileError
+from actors.runtime.errors import ExitCode
 from actors.runtime.journal.repair import apply_cut, find_cut
 from actors.runtime.journal.segments import JournalReader
-from actors.runtime.journal.writer import JournalLockedError
-from kaiju.journals.catalog import NoJournalError, as_table, journal_of, listing, told
+from kaiju.cli.errors import refusals
+from kaiju.journals.catalog import as_table, journal_of, listing, told
 from kaiju.journals.step_text import step_lines
-from topology.errors import FAILED, MISUSED
 
 WIDTH = 160
 """Columns of a table where there is no terminal to measure."""
@@ -51,11 +48,11 @@ def list_command(source: Source) -> None:
     console = Console(highlight=False)
     if not console.is_terminal:
         console.width = WIDTH
-    with _refusals():
+    with refusals():
         journals = listing(source)
     console.print(as_table(journals))
     if any(each.damaged for each in journals):
-        raise typer.Exit(FAILED)
+        raise typer.Exit(ExitCode.FAILED)
 
 
 @journal.command("cat")
@@ -82,7 +79,7 @@ def print_command(
     **Exit codes**: 0 all is printed, 1 the journal is damaged behind what is printed, 2 there is
     no such journal.
     """
-    with _refusals():
+    with refusals():
         reader = JournalReader(journal_of(source, actor))
         oldest = reader.segments()[0].first_step
         until = reader.last_step if last is None else last
@@ -113,7 +110,7 @@ def repair_command(
     **Exit codes**: 0 the journal is whole, now or already before, 1 it is damaged, 2 there is no
     such journal or a node is using it.
     """
-    with _refusals():
+    with refusals():
         directory = journal_of(source, actor)
         cut = find_cut(directory)
         if cut is None:
@@ -123,18 +120,6 @@ def repair_command(
             typer.echo(line)
         if not yes:
             typer.echo("nothing was changed; --yes does it")
-            raise typer.Exit(FAILED)
+            raise typer.Exit(ExitCode.FAILED)
         for path in apply_cut(directory, cut):
             typer.echo(f"kept aside: {path}")
-
-
-@contextmanager
-def _refusals() -> Iterator[None]:
-    try:
-        yield
-    except (NoJournalError, JournalLockedError) as error:
-        typer.echo(f"error: {error}", err=True)
-        raise typer.Exit(MISUSED) from None
-    except (DamagedFileError, OSError) as error:
-        typer.echo(f"error: {error}", err=True)
-        raise typer.Exit(FAILED) from None

@@ -10,10 +10,10 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
+from actors.runtime.errors import ExitCode
 from kaiju.cli.errors import refusals
 from kaiju.run.outcome import WIDTH
 from topology.check.check import check_file
-from topology.errors import MISUSED
 from topology.plan.plan import SIGNS, Plan, plan
 
 
@@ -43,7 +43,7 @@ def plan_command(
     for finding in (*found.warnings, *found.refused):
         typer.echo(str(finding), err=True)
     if found.refused:
-        raise typer.Exit(MISUSED)
+        raise typer.Exit(ExitCode.MISUSED)
 
 
 def _print(found: Plan) -> None:

@@ -3,25 +3,19 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import Annotated
 
-import msgspec
 import typer
 from rich.console import Console
 from rich.table import Table
 
-from actors.runtime.journal.frames import DamagedFileError
-from actors.runtime.recovery.replay import DivergedError
-from kaiju.journals.catalog import NoJournalError
-from kaiju.journals.isolated_actor import CannotRepeatError
+from actors.runtime.errors import ExitCode
+from kaiju.cli.errors import refusals
 from kaiju.journals.state import state_of
 from kaiju.journals.verify import Verdict, Verification, verify
 from kaiju.run.outcome import WIDTH
 from topology.config.document import as_yaml
-from topology.errors import FAILED, MISUSED
 
 DIGITS = 12
 """Hexadecimal digits of a digest that are shown: enough to compare by eye."""
@@ -57,7 +51,7 @@ def verify_command(
     **Exit codes**: 0 HASH EQUAL, 1 something differs or cannot be done again, 2 there is no such
     journal.
     """
-    with _refusals():
+    with refusals():
         verification = verify(source, actors or ())
     console = Console(highlight=False)
     if not console.is_terminal:
@@ -69,7 +63,7 @@ def verify_command(
         f" {verification.seconds:.1f} s, {speed:,.0f} a second"
     )
     typer.echo(verification.summary)
-    raise typer.Exit(0 if verification.equal else FAILED)
+    raise typer.Exit(0 if verification.equal else ExitCode.FAILED)
 
 
 def state_command(
@@ -99,7 +93,7 @@ def state_command(
     **Exit codes**: 0 it is printed, 1 the journal is damaged or the actor does not do it again, 2
     there is no such journal or step.
     """
-    with _refusals():
+    with refusals():
         state = state_of(source, actor, step)
     typer.echo(json.dumps(state, indent=2) if as_json else as_yaml(state), nl=as_json)
 
@@ -125,16 +119,3 @@ def _said(verdict: Verdict) -> str:
     if verdict.trouble:
         return "not verified"
     return "equal" if verdict.digest else "whole"
-
-
-@contextmanager
-def _refusals() -> Iterator[None]:
-    """Turn what a user can mend into a message and an exit code."""
-    try:
-        yield
-    except (NoJournalError, CannotRepeatError) as error:
-        typer.echo(f"error: {error}", err=True)
-        raise typer.Exit(MISUSED) from None
-    except (DamagedFileError, DivergedError, msgspec.MsgspecError, OSError) as error:
-        typer.echo(f"error: {error}", err=True)
-        raise typer.Exit(FAILED) from None

@@ -14,9 +14,9 @@ from typing import Any
 
 import msgspec
 
+from actors.runtime.errors import ExitCode
 from actors.runtime.node.node import END_OF_DATA
 from kaiju.cluster.backoff import Restarts
-from topology.errors import FAILED
 
 KAIJU = (sys.executable, "-m", "kaiju")
 """The command line, whatever the path of programs is."""
@@ -72,7 +72,7 @@ class Child:
     @property
     def exit_code(self) -> int:
         """Return the node's exit code as `kaiju run` has them."""
-        return FAILED if self.code is None or self.code < 0 else self.code
+        return ExitCode.FAILED if self.code is None or self.code < 0 else self.code
 
     async def start(self) -> int:
         """Start a process and return its number.

@@ -19,11 +19,11 @@ from typing import Any
 from rich.console import Console
 from rich.table import Table
 
+from actors.runtime.errors import ExitCode
 from kaiju.cluster.backoff import MAX_DEATHS, STEADY, Restarts
 from kaiju.cluster.child import Child, end_reason, pending_work
 from kaiju.cluster.layout import ClusterPlan, Layout, prepare_run
 from kaiju.run.outcome import consoles
-from topology.errors import FAILED, MISUSED, OK
 
 SECOND = 1_000_000_000
 LOOK = 0.25
@@ -82,7 +82,7 @@ class Cluster:
     """
 
     def __init__(self, layout: Layout, console: Console, errors: Console) -> None:
-        self.code = OK
+        self.code: int = ExitCode.OK
         """What is wrong with the run as a whole, beyond the exit codes of its nodes."""
         self._layout, self._console, self._errors = layout, console, errors
         self._ending, self._hurried, self._killed = (asyncio.Event() for _ in range(3))
@@ -132,9 +132,9 @@ class Cluster:
     def _look_for_trouble(self, task: asyncio.Task[None]) -> None:
         if not task.cancelled() and (error := task.exception()) is not None:
             self._error(f"error: {error}")
-            self._end(str(error), FAILED)
+            self._end(str(error), ExitCode.FAILED)
 
-    def _end(self, reason: str, code: int = OK) -> None:
+    def _end(self, reason: str, code: int = ExitCode.OK) -> None:
         self.code = max(self.code, code)
         if not self._ending.is_set():
             self._info(f"the run ends: {reason}")
@@ -151,12 +151,13 @@ class Cluster:
 
     def _died(self, child: Child, code: int) -> float | None:
         """Return in how many seconds a node starts again that died; None where the run ends."""
-        if code == MISUSED:
-            self._report_failure(child, "cannot run", MISUSED)
+        if code == ExitCode.MISUSED:
+            self._report_failure(child, "cannot run", ExitCode.MISUSED)
             return None
         delay = child.restarts.died(time.monotonic(), child.lived)
         if delay is None:
-            self._report_failure(child, f"died {MAX_DEATHS} times within {STEADY:.0f} s", FAILED)
+            often = f"died {MAX_DEATHS} times within {STEADY:.0f} s"
+            self._report_failure(child, often, ExitCode.FAILED)
         else:
             self._error(f"{child.node} {_death(code)}; it is started again in {delay:.1f} s")
         return delay

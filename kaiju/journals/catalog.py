@@ -9,6 +9,7 @@ from typing import NamedTuple
 import msgspec
 from rich.table import Table
 
+from actors.runtime.errors import ExitCode, KaijuError
 from actors.runtime.journal.data_directory import JOURNALS
 from actors.runtime.journal.frames import DamagedFileError
 from actors.runtime.journal.repair import Cut
@@ -18,8 +19,10 @@ from kaiju.journals.step_text import moment
 COLUMNS = ("steps", "segments", "bytes", "snapshots")
 
 
-class NoJournalError(Exception):
+class NoJournalError(KaijuError):
     """There is no such journal; the text says which there are."""
+
+    exit_code = ExitCode.MISUSED
 
 
 class Listed(NamedTuple):

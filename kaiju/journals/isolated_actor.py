@@ -14,6 +14,7 @@ from typing import Any
 from pydantic import ValidationError
 
 from actors.runtime.actor import Actor
+from actors.runtime.errors import ExitCode, KaijuError
 from actors.runtime.journal.segments import JournalFiles, Segment
 from actors.runtime.node.node import Node
 from actors.runtime.recovery.configuration import configure
@@ -27,8 +28,10 @@ ITS_OWN = {"first_step", "previous", "epoch", "next_seq"}
 """Keys that differ between two segments of an actor that was not changed."""
 
 
-class CannotRepeatError(Exception):
+class CannotRepeatError(KaijuError):
     """A journal's steps cannot be done again; the text says why."""
+
+    exit_code = ExitCode.MISUSED
 
 
 class IsolatedActor:

@@ -10,6 +10,7 @@ from typing import Any
 import msgspec
 
 from actors.runtime.envelope import Position
+from actors.runtime.errors import KaijuError
 from actors.runtime.journal.segments import JournalReader
 from kaiju.journals.catalog import journal_of
 from kaiju.journals.isolated_actor import CannotRepeatError, IsolatedActor
@@ -17,6 +18,10 @@ from kaiju.journals.step_text import moment
 from kaiju.journals.values import named
 
 SKIPPED = "none: the handler raised twice, and the input was skipped"
+
+
+class StateError(KaijuError):
+    """A journal's snapshot is not of its actor's class, or the actor's state cannot be kept."""
 
 
 def state_of(source: Path, actor: str | None, step: int | None) -> dict[str, Any]:
@@ -34,7 +39,7 @@ def state_of(source: Path, actor: str | None, step: int | None) -> dict[str, Any
         CannotRepeatError: there is no such step, or what leads to it is not kept any more.
         DivergedError: the actor does not do again what its journal holds.
         DamagedFileError: the journal is damaged.
-        msgspec.ValidationError: a snapshot is not one of this actor.
+        StateError: a snapshot does not fit the actor's class, or its state cannot be kept.
     """
     journal = JournalReader(journal_of(source, actor))
     isolated, wanted = IsolatedActor(journal), journal.last_step if step is None else step
@@ -42,9 +47,14 @@ def state_of(source: Path, actor: str | None, step: int | None) -> dict[str, Any
         raise CannotRepeatError(
             f"{journal.directory}: there is no step {wanted:,}, the last is {isolated.last_step:,}"
         )
-    isolated.start_near(wanted)
-    isolated.advance(wanted)
-    memory = isolated.replay.memory()
+    try:
+        isolated.start_near(wanted)
+        isolated.advance(wanted)
+        memory = isolated.replay.memory()
+    except msgspec.MsgspecError as error:
+        raise StateError(
+            f"{journal.directory}: its state cannot be read or kept: {error}"
+        ) from error
     return {
         "actor": isolated.actor.name,
         "step": memory.step,

@@ -11,6 +11,7 @@ import msgspec
 from rich.console import Console
 from rich.text import Text
 
+from actors.runtime.errors import ExitCode
 from kaiju.record.record import Record
 from kaiju.replay.console import print_decisions, print_differences, when
 from kaiju.replay.decisions import decision_differences
@@ -29,7 +30,6 @@ from kaiju.run.outcome import REPORT
 from kaiju.run.run_file import RUN_FILE, RunFile
 from topology.check.check import CheckedTopology, check_file
 from topology.config.findings import TopologyError
-from topology.errors import FAILED, OK
 
 OWN_ENDS = ("time is up", "end of data", "nothing left to do")
 """Why a run stops by itself: then it stops at the same moment again."""
@@ -144,7 +144,7 @@ def _replay_open(
     errors = Console(stderr=True, soft_wrap=True, highlight=False)
     for failure in dict.fromkeys(failures):
         errors.print(f"error: {failure}", markup=False)
-    return FAILED if failures else OK
+    return ExitCode.FAILED if failures else ExitCode.OK
 
 
 def _examine(original: RunFile, overrides: Iterable[str]) -> CheckedTopology:

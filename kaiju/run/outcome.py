@@ -12,6 +12,7 @@ from typing import NamedTuple
 from rich.console import Console
 
 from actors.recorder import Recorder
+from actors.runtime.errors import ExitCode
 from actors.runtime.journal.frames import DamagedFileError
 from actors.runtime.node.node import Node
 from kaiju.monitor.http_server import NodeServer
@@ -21,7 +22,6 @@ from kaiju.report.console import print_summary
 from kaiju.report.html import write_html
 from kaiju.report.report import Report, RunFacts, RunHistory, build_report, load_history, write_json
 from kaiju.run.run_file import RunFile
-from topology.errors import FAILED, HALTED, OK
 
 WIDTH = 140
 """Columns of what is printed where there is no terminal to measure."""
@@ -118,8 +118,10 @@ def finish(
     print_summary(report, directory, sorted(path.name for path in directory.iterdir()), console)
     for problem in dict.fromkeys(problems):
         errors.print(f"error: {problem}", markup=False)
+    if report.halted:
+        return Outcome(ExitCode.HALTED, directory)
     fine = report.conserved and not problems
-    return Outcome(HALTED if report.halted else OK if fine else FAILED, directory)
+    return Outcome(ExitCode.OK if fine else ExitCode.FAILED, directory)
 
 
 def _report(

@@ -13,10 +13,10 @@ import sys
 import threading
 import time
 
+from actors.runtime.errors import ExitCode
+
 PATIENCE = 10.0
 """Seconds in which a node ends in order once its parent is gone; then it ends as it is."""
-ABANDONED = 1
-"""Exit code of a node that did not; nobody is there to read it."""
 
 
 def end_with_parent() -> None:
@@ -29,4 +29,4 @@ def _await_the_end() -> None:
         pass
     os.kill(os.getpid(), signal.SIGTERM)
     time.sleep(PATIENCE)
-    os._exit(ABANDONED)
+    os._exit(ExitCode.FAILED)  # nobody is there to read it

@@ -8,6 +8,7 @@ from typing import Any, Literal, Self
 
 import msgspec
 
+from actors.runtime.errors import KaijuError
 from actors.runtime.journal.disk import Disk
 
 RUN_FILE = "run.json"
@@ -16,7 +17,7 @@ FORMAT = 1
 DIGEST = "sha256"
 
 
-class RunFileError(Exception):
+class RunFileError(KaijuError):
     """A run file cannot be used; the text says which, and why."""
 
 

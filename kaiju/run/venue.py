@@ -9,12 +9,13 @@ from pathlib import Path
 from rich.console import Console
 
 from actors.runtime.clock import LiveClock
+from actors.runtime.errors import ExitCode
 from gateways.simulated.session.server import VenueServer
 from gateways.sockets import ServerSocket, Wake, is_local
 from kaiju.run.build import compose
 from kaiju.run.signals import signal_handlers
 from topology.check.check import CheckedTopology, check_file
-from topology.errors import FAILED, HALTED, OK, RefusedError
+from topology.errors import RefusedError
 
 
 @dataclass(frozen=True)
@@ -74,8 +75,8 @@ def serve(options: VenueOptions) -> int:
         if failure:
             errors.print(f"error: {failure}", markup=False)
     if halted:
-        return HALTED
-    return FAILED if node.supervisor.failures else OK
+        return ExitCode.HALTED
+    return ExitCode.FAILED if node.supervisor.failures else ExitCode.OK
 
 
 def _refuse_taken(endpoint: str) -> None:

@@ -7,6 +7,8 @@ from dataclasses import dataclass
 from difflib import get_close_matches
 from typing import Literal
 
+from actors.runtime.errors import ExitCode, KaijuError
+
 Level = Literal["error", "warning"]
 
 MAX_LISTED = 12
@@ -58,12 +60,19 @@ class Findings:
         return "\n".join(str(finding) for finding in self.all)
 
 
-class TopologyError(ValueError):
+class TopologyError(KaijuError):
     """A topology file has mistakes; the text lists all of them."""
+
+    exit_code = ExitCode.MISUSED
 
     def __init__(self, findings: Findings) -> None:
         super().__init__(str(findings))
         self.findings = findings
+
+    @property
+    def console_text(self) -> str:
+        """The findings, each of which says whether it is an error."""
+        return str(self)
 
 
 def nearest(word: str, allowed: Iterable[str], *, else_list: bool = True) -> str:

@@ -12,6 +12,8 @@ import stat
 from collections.abc import Mapping
 from pathlib import Path
 
+from actors.runtime.errors import ExitCode, KaijuError
+
 KEY = re.compile(r"[0-9a-zA-Z.\-:+=^!/*?&<>()\[\]{}@%$#]{40}")
 PUBLIC, SECRET = ".public", ".secret"
 """Endings of the files of a pair."""
@@ -21,8 +23,10 @@ SECRET_FILE = "KAIJU_SECRET_FILE"  # noqa: S105 - its name, no secret
 """Variable of the environment that names the file of a node's secret key."""
 
 
-class KeysError(Exception):
+class KeysError(KaijuError):
     """A key is missing, malformed or not kept secret; the text never shows one."""
+
+    exit_code = ExitCode.MISUSED
 
 
 class NodeKeys:

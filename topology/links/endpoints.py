@@ -7,6 +7,7 @@ from pathlib import Path
 
 import msgspec
 
+from actors.runtime.errors import ExitCode, KaijuError
 from topology.check.check import CheckedTopology
 from topology.config.keys import read_public_key
 
@@ -15,8 +16,10 @@ ENDPOINTS_FILE = "endpoints.json"
 """Its name in the directory of a run."""
 
 
-class EndpointsError(Exception):
+class EndpointsError(KaijuError):
     """A file of endpoints cannot be used; the text says which, and why."""
+
+    exit_code = ExitCode.MISUSED
 
 
 class NodeEndpoints(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):

@@ -20,13 +20,12 @@ from collections import deque
 from collections.abc import Callable
 from typing import NoReturn
 
+from actors.runtime.errors import ExitCode
 from actors.runtime.journal.writer import Journal
 from actors.runtime.statistics import Histogram
 
 log = logging.getLogger("kaiju")
 
-SYNC_FAILED = 4
-"""Exit code of a process that could not make its journals safe."""
 MAX_HELD = 256 * 2**20
 """Bytes of steps that are held for a disk which refuses them; then the run ends."""
 
@@ -38,7 +37,7 @@ def end_process(error: OSError) -> NoReturn:
     """End this process at once: nothing that follows could be trusted to be on disk."""
     log.critical("a journal could not be synced, so this process ends: %s", error)
     logging.shutdown()
-    os._exit(SYNC_FAILED)
+    os._exit(ExitCode.JOURNAL)
 
 
 class Commits:

@@ -14,6 +14,7 @@ from pathlib import Path
 
 import msgspec
 
+from actors.runtime.errors import ExitCode, KaijuError
 from actors.runtime.journal.disk import Disk
 
 NODE_FILE = "node.json"
@@ -26,8 +27,10 @@ SESSION_FILE = "session"
 BOOT_ID = Path("/proc/sys/kernel/random/boot_id")
 
 
-class DataDirectoryError(Exception):
+class DataDirectoryError(KaijuError):
     """A data directory cannot be used: it is another node's, or its file is damaged."""
+
+    exit_code = ExitCode.MISUSED
 
 
 class NodeFile(msgspec.Struct, kw_only=True):

@@ -28,6 +28,7 @@ from typing import Any, NamedTuple, Self
 import google_crc32c
 import msgpack
 
+from actors.runtime.errors import KaijuError
 from actors.runtime.journal.disk import Disk
 
 MAGIC = b"kaiju\r\n\x1a"
@@ -61,7 +62,7 @@ READ_AHEAD = 2**17
 """Bytes that are read from a file at once."""
 
 
-class DamagedFileError(Exception):
+class DamagedFileError(KaijuError):
     """A file is not what was written; `offset` is the first byte that cannot be trusted."""
 
     def __init__(self, path: Path, offset: int, found: str) -> None:

@@ -12,6 +12,7 @@ from itertools import islice
 from pathlib import Path
 from typing import Any, NoReturn
 
+from actors.runtime.errors import ExitCode, KaijuError
 from actors.runtime.journal.disk import UNFINISHED, Disk
 from actors.runtime.journal.frames import STEP, FrameWriter, encode_header
 from actors.runtime.journal.segments import (
@@ -33,8 +34,10 @@ KEPT_SNAPSHOTS = 2
 """The newest snapshot may turn out to be damaged."""
 
 
-class JournalLockedError(Exception):
+class JournalLockedError(KaijuError):
     """Another process, or another journal of this one, writes here."""
+
+    exit_code = ExitCode.MISUSED
 
 
 class Journal(JournalFiles):

@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 
 from actors.runtime.envelope import Envelope
+from actors.runtime.errors import KaijuError
 from actors.runtime.journal.steps import read_step
 from actors.runtime.journal.writer import Journal
 from actors.runtime.recovery.capture import UNKNOWN
@@ -33,7 +34,7 @@ Emitted = tuple[int, int, Stream, Envelope]
 """(node step, place in the step, stream, event): the order in which events were delivered."""
 
 
-class RecoveryError(Exception):
+class RecoveryError(KaijuError):
     """Journals do not fit together; nothing was started."""
 
 

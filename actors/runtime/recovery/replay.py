@@ -13,6 +13,7 @@ from msgspec import Raw
 from actors.events.event import Event, tag_of
 from actors.events.system import StopActor, StreamLive, StreamReset, TimerFired
 from actors.runtime.envelope import Envelope, Position
+from actors.runtime.errors import KaijuError
 from actors.runtime.journal.steps import SKIPPED, step_decoder
 from actors.runtime.recovery.capture import NOT_YET, capture, classes_read
 from actors.runtime.snapshot import ActorSnapshot, encode
@@ -26,7 +27,7 @@ LONGEST = 2_000
 """Characters of one output that a message shows."""
 
 
-class DivergedError(Exception):
+class DivergedError(KaijuError):
     """An actor did not do again what its journal says it did."""
 
     def __init__(

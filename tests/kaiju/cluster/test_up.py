@@ -18,6 +18,7 @@ from typing import Any
 import msgspec
 import pytest
 
+from actors.runtime.errors import ExitCode
 from actors.runtime.journal.data_directory import JOURNALS, NODE_FILE, NodeFile
 from actors.runtime.journal.segments import JournalReader
 from actors.runtime.node.node import END_OF_DATA
@@ -31,7 +32,6 @@ from kaiju.journals.verify import verify
 from tests.kit.node_processes import told as told_of
 from tests.kit.node_processes import until
 from tests.kit.small_system import STUBBORN, TOPOLOGY, write_topology
-from topology.errors import FAILED, MISUSED, OK
 from topology.links.endpoints import ENDPOINTS_FILE, Endpoints, EndpointsError
 
 pytestmark = pytest.mark.xdist_group("live")
@@ -166,7 +166,7 @@ def test_nodes_trade_with_each_other_until_ctrl_c_and_leave_nothing_open(tmp_pat
         one.until_it_trades()
         found = one.endpoints.nodes[ONE]
         one.signal(signal.SIGINT)
-        assert one.wait() == OK, one.said()
+        assert one.wait() == ExitCode.OK, one.said()
     assert one.restarts() == {ONE: 0, TWO: 0}
     assert found.live.startswith(IPC)
     assert not Path(found.live.removeprefix(IPC)).parent.exists()
@@ -184,7 +184,7 @@ def test_a_node_that_is_killed_is_started_again_and_the_run_ends_well(tmp_path: 
         one.until(lambda: one.pid(ONE) != killed, "second start")
         one.until_it_trades(one.fills() + 1)
         one.signal(signal.SIGTERM)
-        assert one.wait() == OK, one.said()
+        assert one.wait() == ExitCode.OK, one.said()
     assert verify(one.run / "small").equal
     assert "one was killed by SIGKILL; it is started again in 0." in one.said()
     assert one.restarts() == {ONE: 1, TWO: 0}
@@ -205,14 +205,14 @@ def test_when_it_is_killed_its_nodes_stop_and_the_run_can_go_on(tmp_path: Path) 
         before = one.fills()
         one.until_it_trades(before + 1)
         one.signal(signal.SIGINT)
-        assert one.wait() == OK, one.said()
+        assert one.wait() == ExitCode.OK, one.said()
     assert not left.exists()
 
 
 def test_it_ends_when_its_time_is_up(tmp_path: Path) -> None:
     with running(tmp_path) as one:
         one.start("--for", "1s", "--quiet")
-        assert one.wait() == OK, one.said()
+        assert one.wait() == ExitCode.OK, one.said()
     assert one.said() == ""
 
 
@@ -224,7 +224,7 @@ def test_a_node_that_cannot_run_ends_the_run_at_once_and_with_its_words(tmp_path
         (data / NODE_FILE).write_bytes(msgspec.json.encode(NodeFile(node="three", session="s")))
         (mistaken / UP_FILE).write_bytes(msgspec.json.encode(ClusterPlan(file=str(one.file))))
         one.start("--resume", mistaken)
-        assert one.wait() == MISUSED, one.said()
+        assert one.wait() == ExitCode.MISUSED, one.said()
     assert "two cannot run; the end of" in one.said()
     assert "three" in one.said()
     assert one.restarts() == {ONE: 0, TWO: 0}
@@ -237,7 +237,7 @@ def test_a_second_signal_no_longer_waits_for_rest(tmp_path: Path) -> None:
         one.signal(signal.SIGINT)
         one.until(lambda: bool(one.status(ONE).get("ending")), "news of the end")
         one.signal(signal.SIGINT)
-        assert one.wait() == OK, one.said()
+        assert one.wait() == ExitCode.OK, one.said()
     assert "after the end" not in one.said()
 
 
@@ -247,13 +247,13 @@ def test_a_run_is_nobody_elses_and_a_third_signal_kills_a_node_that_hangs(tmp_pa
         one.until(lambda: bool(one.status(ONE)), "start")
         command = [*child.KAIJU, "up", "--resume", str(one.run)]
         refused = subprocess.run(command, capture_output=True, text=True, check=False)
-        assert refused.returncode == MISUSED
+        assert refused.returncode == ExitCode.MISUSED
         assert "this run is going on, in another process" in refused.stderr
         os.kill(one.pid(ONE), signal.SIGSTOP)
         for seen in ("the run ends", "every node is stopped", "is killed"):
             one.signal(signal.SIGINT)
             one.until(lambda seen=seen: seen in one.said(), seen)  # type: ignore[misc]
-        assert one.wait() == FAILED, one.said()
+        assert one.wait() == ExitCode.FAILED, one.said()
 
 
 def test_ctrl_c_before_nodes_have_begun_is_no_failure(tmp_path: Path) -> None:
@@ -262,7 +262,7 @@ def test_ctrl_c_before_nodes_have_begun_is_no_failure(tmp_path: Path) -> None:
         one.until(lambda: any(one.runs.glob(f"*/{ENDPOINTS_FILE}")), "run")
         one.until(lambda: bool(one.pid(ONE)), "process")
         one.signal(signal.SIGINT)
-        assert one.wait() == OK, one.said()
+        assert one.wait() == ExitCode.OK, one.said()
     assert "Traceback" not in one.said()
 
 
@@ -272,7 +272,7 @@ def test_a_node_that_dies_again_and_again_ends_the_run_with_its_last_words(
     monkeypatch.setattr(child, "KAIJU", ("/bin/sh", "-c", "echo the spring is broken; exit 1"))
     monkeypatch.setattr("kaiju.cluster.backoff.FIRST_DELAY", 0.001)
     plan = ClusterPlan(file=str(write_topology(tmp_path, STUBBORN)))
-    assert up(UpOptions(plan, runs=tmp_path / "runs", quiet=True)) == FAILED
+    assert up(UpOptions(plan, runs=tmp_path / "runs", quiet=True)) == ExitCode.FAILED
     said = capfd.readouterr().err
     assert f"one died {MAX_DEATHS} times within 60 s" in said
     assert said.endswith("the spring is broken\n")
@@ -347,7 +347,7 @@ def test_a_run_ends_when_no_node_has_more_data_or_somebody_ends_a_node(
 def test_a_run_ends_by_itself_when_the_longest_data_is_at_its_end(tmp_path: Path) -> None:
     with running(tmp_path, RECORDED) as one:
         one.start("--fast")
-        assert one.wait() == OK, one.said()
+        assert one.wait() == ExitCode.OK, one.said()
     assert "end of data" in one.said()
     journal = JournalReader(one.run / "recorded" / JOURNALS / "sink")
     told = [seq for kind, _, seq in told_of(journal, "long.ticks") if kind == "event"]
@@ -357,6 +357,6 @@ def test_a_run_ends_by_itself_when_the_longest_data_is_at_its_end(tmp_path: Path
 def test_a_mistake_in_the_topology_is_told_before_anything_is_made(tmp_path: Path) -> None:
     with running(tmp_path, split().replace("actors.risk:Risk", "actors.risk:Rask")) as one:
         one.start()
-        assert one.wait() == MISUSED
+        assert one.wait() == ExitCode.MISUSED
     assert "Risk" in one.said()
     assert not one.runs.exists()

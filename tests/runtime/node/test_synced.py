@@ -13,7 +13,7 @@ import pytest
 from actors.events.event import Event
 from actors.events.orders import NewOrderSingle
 from actors.runtime.clock import LiveClock, VirtualClock
-from actors.runtime.journal.commits import SYNC_FAILED
+from actors.runtime.errors import ExitCode
 from actors.runtime.journal.disk import Disk
 from actors.runtime.ref import Timeout
 from actors.testing import START
@@ -62,7 +62,7 @@ def test_a_process_that_cannot_sync_ends_at_once_and_sends_nothing_more(
         )
         node.run()
 
-    assert exit_code_of(live) == SYNC_FAILED == 4
+    assert exit_code_of(live) == ExitCode.JOURNAL
     assert "a journal could not be synced, so this process ends: [Errno 5]" in said.read_text()
     taken = disk.assert_nothing_left_early(tmp_path / "run")
     assert bool(taken) == (first > 1)
@@ -81,7 +81,7 @@ def test_a_sync_that_fails_before_a_snapshot_ends_the_process_as_well(tmp_path: 
         logging.disable()
         trading(tmp_path / "run", VirtualClock(START), disk, segment_bytes=20_000).run()
 
-    assert exit_code_of(live) == SYNC_FAILED
+    assert exit_code_of(live) == ExitCode.JOURNAL
 
 
 class GatedDisk(WatchedDisk):
