@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import ast
+import re
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 import pytest
@@ -75,6 +76,7 @@ MAY_NOT_IMPORT: dict[str, tuple[str, ...]] = {
 OURS = (*PACKAGES, "grafana", "tests", "bench", "docs")
 DOOR = ("kaiju", "kaiju.events", "kaiju.testing")
 """What users import; of ours, nothing does."""
+ARCHITECTURE = (ROOT / "docs" / "architecture.md").read_text()
 MAX_MODULES_IN_A_FOLDER = 25
 
 DOORS = {
@@ -123,6 +125,12 @@ def within(name: str, room: str) -> bool:
 
 def room_of(module: str) -> str:
     return next(room for room in MAY_IMPORT if within(module, room))
+
+
+def outermost(rooms: Iterable[str]) -> set[str]:
+    """Return the rooms that are in no other one of them."""
+    named = set(rooms)
+    return {name for name in named if not any(within(name, other) for other in named - {name})}
 
 
 def trespasses(module: str, source: str) -> list[str]:
@@ -188,6 +196,24 @@ def test_every_room_is_in_the_table() -> None:
     within_others = {"gateways.binance", "gateways.simulated", "gateways.simulated.session"}
 
     assert rooms - within_others <= MAY_IMPORT.keys()
+
+
+def test_the_table_in_the_documentation_is_this_one() -> None:
+    rows = {
+        cells[0][1:-1]: set(re.findall("`(.*?)`", cells[2]))
+        for line in ARCHITECTURE.splitlines()
+        if len(cells := line.strip("| ").split(" | ")) == 3 and cells[0][1:-1] in MAY_IMPORT
+    }
+    without_code = {"topology", "kaiju.__main__"}
+
+    assert rows == {
+        room: {
+            *outermost(name for name in allowed if name != room),
+            *MAY_NOT_IMPORT.get(room, ()),
+        }
+        for room, allowed in MAY_IMPORT.items()
+        if room not in without_code
+    }
 
 
 def test_no_folder_is_too_full_to_find_anything_in() -> None:

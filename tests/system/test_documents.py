@@ -1,0 +1,88 @@
+"""What the documents name is there: files, links, sections."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.kit.paths import ROOT
+
+DOCUMENTS = [
+    *sorted(ROOT.glob("*.md")),
+    *sorted((ROOT / "docs").rglob("*.md")),
+    ROOT / "user" / "README.md",
+]
+OURS = "actors|gateways|kaiju|topology|grafana|tests|docs"
+NAMED = re.compile(rf"(?<![\w./-])(?:{OURS})/[\w./*-]*[\w*/]|`(\w+\.py)`")
+"""A path from the root of the tree, or the bare name of a module in code style."""
+LINK = re.compile(r"\]\(([^)#:\s]*)(?:#([^)\s]*))?\)")
+
+
+def missing_paths(text: str) -> Iterator[str]:
+    """Yield what `text` names and is not there; a bare module is beside the path before it."""
+    for line in text.splitlines():
+        folder = ""
+        for found in NAMED.finditer(line):
+            bare = found[1]
+            if bare and not folder:
+                continue  # a module of the reader's own
+            path = f"{folder}/{bare}" if bare else found[0]
+            if not any(ROOT.glob(path.rstrip("/"))):
+                yield path
+            folder = path.rpartition("/")[0]
+
+
+def missing_links(document: Path, text: str) -> Iterator[str]:
+    for target, section in LINK.findall(text):
+        file = document.parent / target if target else document
+        if not file.exists():
+            yield target
+        elif section and section not in sections(file.read_text()):
+            yield f"{target}#{section}"
+
+
+def sections(text: str) -> set[str]:
+    """Return the anchors that a Markdown page gives its headings."""
+    headings = re.findall(r"^#+ (.*)$", text, re.MULTILINE)
+    return {re.sub(r"[^\w -]", "", heading.lower()).replace(" ", "-") for heading in headings}
+
+
+def name(document: Path) -> str:
+    return str(document.relative_to(ROOT))
+
+
+@pytest.mark.parametrize("document", DOCUMENTS, ids=name)
+def test_every_path_that_a_document_names_is_there(document: Path) -> None:
+    assert list(missing_paths(document.read_text())) == []
+
+
+@pytest.mark.parametrize("document", DOCUMENTS, ids=name)
+def test_every_link_of_a_document_leads_somewhere(document: Path) -> None:
+    assert list(missing_links(document, document.read_text())) == []
+
+
+@pytest.mark.parametrize(
+    ("text", "found"),
+    [
+        ("see `actors/runtime/gate.py`", ["actors/runtime/gate.py"]),
+        ("`actors/runtime/loop.py`, `gate.py`", ["actors/runtime/gate.py"]),
+        ("`actors/runtime/loop.py`, `stream.py`", []),
+        ("| `kaiju/cli/*.py` | `topology/nothing*.py` |", ["topology/nothing*.py"]),
+        ("your module `momentum.py`, in `/kaiju/user`", []),
+    ],
+)
+def test_a_path_that_is_not_there_is_found(text: str, found: list[str]) -> None:
+    assert list(missing_paths(text)) == found
+
+
+def test_a_link_that_leads_nowhere_is_found() -> None:
+    text = "[a](nowhere.md) [b](nodes.md#nothing) [c](nodes.md#on-one-host) [d](#e)"
+
+    assert list(missing_links(ROOT / "docs" / "wire.md", text)) == [
+        "nowhere.md",
+        "nodes.md#nothing",
+        "#e",
+    ]
