@@ -20,7 +20,7 @@ class EventType(msgspec.StructMeta):
     def __new__(
         mcls, name: str, bases: tuple[type, ...], namespace: dict[str, Any], **options: Any
     ) -> EventType:
-        """Create the class with the wire options that DESIGN.md fixes for all events."""
+        """Create the class with the wire options of all events (docs/design.md, "Events")."""
         module: str = namespace["__module__"]
         own = module.startswith("actors.events.")
         options.setdefault("tag", name if own else f"{module.partition('.')[0]}.{name}")

@@ -1,7 +1,7 @@
 """What a run's own record says about orders, fills and positions, added up independently.
 
 The position keeper and the PnL actor are checked against this, so nothing here uses their model:
-amounts are exact fractions, rounded half-even once a fill, as DESIGN.md defines money.
+amounts are exact fractions, rounded half-even once a fill (docs/design.md, "Money").
 """
 
 from __future__ import annotations

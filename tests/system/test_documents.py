@@ -64,6 +64,18 @@ def test_every_link_of_a_document_leads_somewhere(document: Path) -> None:
     assert list(missing_links(document, document.read_text())) == []
 
 
+def test_every_document_that_the_code_cites_is_there() -> None:
+    folders = (*OURS.split("|"), "bench")
+    files = (file for folder in folders for file in (ROOT / folder).rglob("*.py"))
+    cited = {
+        (path, name(file))
+        for file in files
+        for path in re.findall(r"docs/[\w/-]+\.md|\b[A-Z]{3,}\.md", file.read_text())
+    }
+
+    assert [(path, file) for path, file in sorted(cited) if not (ROOT / path).exists()] == []
+
+
 @pytest.mark.parametrize(
     ("text", "found"),
     [
