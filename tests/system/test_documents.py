@@ -18,6 +18,8 @@ DOCUMENTS = [
 OURS = "actors|gateways|kaiju|topology|grafana|tests|docs"
 NAMED = re.compile(rf"(?<![\w./-])(?:{OURS})/[\w./*-]*[\w*/]|`(\w+\.py)`")
 """A path from the root of the tree, or the bare name of a module in code style."""
+TO_FILL_IN = re.compile(r"/[^/]*\b(?:NAME|VENUE)\b.*")
+"""What the reader gives a name to; its folder is there already."""
 LINK = re.compile(r"\]\(([^)#:\s]*)(?:#([^)\s]*))?\)")
 
 
@@ -30,7 +32,7 @@ def missing_paths(text: str) -> Iterator[str]:
             if bare and not folder:
                 continue  # a module of the reader's own
             path = f"{folder}/{bare}" if bare else found[0]
-            if not any(ROOT.glob(path.rstrip("/"))):
+            if not any(ROOT.glob(TO_FILL_IN.sub("", path).rstrip("/"))):
                 yield path
             folder = path.rpartition("/")[0]
 
@@ -83,6 +85,8 @@ def test_every_document_that_the_code_cites_is_there() -> None:
         ("`actors/runtime/loop.py`, `gate.py`", ["actors/runtime/gate.py"]),
         ("`actors/runtime/loop.py`, `stream.py`", []),
         ("| `kaiju/cli/*.py` | `topology/nothing*.py` |", ["topology/nothing*.py"]),
+        ("`actors/NAME.py`, `gateways/VENUE/feed.py`", []),
+        ("`gateways/none/VENUE/feed.py`", ["gateways/none/VENUE/feed.py"]),
         ("your module `momentum.py`, in `/kaiju/user`", []),
     ],
 )
