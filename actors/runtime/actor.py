@@ -157,6 +157,11 @@ class Actor(AddressedActor):
         return self._loop.now
 
     @property
+    def virtual_time(self) -> bool:
+        """Whether the node's clock jumps from event to event, which nothing outside can follow."""
+        return self._loop.clock.virtual
+
+    @property
     def rng(self) -> random.Random:
         """Random numbers that are the same in every run of the same seed."""
         if self._rng is None:

@@ -7,9 +7,9 @@ leaves. What is decided then follows from these inputs and the settings alone.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Container, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from functools import reduce
+from functools import partial, reduce
 from heapq import merge
 from operator import itemgetter, or_
 from pathlib import Path
@@ -35,6 +35,8 @@ from actors.runtime.journal.data_directory import JOURNALS, NODE_FILE, NodeFile
 from actors.runtime.journal.segments import JournalReader, segment_paths
 from actors.runtime.journal.steps import read_step
 from actors.runtime.node.node import CONTROL, Node
+from actors.runtime.node.outside import Outside
+from actors.runtime.ports import Port
 from actors.runtime.recovery.capture import FROM_THE_RUNTIME, classes_read
 from kaiju.replay.outside import Moment, OrderPairing, RecordedOutside
 from kaiju.run.build import compose
@@ -42,7 +44,7 @@ from kaiju.run.run_file import RunFile
 from topology.check.check import CheckedTopology
 from topology.errors import RefusedError
 
-STAND_IN = "_outside"
+RECORDED_OUTSIDE = "_outside"
 """Name of an actor that no topology can have."""
 
 OF_THE_RUNTIME = {tag_of(c) for c in FROM_THE_RUNTIME if c is not ActorRecovered}
@@ -71,15 +73,15 @@ class OpenLoop:
     journals: Mapping[str, JournalReader]
     until: int
 
-    def do_again(
-        self, checked: CheckedTopology, directory: Path, counterparts: OrderPairing
+    def rerun(
+        self, checked: CheckedTopology, directory: Path, pairing: OrderPairing
     ) -> tuple[str, ...]:
         """Run a topology on these inputs, and record it.
 
         Args:
             checked: the run's own topology, maybe with other settings.
             directory: where the record goes.
-            counterparts: which orders of the recorded run are made again.
+            pairing: which orders of the recorded run are made again.
 
         Returns:
             What failed.
@@ -91,50 +93,41 @@ class OpenLoop:
             session=self.original.session,
             flight_directory=directory,
             metrics=False,
+            outside=Disconnected(self.journals),
         )
-        doors = {name: a for name, a in node.actors.items() if has_ports(type(a))}
-        for actor in doors.values():
-            # Connections, sockets and their threads are made by `ports` and nowhere else, and the
-            # node sends by what it returns. It is never called, so there is nothing to send with.
-            actor.ports = tuple  # type: ignore[method-assign]
         for actor in node.actors.values():
-            # Nothing comes any more once the run is told to stop. Whoever waited for an answer then
-            # would wait in vain, and timers that never fired would fire meanwhile.
-            actor.busy = _never  # type: ignore[method-assign]
-            if actor.name in self.journals:
-                actor.source = _nothing  # type: ignore[method-assign]
             if isinstance(actor, Recorder):
                 actor.directory = directory
-        self._let_stand_in(node, doors, counterparts)
+        self._add_recorded_outside(node, pairing)
         node.run(until=self.until)
         return tuple(node.supervisor.failures)
 
-    def _let_stand_in(
-        self, node: Node, doors: Mapping[str, Actor], counterparts: OrderPairing
-    ) -> None:
-        submitting = _streams(node.actors, SubmitOrder)
-        sending = _streams(doors, NewOrderSingle)
-        stand_in = node.add(STAND_IN, RecordedOutside)
-        assert isinstance(stand_in, RecordedOutside)
-        stand_in.counterparts, stand_in.gateways = counterparts, doors
-        stand_in.arrivals = self._arrivals(node, counterparts)
-        for stream in (*submitting, *sending):
-            node.connect(STAND_IN, stream)
+    def _add_recorded_outside(self, node: Node, pairing: OrderPairing) -> None:
+        gateways = {name: a for name, a in node.actors.items() if has_ports(type(a))}
+        streams = (*_streams(node.actors, SubmitOrder), *_streams(gateways, NewOrderSingle))
+        settings = RecordedOutside.Settings(
+            pairing=pairing,
+            arrivals=partial(self._arrivals, node, pairing),
+            post=lambda name, event: node.loop.post(node.actors[name].inbox, event),
+        )
+        node.add(RECORDED_OUTSIDE, RecordedOutside, settings)
+        for stream in streams:
+            node.connect(RECORDED_OUTSIDE, stream)
 
-    def _arrivals(self, node: Node, counterparts: OrderPairing) -> Iterator[tuple[int, Event]]:
+    def _arrivals(self, node: Node, pairing: OrderPairing) -> Iterator[tuple[int, Event]]:
         """Yield the moments at which something came, and let it come.
 
         The loop asks for what follows as it takes a moment: with all that came before handled.
         """
         yield self.original.began, Moment()  # time begins here, not with the first that came
         inputs = [outside_inputs(j, node.actors[name]) for name, j in self.journals.items()]
-        readers = {name: _reader(node.actors[name]) for name in self.journals}
+        decoders = {name: _decoder(node.actors[name]) for name in self.journals}
         for time, _, name, what in merge(
             *inputs, operator_commands(self.run), key=itemgetter(0, 1)
         ):
             yield time, Moment()
             if isinstance(what, bytes):
-                event = readers[name](counterparts.translated(what))
+                event = decoders[name](pairing.translated(what))
                 node.loop.post(node.actors[name].inbox, event)
             elif isinstance(what, HaltTrading):
                 node.supervisor.halt(what.reason)
@@ -143,12 +136,27 @@ class OpenLoop:
         yield FOREVER, Moment()  # never taken: timers go on, even if nothing more comes
 
 
-def _nothing() -> None:
-    return None
+class Disconnected(Outside):
+    """Reaches nobody: connections, sockets and their threads are made by ports, and there are none.
 
+    Args:
+        recorded: actors whose inputs come from journals instead of their own sources.
+    """
 
-def _never() -> bool:
-    return False
+    def __init__(self, recorded: Container[str]) -> None:
+        self._recorded = recorded
+
+    def source(self, actor: Actor) -> Iterator[tuple[int, Event]] | None:
+        """Return what the actor reads itself, unless a journal has it."""
+        return None if actor.name in self._recorded else actor.source()
+
+    def ports(self, actor: Actor) -> Sequence[Port]:
+        """Return the port of the run's record, and no other."""
+        return () if has_ports(type(actor)) else actor.ports()
+
+    def busy(self, actor: Actor) -> bool:  # noqa: ARG002
+        """Return False: no answer comes after the stop, and timers would fire while one waited."""
+        return False
 
 
 def _streams(actors: Mapping[str, Actor], event_class: type[Event]) -> list[str]:
@@ -160,7 +168,7 @@ def _streams(actors: Mapping[str, Actor], event_class: type[Event]) -> list[str]
     ]
 
 
-def _reader(actor: Actor) -> Callable[[bytes], Event]:
+def _decoder(actor: Actor) -> Callable[[bytes], Event]:
     return msgspec.msgpack.Decoder(reduce(or_, classes_read(actor))).decode
 
 

@@ -8,10 +8,11 @@ but for its id, and never to another one.
 from __future__ import annotations
 
 from collections import defaultdict, deque
-from collections.abc import Collection, Hashable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Collection, Hashable, Iterable, Iterator, Mapping
 from typing import Any, NamedTuple
 
 import msgspec
+from pydantic import ConfigDict
 
 from actors.events.event import Event
 from actors.events.orders import (
@@ -55,7 +56,7 @@ class OrderPairing:
         self, recorded: RecordedOrders, ids: Mapping[Hashable, Iterable[str]], *, timed: bool
     ) -> None:
         self.made: dict[Hashable, list[str]] = defaultdict(list)
-        """Ids of the recorded counterparts by time and content of the orders made; "" for none."""
+        """Ids of the recorded orders by time and content of the orders made; "" for none."""
         self._recorded = recorded
         self._waiting = {key: deque(orders) for key, orders in ids.items()}
         self._timed = timed
@@ -124,23 +125,30 @@ class Moment(Event):
 class RecordedOutside(Actor):
     """Brings what came from outside, and refuses the orders to which there is no answer."""
 
-    counterparts: OrderPairing
-    """Set before the node starts."""
-    arrivals: Iterator[tuple[int, Event]]
-    """Set before the node starts; acts on the node when it is asked for what follows."""
-    gateways: Mapping[str, Actor]
-    """Set before the node starts."""
+    class Settings(Actor.Settings):
+        """What the run that is done again gives it; no topology file can."""
+
+        model_config = ConfigDict(arbitrary_types_allowed=True)
+
+        pairing: OrderPairing
+        """Is told of each order."""
+        arrivals: Callable[[], Iterator[tuple[int, Event]]]
+        """Returns the moments at which something came; acts on the node when it is asked for what
+        follows."""
+        post: Callable[[str, Event], object]
+        """Puts an event into the inbox of an actor, by its name."""
 
     class State(msgspec.Struct):
         """Orders that are about to be refused, by id, with the gateway that sent them."""
 
         unanswered: dict[str, tuple[str, NewOrderSingle]] = {}
 
+    settings: Settings
     state: State
 
     def source(self) -> Iterator[tuple[int, Event]]:
         """Return the moments at which something came."""
-        return self.arrivals
+        return self.settings.arrivals()
 
     @handles(Moment)
     def on_moment(self, _moment: Moment) -> None:
@@ -149,12 +157,12 @@ class RecordedOutside(Actor):
     @handles(SubmitOrder)
     def on_submit_order(self, order: SubmitOrder) -> None:
         """Find out which order of the recorded run this is."""
-        self.counterparts.note(order, self.envelope.time)
+        self.settings.pairing.note(order, self.envelope.time)
 
     @handles(NewOrderSingle)
     def on_new_order(self, order: NewOrderSingle) -> None:
         """Refuse in a moment what the venue never saw."""
-        if not self.counterparts.has_answers(order.client_order_id):
+        if not self.settings.pairing.has_answers(order.client_order_id):
             gateway = self.envelope.id[0].partition(".")[0]
             self.state.unanswered[order.client_order_id] = (gateway, order)
             self.set_timer(order.client_order_id, ANSWER_AFTER)
@@ -163,7 +171,7 @@ class RecordedOutside(Actor):
     def on_timer(self, timer: TimerFired) -> None:
         """Let the gateway hear the refusal as if the venue had said it."""
         gateway, order = self.state.unanswered.pop(timer.name)
-        self._loop.post(self.gateways[gateway].inbox, _refusal(order, self.now))
+        self.settings.post(gateway, _refusal(order, self.now))
 
 
 def _common_prefix(texts: Collection[str]) -> str:

@@ -131,11 +131,11 @@ def _replay_open(
     before = make_directory(asked.directory, f"{name}-before")
     after = make_directory(asked.directory, f"{name}-after")
     with Record(asked.run) as record:
-        counterparts = OrderPairing.in_record(record)
+        pairing = OrderPairing.in_record(record)
     with console.status(f"running {asked.run} again, twice"):
         failures = [
-            *loop.do_again(checked, before, counterparts),
-            *loop.do_again(changed, after, counterparts.again()),
+            *loop.rerun(checked, before, pairing),
+            *loop.rerun(changed, after, pairing.again()),
         ]
     console.print(Text(f"before: {before}\nafter:  {after}{asked.settings}"))
     with Record(asked.run) as recorded, Record(before) as first, Record(after) as second:

@@ -25,6 +25,7 @@ from actors.runtime.loop import Loop
 from actors.runtime.node.counters import actor_record, edge_record
 from actors.runtime.node.durability import EVERYTHING, NodeDurability, Retention
 from actors.runtime.node.links import Links
+from actors.runtime.node.outside import Outside
 from actors.runtime.node.shutdown import GracefulShutdown
 from actors.runtime.node.startup import Startup
 from actors.runtime.node.supervision import Supervisor
@@ -74,6 +75,7 @@ class Node(Wiring):
         links: to the other nodes of the run; None where this one is alone.
         shared: directory of the journals of all nodes of this host; None where this one is alone.
         elsewhere: durable actors of other nodes.
+        outside: where inputs come from and outputs go; None asks the actors.
     """
 
     def __init__(
@@ -99,6 +101,7 @@ class Node(Wiring):
         links: Links | None = None,
         shared: Path | None = None,
         elsewhere: Iterable[str] = (),
+        outside: Outside | None = None,
     ) -> None:
         clock, poller = clock or VirtualClock(), poller or EventPoller()
         supervisor = Supervisor(self.control, flight_directory)
@@ -126,6 +129,7 @@ class Node(Wiring):
         self.on_turn: Callable[[Node], None] | None = None
         """Called on the loop's thread, at most every 100 ms of real time."""
         self._poller = poller
+        self._outside = outside or Outside()
         self.links = links
         self._control = Stream(
             f"{CONTROL_NAME}.{'announced' if links is None else name}", urgent=True
@@ -136,6 +140,7 @@ class Node(Wiring):
             self.clock,
             supervisor=self.supervisor,
             ingress=self._ingress,
+            outside=self._outside,
             wait=self._wait,
         )
         self._disk, self._segment_bytes = disk or Disk(), segment_bytes
@@ -349,7 +354,7 @@ class Node(Wiring):
 
     def _open_sources(self, *, resumed: bool) -> None:
         for actor in self.actors.values():
-            if (source := actor.source()) is not None:
+            if (source := self._outside.source(actor)) is not None:
                 self.loop.open_source(actor.name, source)
                 self._has_sources = True
         if self._has_sources and not self.loop.heads:
@@ -359,7 +364,7 @@ class Node(Wiring):
         self.loop.now = self.clock.read()
 
     def _open_ports(self, actor: Actor, *, resumed: bool) -> None:
-        for port in actor.ports():
+        for port in self._outside.ports(actor):
             reader = Input(actor, actor.streams[port.output], {}, {})
             actor.streams[port.output].listen(reader)
             runner = PortRunner(

@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     from actors.runtime.actor import Actor
     from actors.runtime.loop import Loop
     from actors.runtime.node.ingress import Ingress
+    from actors.runtime.node.outside import Outside
     from actors.runtime.node.supervision import Supervisor
 
 STOP_GRACE = 5_000_000_000
@@ -29,6 +30,7 @@ class GracefulShutdown:
         clock: of the node.
         supervisor: is told of what goes wrong.
         ingress: is closed once no actor is busy.
+        outside: says which actors are.
         wait: waits until a moment of the clock, or until something comes.
     """
 
@@ -40,6 +42,7 @@ class GracefulShutdown:
         *,
         supervisor: Supervisor,
         ingress: Ingress,
+        outside: Outside,
         wait: Callable[[int], None],
     ) -> None:
         self.reason = ""
@@ -48,6 +51,7 @@ class GracefulShutdown:
         """Whether everything was handled before the end."""
         self._actors, self._loop, self._clock = actors, loop, clock
         self._supervisor, self._ingress, self._wait = supervisor, ingress, wait
+        self._outside = outside
         self._deadline = 0
         self._waits_for_business = True
         self._patience_ends = 0
@@ -97,7 +101,7 @@ class GracefulShutdown:
         if actor.actor_stopped.is_set():
             return False
         try:
-            return actor.busy()
+            return self._outside.busy(actor)
         except Exception as error:  # noqa: BLE001 - a stop must not depend on it
             self._supervisor.trouble(f"{actor.name}.busy()", error)
             self._supervisor.close(actor, "actor failed")

@@ -154,8 +154,14 @@ class VenueGateway(Gateway):
             self.actor_ref.tell,
             known=state.handled >= 0,
         )
-        virtual = self._loop.clock.virtual
-        return [SessionPort(connection, settings.venue_session, state.incarnation, virtual=virtual)]
+        return [
+            SessionPort(
+                connection,
+                settings.venue_session,
+                state.incarnation,
+                virtual=self.virtual_time,
+            )
+        ]
 
 
 class VenueFeed(Actor):
@@ -240,7 +246,7 @@ class VenueFeed(Actor):
             self.actor_ref.tell,
             known=self.state.connection is not None,
         )
-        return [VenuePort(connection, virtual=self._loop.clock.virtual)]
+        return [VenuePort(connection, virtual=self.virtual_time)]
 
     def _request_snapshots(self) -> None:
         for instrument in self.instruments:

@@ -307,11 +307,11 @@ def test_what_is_open_at_the_end_stays_open_and_no_time_passes(run: Path, tmp_pa
     checked = check_file(Path(original.topology), text=original.text)
     loop = OpenLoop(run, original, journals_of_port_actors(run, original, checked), until=sent)
     with Record(run) as record:
-        counterparts = OrderPairing.in_record(record)
+        pairing = OrderPairing.in_record(record)
     again = tmp_path / "again"
     again.mkdir()
 
-    assert loop.do_again(checked, again, counterparts) == ()
+    assert loop.rerun(checked, again, pairing) == ()
     first, second = [event[1] for event in contents(again, "NewOrderSingle")]
     assert {event[1] for event in contents(again, "OrderFilled")} == {first}
     assert [event[1] for event in contents(again, "CancelOrder")] == [second]
@@ -578,9 +578,9 @@ def test_an_order_less_gives_later_ones_other_ids_and_their_own_answers(tmp_path
     assert translated(after, answers) == ["recorded: s-execution-1", *answers[:2]]
 
 
-def translated(counterparts: OrderPairing, value: Any) -> Any:
+def translated(pairing: OrderPairing, value: Any) -> Any:
     nested = ["tag", {"key": value}]
-    return msgspec.msgpack.decode(counterparts.translated(encode(nested)))[1]["key"]
+    return msgspec.msgpack.decode(pairing.translated(encode(nested)))[1]["key"]
 
 
 def record_of(directory: Path, *events: Event) -> Record:
