@@ -89,8 +89,7 @@ def run(options: Options) -> Outcome:
             kept nothing to go on from.
         RunFileError: the run file of a run that is to go on cannot be used.
         DataDirectoryError: its data cannot be read.
-        RecoveryError: its journals do not fit together.
-        DivergedError: an actor does not do again what its journal holds.
+        RecoveryError: its journals do not fit together, or an actor does not repeat its.
         DamagedFileError: a journal is damaged.
         JournalLockedError: the run is still going on, in another process.
         OSError: the run's directory cannot be made or written.

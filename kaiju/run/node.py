@@ -66,8 +66,7 @@ def run_node(options: NodeOptions) -> int:
         EndpointsError: the file of endpoints cannot be used.
         RunFileError: the run file of an earlier run cannot be used.
         DataDirectoryError: the data is another node's, or cannot be read.
-        RecoveryError: its journals do not fit together.
-        DivergedError: an actor does not do again what its journal holds.
+        RecoveryError: its journals do not fit together, or an actor does not repeat its.
         DamagedFileError: a journal is damaged.
         JournalLockedError: an actor runs on another node at the moment.
         OSError: the data cannot be written.

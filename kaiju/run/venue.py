@@ -40,8 +40,7 @@ def serve(options: VenueOptions) -> int:
         TopologyError: the file has mistakes; the text lists all of them.
         RefusedError: the file has no door, or more than one, or nobody can listen there.
         DataDirectoryError: the ledger is another node's, or cannot be read.
-        RecoveryError: its journals do not fit together.
-        DivergedError: an actor does not do again what its journal holds.
+        RecoveryError: its journals do not fit together, or an actor does not repeat its.
         DamagedFileError: a journal is damaged.
         OSError: it cannot be written, or another venue runs from it.
         KeyboardInterrupt: a second signal came while the venue was stopping.

@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from actors.runtime.actor import Actor
-from topology.check.classes import check_classes
+from topology.check.classes import check_classes, follow_moves
 from topology.check.durability import check_durable
 from topology.check.graph import check_graph
 from topology.check.keys import check_keys
@@ -76,6 +76,7 @@ def check_file(
     """
     document = load_document(Path(path), text)
     override(document, overrides)
+    follow_moves(document)
     draft = check_schema(document)
     check_names(document, draft)
     check_keys(document, draft)

@@ -10,6 +10,7 @@ from pydantic import ValidationError
 
 from actors.events.reference import Instrument
 from actors.runtime.actor import Actor
+from actors.runtime.moved import present_path
 from topology.check.schema import PartialTopology, report
 from topology.config.class_loader import (
     NoSuchClassError,
@@ -17,6 +18,17 @@ from topology.config.class_loader import (
     settings_context,
 )
 from topology.config.document import Document
+
+
+def follow_moves(document: Document) -> None:
+    """Let every actor of the file have the class that its own has become, and say so."""
+    actors = document.data.get("actors") if isinstance(document.data, dict) else None
+    for name, actor in actors.items() if isinstance(actors, dict) else ():
+        found = actor.get("class") if isinstance(actor, dict) else None
+        if isinstance(found, str) and (present := present_path(found)) != found:
+            message = f"'{found}' has moved: write '{present}'"
+            document.report(("actors", name, "class"), message, level="warning")
+            actor["class"] = present
 
 
 def check_classes(document: Document, draft: PartialTopology) -> dict[str, type[Actor]]:

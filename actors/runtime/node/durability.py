@@ -170,8 +170,7 @@ class NodeDurability:
         """Bring actors back to where their journals end; None where none has begun.
 
         Raises:
-            RecoveryError: journals do not fit together.
-            DivergedError: an actor does not do again what its journal holds.
+            RecoveryError: journals do not fit together, or an actor does not repeat its.
             DamagedFileError: a journal is damaged.
         """
         went_on = self._node.links is not None and self.data.resumed

@@ -221,7 +221,6 @@ class Node(Wiring):
 
         Raises:
             RecoveryError: the journals do not fit together; nothing was started.
-            DivergedError: an actor does not do again what its journal holds.
             DamagedFileError: a journal is damaged.
             JournalLockedError: another process runs from the same data.
             OSError: the data directory cannot be written.

@@ -28,6 +28,7 @@ from actors.events.system import (
     StreamStale,
     TimerFired,
 )
+from actors.runtime.moved import present_path
 from actors.runtime.recovery.configuration import CONFIGURATION, configuration_of
 from actors.runtime.schema import schema_table
 from actors.runtime.snapshot import ActorSnapshot, encode
@@ -115,7 +116,9 @@ def segment_header(actor: Actor, *, node: str, seed: int) -> dict[str, Any]:
 
 def configuration_changed(header: Mapping[str, Any], now: Mapping[str, Any]) -> bool:
     """Tell whether a segment's steps were made by other code or settings than the actor has now."""
-    about = ("class", *CONFIGURATION, "inputs", "seed", "outputs", "schema")
+    about = (*CONFIGURATION, "inputs", "seed", "outputs", "schema")
+    if present_path(header["class"]) != now["class"]:
+        return True
     return any(header[name] != _as_read(now[name]) for name in about)
 
 

@@ -18,6 +18,7 @@ import msgspec
 
 from actors.events.event import Event, tag_of
 from actors.events.reference import Currency, Instrument
+from actors.runtime.moved import present_path
 
 if TYPE_CHECKING:
     from actors.runtime.actor import Actor
@@ -92,7 +93,7 @@ def _readings(actor: Actor, header: Mapping[str, Any]) -> dict[str, Callable[[An
 
 
 def _imported(name: str) -> type[Event]:
-    module, _, path = name.partition(":")
+    module, _, path = present_path(name).partition(":")
     found: type[Event] = attrgetter(path)(importlib.import_module(module))
     return found
 

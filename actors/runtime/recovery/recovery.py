@@ -23,7 +23,7 @@ from actors.runtime.journal.steps import read_step
 from actors.runtime.journal.writer import Journal
 from actors.runtime.recovery.capture import UNKNOWN
 from actors.runtime.recovery.configuration import configured_as
-from actors.runtime.recovery.replay import JournalReplay, replay_all
+from actors.runtime.recovery.replay import DivergedError, JournalReplay, replay_all
 from actors.runtime.stream import Input, Stream
 
 if TYPE_CHECKING:
@@ -32,6 +32,13 @@ if TYPE_CHECKING:
 
 Emitted = tuple[int, int, Stream, Envelope]
 """(node step, place in the step, stream, event): the order in which events were delivered."""
+
+
+WRITTEN_BY_ANOTHER = (
+    "If other code wrote this journal: run the old version once and stop it in order, then nothing"
+    " has to be done again. Or begin with an empty directory"
+)
+"""What helps: an orderly stop leaves a snapshot at the last step."""
 
 
 class RecoveryError(KaijuError):
@@ -67,12 +74,20 @@ class Recovery:
         """Do all journals again, and give streams and readers their numbers.
 
         Raises:
-            DivergedError: an actor does not do again what its journal holds.
             DamagedFileError: a journal is damaged.
-            RecoveryError: a reader is ahead of its publisher.
+            RecoveryError: an actor does not do again what its journal holds, or a reader is ahead
+                of its publisher.
         """
         for name, actor in self.actors.items():
-            self._replays[name] = replay = replayed(actor, self._loop)
+            try:
+                self._replays[name] = replay = replayed(actor, self._loop)
+            except DivergedError as error:
+                raise RecoveryError(f"{error}\n{WRITTEN_BY_ANOTHER}") from error
+            except msgspec.ValidationError as error:
+                raise RecoveryError(
+                    f"{name}: its class cannot know what its snapshot holds: {error}\n"
+                    f"{WRITTEN_BY_ANOTHER}"
+                ) from error
             assert actor.journal is not None
             actor.journal.node_step, actor.journal.now = replay.node_step, replay.now
             epoch = _header(_files(actor))["epoch"]
@@ -231,8 +246,7 @@ def _as_then(actor: Actor, header: Mapping[str, Any]) -> Iterator[None]:
         except (ValueError, ImportError) as error:
             raise RecoveryError(
                 f"{actor.name}: its class does not take any more what its journal was made with:"
-                f" {error}. Stop the version that wrote it in order once, or begin with an empty"
-                " directory"
+                f" {error}\n{WRITTEN_BY_ANOTHER}"
             ) from error
         yield
 

@@ -11,6 +11,7 @@ import pytest
 
 from actors.events.event import Event
 from actors.events.system import StreamReset, TimerFired
+from actors.runtime import moved
 from actors.runtime.actor import Actor, handles
 from actors.runtime.clock import VirtualClock
 from actors.runtime.journal.data_directory import DataDirectoryError
@@ -71,6 +72,10 @@ class Listener(Actor):
     @handles(StreamReset)
     def on_reset(self, _reset: StreamReset) -> None:
         self.state.heard.append(-1)
+
+
+class Renamed(Source):
+    """The same under another name."""
 
 
 class Upgraded(Source):
@@ -135,6 +140,29 @@ def test_a_version_with_one_more_output_goes_on_and_rolls_its_files(tmp_path: Pa
 
     assert not node.supervisor.failures
     assert node.streams["source.more"].next_seq > 1_000
+
+
+@pytest.mark.usefixtures("not_verified")
+def test_other_code_than_wrote_a_killed_run_s_journal_is_told_to_let_that_stop_in_order(
+    tmp_path: Path,
+) -> None:
+    killed(tmp_path)
+
+    with pytest.raises(RecoveryError, match="run the old version once and stop it in order"):
+        node_in(tmp_path, source=Upgraded).run()
+
+
+def test_a_class_whose_path_alone_changed_is_no_changed_code(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    killed(tmp_path)
+    segments = set((tmp_path / "journal" / "source").glob("steps-*"))
+    was = f"{Source.__module__}:{Source.__qualname__}"
+    monkeypatch.setattr(moved, "MOVED", {was: f"{__name__}:Renamed"})
+
+    node_in(tmp_path, source=Renamed).run(until=0)
+
+    assert set((tmp_path / "journal" / "source").glob("steps-*")) == segments
 
 
 @pytest.mark.usefixtures("not_verified")
