@@ -34,9 +34,8 @@ class Recorder(Actor):
     outputs: ClassVar[Mapping[str, tuple[type[Event], ...]]] = {"frames": (RecordFrame,)}
     order_path = True
     """A run that cannot be recorded must not trade."""
+    writes_record = True
 
-    directory: Path
-    """The run's directory; set before the node starts."""
     disk: Disk | None = None
     """What the record is written with; None for the usual one."""
 
@@ -54,7 +53,7 @@ class Recorder(Actor):
 
     def read_before(self) -> Mapping[str, tuple[int, int]] | None:
         """Return up to where the record goes, by stream: a recorder's memory is its file."""
-        path = self.directory / EVENTS_FILE
+        path = self._path()
         if not path.exists():
             return None
         positions: dict[str, tuple[int, int]] = {}
@@ -66,7 +65,7 @@ class Recorder(Actor):
 
     def lost_power(self, next_seq: Mapping[str, int]) -> None:
         """Put aside the end of the record from the first event on that no journal has any more."""
-        path = self.directory / EVENTS_FILE
+        path = self._path()
         if not path.exists():
             return
         kept, known = 0, next_seq.get(f"{self.name}.frames", LARGEST) - 1
@@ -84,7 +83,11 @@ class Recorder(Actor):
         """Return the port that appends to the file."""
         heard = {c for classes in self.heard.values() for c in classes} | {StreamReset}
         header = record_header(heard, self.instruments.values(), self.currencies.values())
-        return [FramePort(self.directory / EVENTS_FILE, header, self.disk)]
+        return [FramePort(self._path(), header, self.disk)]
+
+    def _path(self) -> Path:
+        assert self.directory is not None, "a record needs a run's directory"
+        return self.directory / EVENTS_FILE
 
 
 def record_header(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import random
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from pathlib import Path
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any, ClassVar, TypeVar
 
@@ -68,6 +69,8 @@ class Actor(AddressedActor):
     """Names of handler methods by event class; made from `@handles`."""
     order_path: bool = False
     """True where a failure must halt trading and every event is timed."""
+    writes_record: ClassVar[bool] = False
+    """True where all that the ports write is the run's record, in the run's directory."""
     durable: bool = False
     journal: StepJournal | None = None
     """Where the actor's steps are written; None where nothing is kept."""
@@ -78,6 +81,8 @@ class Actor(AddressedActor):
     settings: Any
     state: Any
     session: str
+    directory: Path | None
+    """The run's directory, for ports that keep files; None where the node keeps none."""
     instruments: Mapping[str, Instrument]
     currencies: Mapping[str, Currency]
     accepts: frozenset[str] | None

@@ -27,7 +27,6 @@ from actors.events.system import (
     StopRequested,
     StreamReset,
 )
-from actors.recorder import Recorder
 from actors.runtime.actor import Actor
 from actors.runtime.clock import FOREVER, VirtualClock
 from actors.runtime.journal.data_directory import CONTROL as CONTROL_JOURNAL
@@ -91,13 +90,10 @@ class OpenLoop:
             clock=VirtualClock(self.original.began),
             seed=self.original.seed,
             session=self.original.session,
-            flight_directory=directory,
+            directory=directory,
             metrics=False,
             outside=Disconnected(self.journals),
         )
-        for actor in node.actors.values():
-            if isinstance(actor, Recorder):
-                actor.directory = directory
         self._add_recorded_outside(node, pairing)
         node.run(until=self.until)
         return tuple(node.supervisor.failures)
@@ -179,7 +175,7 @@ def is_open_loop(original: RunFile, checked: CheckedTopology) -> bool:
 
 def has_ports(actor_class: type[Actor]) -> bool:
     """Tell whether actors of a class may reach out of the node, except to the run's record."""
-    return actor_class.ports not in (Actor.ports, Recorder.ports)
+    return actor_class.ports is not Actor.ports and not actor_class.writes_record
 
 
 def trades_outside(checked: CheckedTopology) -> bool:

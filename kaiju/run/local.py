@@ -12,7 +12,6 @@ from typing import NamedTuple
 
 from msgspec.structs import replace
 
-from actors.recorder import Recorder
 from actors.runtime.clock import Clock, LiveClock, VirtualClock
 from actors.runtime.node.node import Node
 from kaiju.monitor.http_server import NodeServer
@@ -212,18 +211,14 @@ def _clock_of(run_file: RunFile, planned: Node) -> Clock:
 
 
 def _compose(start: Start) -> Node:
-    node = compose(
+    return compose(
         start.checked,
         clock=start.clock,
         seed=start.run_file.seed,
         session=start.run_file.session,
-        flight_directory=start.directory,
+        directory=start.directory,
         data=start.directory if _keeps(start.checked) else None,
     )
-    for actor in node.actors.values():
-        if isinstance(actor, Recorder):
-            actor.directory = start.directory
-    return node
 
 
 def first_input(node: Node) -> int | None:

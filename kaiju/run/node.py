@@ -10,7 +10,6 @@ from functools import partial
 from importlib.metadata import version
 from pathlib import Path
 
-from actors.recorder import Recorder
 from actors.runtime.node.node import Node
 from gateways.sockets import IPC
 from kaiju.monitor.http_server import NodeServer
@@ -144,7 +143,7 @@ def _compose(
         clock=live_clock(first_input(planned)),
         seed=run_file.seed,
         session=run_file.session,
-        flight_directory=directory,
+        directory=directory,
         data=directory,
         shared=options.data / topology.name,
         elsewhere=[
@@ -158,9 +157,6 @@ def _compose(
     assert node.data is not None
     node.data.on_opened = partial(run_file.save, directory)
     node.loop.eager = options.fast
-    for actor in node.actors.values():
-        if isinstance(actor, Recorder):
-            actor.directory = directory
     return node, run_file
 
 

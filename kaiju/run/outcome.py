@@ -11,7 +11,6 @@ from typing import NamedTuple
 
 from rich.console import Console
 
-from actors.recorder import Recorder
 from actors.runtime.errors import ExitCode
 from actors.runtime.journal.frames import DamagedFileError
 from actors.runtime.node.node import Node
@@ -107,7 +106,7 @@ def finish(
         started=run_file.starts[0],
         clock=run_file.clock,
         seed=run_file.seed,
-        recorder=next((a.name for a in node.actors.values() if isinstance(a, Recorder)), ""),
+        recorder=next((name for name, actor in node.actors.items() if actor.writes_record), ""),
         seconds=seconds,
         stopped=node.stop_reason,
         failures=tuple(node.supervisor.failures),

@@ -58,7 +58,7 @@ def serve(options: VenueOptions) -> int:
         checked,
         clock=LiveClock(),
         session=f"{int(time.time()):x}",
-        flight_directory=options.data,
+        directory=options.data,
         data=options.data,
     )
     if not is_local(settings.endpoint):

@@ -74,11 +74,9 @@ def record(
     directory: Path, events: Iterable[Event], player_class: type[Player] = Player
 ) -> SystemTest:
     """Record a run that emits `events`, one a nanosecond, on ``player.played``."""
-    system = SystemTest(instruments=[BTCUSDT, ETHUSDT], currencies=[USDT, BTC])
+    system = SystemTest(instruments=[BTCUSDT, ETHUSDT], currencies=[USDT, BTC], directory=directory)
     player = system.add("player", player_class)
     assert isinstance(player, Player)
     player.played = events
-    recorder = system.add("recorder", Recorder, inputs=["player.played"])
-    assert isinstance(recorder, Recorder)
-    recorder.directory = directory
+    system.add("recorder", Recorder, inputs=["player.played"])
     return system

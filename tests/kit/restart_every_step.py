@@ -9,7 +9,7 @@ from typing import Any
 
 import msgspec
 
-from actors.recorder import EVENTS_FILE, Recorder
+from actors.recorder import EVENTS_FILE
 from actors.runtime.actor import Actor
 from actors.runtime.clock import VirtualClock
 from kaiju.run.build import compose
@@ -53,12 +53,9 @@ class Run:
     ) -> None:
         directory.mkdir()
         clock = PausingClock(start)
-        self.node = compose(checked, clock=clock, seed=7, slice_steps=AT_ONCE)
+        self.node = compose(checked, clock=clock, seed=7, directory=directory, slice_steps=AT_ONCE)
         self.boundaries = 0
         self._born = {name: set(vars(actor)) for name, actor in self.node.actors.items()}
-        for actor in self.node.actors.values():
-            if isinstance(actor, Recorder):
-                actor.directory = directory
         if restored:
             clock.on_pause = self._restore
         self.node.run(duration)

@@ -10,7 +10,6 @@ from typing import Any
 
 import pytest
 
-from actors.recorder import Recorder
 from actors.runtime.clock import VirtualClock
 from actors.runtime.node.node import Node
 from actors.testing import SECOND
@@ -40,11 +39,8 @@ def start_of(file: Path) -> int:
 
 def run(file: Path, into: Path, seconds: int, start: int | None = None, **options: Any) -> Node:
     clock = VirtualClock(start_of(file) if start is None else start)
-    node = compose(check_file(file), clock=clock, **options)
-    recorder = node.actors["recorder"]
-    assert isinstance(recorder, Recorder)
     into.mkdir()
-    recorder.directory = into
+    node = compose(check_file(file), clock=clock, directory=into, **options)
     node.run(seconds * SECOND)
     return node
 

@@ -65,7 +65,8 @@ class Node(Wiring):
             four times the bound trading halts.
         tail_bytes: budget of all tails together, beyond what readers still lack.
         poller: how the loop waits.
-        flight_directory: where the flight recorder goes on a failure.
+        directory: of the run, for files of its actors and, on a failure, the flight recorder;
+            None where nothing is kept.
         data: directory that keeps what durable actors do; where it was used before, they go on
             from there. None keeps nothing, whatever is durable.
         disk: how that is written.
@@ -92,7 +93,7 @@ class Node(Wiring):
         bound: int = 65_536,
         tail_bytes: int = 1 << 20,
         poller: Poller | None = None,
-        flight_directory: Path | None = None,
+        directory: Path | None = None,
         data: Path | None = None,
         disk: Disk | None = None,
         segment_bytes: int = SEGMENT_BYTES,
@@ -104,7 +105,7 @@ class Node(Wiring):
         outside: Outside | None = None,
     ) -> None:
         clock, poller = clock or VirtualClock(), poller or EventPoller()
-        supervisor = Supervisor(self.control, flight_directory)
+        supervisor = Supervisor(self.control, directory)
         loop = Loop(
             clock,
             clocked=metrics,
@@ -151,6 +152,7 @@ class Node(Wiring):
             else DataDirectory(data, name, session, self._disk, shared=shared, elsewhere=elsewhere)
         )
         self._session = session if self.data is None else self.data.file.session
+        self._directory = directory
         self._archive: NodeDurability | None = None
         self._slice, self._bound, self._tail_bytes = slice_steps, bound, tail_bytes
         self.outlets: list[Outlet] = []

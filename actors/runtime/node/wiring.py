@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
+from pathlib import Path
 from types import MappingProxyType
 from typing import Any, Literal
 
@@ -66,6 +67,7 @@ class Wiring:
         self._ingress = Ingress(loop, poller, supervisor)
         self._seed = seed
         self._session = ""
+        self._directory: Path | None = None
         self._durable: dict[str, bool] = {}
         """Durable actors, and whether ports wait for their syncs."""
         self._running = False
@@ -92,7 +94,7 @@ class Wiring:
         if not isinstance(settings, Settings):
             settings = actor_class.Settings.model_validate(dict(settings or {}))
         actor = actor_class.created_by(self._ingress, name, settings)
-        actor.session = self._session
+        actor.session, actor.directory = self._session, self._directory
         actor.instruments, actor.currencies = self.instruments, self.currencies
         actor.accepts = accepts
         actor.durable = durable != "none"

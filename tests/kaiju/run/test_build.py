@@ -7,7 +7,6 @@ from typing import Any
 
 import pytest
 
-from actors.recorder import Recorder
 from actors.runtime.node.node import Node
 from kaiju.run.build import compose
 from tests.kit.paths import TOPOLOGIES
@@ -138,10 +137,7 @@ def paper_run(folder: Path, edit: tuple[str, str]) -> Node:
     folder.mkdir()
     text = PAPER.read_text()
     assert edit[0] in text
-    node = composed(folder, text.replace(*edit), seed=7)
-    recorder = node.actors["recorder"]
-    assert isinstance(recorder, Recorder)
-    recorder.directory = folder
+    node = composed(folder, text.replace(*edit), seed=7, directory=folder)
     node.run(20 * SECOND)
     return node
 

@@ -197,7 +197,7 @@ def test_a_reader_that_joins_late_gets_a_reset_the_snapshot_and_then_what_is_new
 
 
 def test_a_failure_leaves_the_last_steps_in_a_file(tmp_path: Any) -> None:
-    test = system(flight_directory=tmp_path)
+    test = system(directory=tmp_path)
     test.add("feed", Feed, settings={"count": 2})
     test.add("relay", Relay, settings={"fails_on": [1]}, inputs=["feed.ticks"])
     test.connect()

@@ -284,8 +284,7 @@ def test_every_actor_of_ours_says_what_a_reset_means(actor_class: type[Actor]) -
 def test_a_record_says_where_something_may_be_missing(tmp_path: Path) -> None:
     text = TOPOLOGY.replace("Metronome\n", "Metronome\n    settings: {breaks_after: 3}\n")
     checked = check_file(write_topology(tmp_path, text))
-    node = compose(checked, clock=VirtualClock(VIRTUAL_START))
-    node.actors["recorder"].directory = tmp_path  # type: ignore[attr-defined]
+    node = compose(checked, clock=VirtualClock(VIRTUAL_START), directory=tmp_path)
     node.run(2 * SECOND)
 
     with Record(tmp_path) as record:

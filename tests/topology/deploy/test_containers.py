@@ -14,7 +14,6 @@ import msgspec
 import pytest
 from ruamel.yaml import YAML
 
-from actors.recorder import Recorder
 from actors.runtime.clock import VirtualClock
 from actors.runtime.statistics import Histogram, LinkCounts, LinkRecord
 from grafana.dashboard import FILE, build
@@ -74,10 +73,8 @@ def metrics(tmp_path_factory: pytest.TempPathFactory) -> str:
         check_file(ROOT / "topology" / "paper.yaml"),
         clock=VirtualClock(1_704_067_200 * SECOND),
         data=directory,
+        directory=directory,
     )
-    for actor in node.actors.values():
-        if isinstance(actor, Recorder):
-            actor.directory = directory
     watch = NodeObserver(node, "paper")
     node.run(60 * SECOND)
     with NodeServer(node) as server:
