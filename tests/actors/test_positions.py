@@ -1,5 +1,8 @@
 from __future__ import annotations
 
+from itertools import count
+
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -67,7 +70,7 @@ def test_a_fee_in_another_currency_is_told_apart() -> None:
 def test_a_rebate_lowers_the_fees() -> None:
     kit = keeper()
     kit.given(filled(buy(10), 5, fee=10))
-    kit.given(filled(buy(10), 5, fee=-4))
+    kit.given(filled(buy(10), 5, fee=-4, exec_id="E-2"))
 
     assert kit.state.positions["maker"][BTC].fees == {"USDT": 6}
 
@@ -76,7 +79,7 @@ def test_strategies_and_instruments_have_positions_of_their_own() -> None:
     kit = keeper()
     taker = order(Side.SELL, 3, strategy="taker")
     ether = order(Side.BUY, 2, instrument=ETHUSDT.instrument)
-    kit.given(filled(buy(10), 10), filled(taker, 3), filled(ether, 2))
+    kit.given(filled(buy(10), 10), filled(taker, 3, exec_id="E-2"), filled(ether, 2))
     held = {
         (strategy, instrument): position.qty
         for strategy, positions in kit.state.positions.items()
@@ -86,11 +89,38 @@ def test_strategies_and_instruments_have_positions_of_their_own() -> None:
     assert held == {("maker", BTC): 10, ("taker", BTC): -3, ("maker", ETHUSDT.instrument): 2}
 
 
+def test_a_fill_is_booked_once() -> None:
+    kit = keeper()
+    once = filled(buy(10), 4, fee=3)
+
+    assert len(kit.given(once)) == 1
+    assert kit.given(once, once) == []
+    assert kit.state.positions["maker"][BTC].qty == 4
+
+
+def test_one_trade_id_in_two_instruments_or_of_two_orders_is_booked_for_each() -> None:
+    kit = keeper()
+    ether = order(Side.BUY, 2, instrument=ETHUSDT.instrument, client_order_id="0-execution-2")
+    other = sell(10, client_order_id="0-execution-3")
+    kit.given(filled(buy(10), 4), filled(ether, 2), filled(other, 3))
+
+    assert kit.state.positions["maker"][ETHUSDT.instrument].qty == 2
+    assert kit.state.positions["maker"][BTC].qty == 1
+
+
+def test_a_fill_that_contradicts_one_of_the_same_id_stops_the_keeper() -> None:
+    kit = keeper()
+    kit.given(filled(buy(10), 4))
+
+    with pytest.raises(ValueError, match="was BUY 4 at 10000, now BUY 5 at 10000"):
+        kit.given(filled(buy(10), 5))
+
+
 def test_a_new_reader_gets_every_position() -> None:
     kit = keeper()
     told = [
         *kit.given(filled(buy(10), 10)),
-        *kit.given(filled(order(Side.SELL, 3, strategy="taker"), 3)),
+        *kit.given(filled(order(Side.SELL, 3, strategy="taker"), 3, exec_id="E-2")),
     ]
 
     assert list(kit.actor.snapshot("positions")) == told
@@ -129,8 +159,12 @@ def test_positions_equal_the_fills_and_profit_equals_cash_when_all_is_closed(
         assert position.realized == position.cash_flow
 
 
+NUMBERS = count(1)
+
+
 def fill_of(strategy: str, instrument: str, side: Side, qty: int, px: int) -> OrderFilled:
-    return filled(order(side, qty, px, strategy=strategy, instrument=instrument), qty)
+    of = order(side, qty, px, strategy=strategy, instrument=instrument)
+    return filled(of, qty, exec_id=f"E-{next(NUMBERS)}")
 
 
 def test_an_inverse_purchase_brings_its_amount_in_base_currency() -> None:

@@ -33,13 +33,26 @@ from actors.events.system import (
     StreamLive,
     StreamStale,
 )
+from actors.model.fills import ExecutionMemory
 from actors.testing import SECOND, START, ActorTest
 from gateways.gateway import Gateway
-from tests.kit.builders import ORDER_ID, buy, pending_cancel, report, report_fill, report_new
+from tests.kit.builders import (
+    ETHUSDT,
+    ORDER_ID,
+    buy,
+    order,
+    pending_cancel,
+    report,
+    report_canceled,
+    report_fill,
+    report_new,
+    sell,
+)
 
 CONNECTED = ConnectionEstablished("market")
 LOST = ConnectionLost("market", "timeout")
 RESTORED = ConnectionRestored("market")
+ETH = ETHUSDT.instrument
 NOT_RECONCILED = "not reconciled with the venue yet"
 
 
@@ -239,14 +252,58 @@ def test_reports_are_passed_on_once(kit: ActorTest) -> None:
     assert kit.given(new, fill, fill) == [new_again, fill_again, fill_again]
 
 
-def test_memory_of_reports_is_bounded_and_long_enough(kit: ActorTest) -> None:
-    reports: list[Event] = [report_new(buy(3), f"E-{n}") for n in range(35_000)]
+def test_one_trade_id_in_two_instruments_names_two_trades(kit: ActorTest) -> None:
+    fill, other = report_fill(buy(3), 1), report_fill(order(Side.BUY, 3, instrument=ETH), 1)
+
+    assert kit.given(fill, other) == [fill, other]
+    assert kit.given(other) == [ReportRepeated(ORDER_ID, "E-fill")]
+
+
+@pytest.mark.parametrize(
+    "other",
+    [
+        report_fill(buy(3), 2),
+        report_fill(buy(3), 1, px=9_999),
+        report_fill(sell(3), 1),
+        report_fill(buy(3, client_order_id="0-execution-2"), 1),
+        report_fill(buy(3), 1, fee=7),
+        report_canceled(buy(3), "E-fill"),
+    ],
+)
+def test_a_report_that_contradicts_one_of_the_same_id_is_passed_on(
+    kit: ActorTest, other: ExecutionReport
+) -> None:
+    fill = report_fill(buy(3), 1)
+
+    assert kit.given(fill, other) == [fill, other]
+
+
+def test_reports_without_an_id_are_all_passed_on(kit: ActorTest) -> None:
+    assert kit.given(report_new(buy(3), ""), report_new(buy(3), "")) == 2 * [report_new(buy(3), "")]
+
+
+def test_a_hundred_thousand_reports_are_known_however_old(kit: ActorTest) -> None:
+    reports: list[Event] = [report_new(buy(3), f"E-{n}") for n in range(100_000)]
 
     assert kit.given(*reports) == reports
-    assert kit.given(*reports[-10_000:]) == [
-        ReportRepeated(ORDER_ID, f"E-{n}") for n in range(25_000, 35_000)
+    kit.advance(48 * 3_600 * SECOND)
+    assert kit.given(report_new(buy(3), "next"), *reports[-3:]) == [
+        report_new(buy(3), "next"),
+        *(ReportRepeated(ORDER_ID, f"E-{n}") for n in range(99_997, 100_000)),
     ]
-    assert len(kit.state.seen) + len(kit.state.seen_before) <= 20_000
+
+
+def test_reports_of_a_day_are_known_however_many_and_older_ones_are_forgotten() -> None:
+    memory, day = ExecutionMemory(), 24 * 3_600 * SECOND
+    for n in range(300_000):
+        memory.remember(f"E-{n}", "", START + n)
+
+    assert memory.remember("E-0", "", START + day) == ""
+    for n in range(300_000, 500_000):
+        memory.remember(f"E-{n}", "", START + day + n)
+    assert memory.remember("E-0", "", START + day) == ""
+    memory.remember("E-500000", "", START + 3 * day)
+    assert memory.remember("E-299999", "", START + 3 * day) is None
 
 
 def test_a_new_reader_hears_the_last_of_the_connection(kit: ActorTest) -> None:
