@@ -11,6 +11,7 @@ from actors.events.accounts import FeePaid, PositionUpdated
 from actors.events.event import Event
 from actors.events.orders import OrderFilled
 from actors.events.system import StreamReset
+from actors.model.fills import ExecutionMemory, content_of, key_of
 from actors.model.position import Position
 from actors.runtime.actor import Actor, handles
 
@@ -27,6 +28,8 @@ class PositionKeeper(Actor):
         """Positions by strategy, then by instrument."""
 
         positions: dict[str, dict[str, Position]] = {}
+        booked: ExecutionMemory = msgspec.field(default_factory=ExecutionMemory)
+        """Fills that are in the positions."""
 
     outputs: ClassVar[Mapping[str, tuple[type[Event], ...]]] = {
         "positions": (PositionUpdated,),
@@ -38,7 +41,13 @@ class PositionKeeper(Actor):
 
     @handles(OrderFilled)
     def on_order_filled(self, fill: OrderFilled) -> None:
-        """Apply the fill and tell the position that it made."""
+        """Apply the fill and tell the position that it made; the same fill is applied once.
+
+        Raises:
+            ValueError: the fill has the id of another one of its order.
+        """
+        if not self._is_new(fill):
+            return
         instrument = self.instruments[fill.instrument]
         position = self._position(fill.strategy, fill.instrument)
         position.fill(instrument, fill.side, fill.last_qty, fill.last_px)
@@ -68,6 +77,13 @@ class PositionKeeper(Actor):
             for strategy, positions in self.state.positions.items():
                 for instrument, position in positions.items():
                     yield self._update(strategy, instrument, position)
+
+    def _is_new(self, fill: OrderFilled) -> bool:
+        execution, content = f"{key_of(fill)} {fill.client_order_id}", content_of(fill)
+        known = self.state.booked.remember(execution, content, self.now)
+        if known is not None and known != content:
+            raise ValueError(f"{execution} was {known}, now {content}")
+        return known is None
 
     def _position(self, strategy: str, instrument: str) -> Position:
         of_strategy = self.state.positions.setdefault(strategy, {})

@@ -37,11 +37,9 @@ from actors.events.system import (
     StreamReset,
     TimerFired,
 )
+from actors.model.fills import ExecutionMemory, content_of, key_of
 from actors.runtime.actor import Actor, handles
 from actors.runtime.settings import Duration
-
-REMEMBERED = 10_000
-"""At least so many execution ids are known, so that a repeated report is recognized."""
 
 Connection: TypeAlias = ConnectionEstablished | ConnectionLost | ConnectionRestored
 
@@ -76,9 +74,8 @@ class Gateway(Actor):
         """Request id of the reconciliation that is not completed yet; empty if none is."""
         status_timer: int = 0
         """Pending timer of the next question while one is awaited; 0 for none."""
-        seen: dict[str, bool] = msgspec.field(default_factory=dict)
-        """Execution ids, oldest first."""
-        seen_before: dict[str, bool] = msgspec.field(default_factory=dict)
+        executions: ExecutionMemory = msgspec.field(default_factory=ExecutionMemory)
+        """What was reported."""
 
     outputs: ClassVar[Mapping[str, tuple[type[Event], ...]]] = {
         "venue": (
@@ -146,17 +143,16 @@ class Gateway(Actor):
 
     @handles(ExecutionReport)
     def on_execution_report(self, report: ExecutionReport) -> None:
-        """Pass a report on; one that the venue sent before is only told of."""
-        state, exec_id = self.state, report.exec_id
-        if report.exec_type is ExecType.ORDER_STATUS:
-            self.emit(report)
-            return
-        if exec_id in state.seen or exec_id in state.seen_before:
-            self.emit(ReportRepeated(report.client_order_id, exec_id))
-            return
-        if len(state.seen) >= REMEMBERED:
-            state.seen, state.seen_before = {}, state.seen
-        state.seen[exec_id] = True
+        """Pass a report on; one that came before with the same content is only told of.
+
+        Where an id comes again with another content, order management has to know of both.
+        """
+        if report.exec_id:
+            content = f"{report.client_order_id} {report.exec_type} {content_of(report)}"
+            known = self.state.executions.remember(key_of(report), content, self.now)
+            if known == content:
+                self.emit(ReportRepeated(report.client_order_id, report.exec_id))
+                return
         self.emit(report)
 
     @handles(ConnectionEstablished, ConnectionLost, ConnectionRestored)

@@ -122,7 +122,7 @@ def take_repeated_reports(patch: Patch) -> None:
 
     def without_numbers(gateway: VenueGateway, numbered: NumberedReport) -> None:
         gateway.state.handled = numbered.number - 1
-        gateway.state.seen.clear()
+        gateway.state.executions.recent.clear()
         handle(gateway, numbered)
 
     patch.setattr(VenueGateway, "on_numbered_report", without_numbers)
