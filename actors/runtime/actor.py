@@ -67,6 +67,10 @@ class Actor(AddressedActor):
     """Event classes by output name; a class belongs to one output."""
     handlers: ClassVar[Mapping[type[Event], str]] = MappingProxyType({})
     """Names of handler methods by event class; made from `@handles`."""
+    venue_endpoint: ClassVar[str] = ""
+    """Name of the setting that holds the address of a venue in another process; empty for none."""
+    orders_are_approved: ClassVar[bool] = False
+    """True where the orders that it emits were approved in another system, as those of a venue."""
     order_path: bool = False
     """True where a failure must halt trading and every event is timed."""
     writes_record: ClassVar[bool] = False

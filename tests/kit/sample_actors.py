@@ -57,6 +57,23 @@ class Market(Actor):
     def on_order(self, order: NewOrderSingle) -> None: ...
 
 
+class RemoteMarket(Actor):
+    """Reaches a venue in another process."""
+
+    class Settings(Actor.Settings):
+        address: str = ""
+
+    outputs: ClassVar[Outputs] = {"depth": (DepthDiff,)}
+    venue_endpoint = "address"
+
+
+class Sessions(Actor):
+    """Brings the orders of other systems to a venue."""
+
+    outputs: ClassVar[Outputs] = {"requests": (NewOrderSingle,)}
+    orders_are_approved = True
+
+
 class Book(Actor):
     """Builds books from diffs."""
 

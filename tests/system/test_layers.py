@@ -16,7 +16,7 @@ PACKAGES = ("actors", "gateways", "topology", "kaiju")
 
 EVENTS, MODEL, RUNTIME = ("actors.events",), ("actors.events", "actors.model"), ("actors.runtime",)
 ACTORS = ("actors.events", "actors.model", "actors.runtime")
-FILE = ("actors", "gateways", "topology.files", "topology.errors", "topology.config")
+FILE = ("actors", "topology.files", "topology.errors", "topology.config")
 RECORD = ("actors", "topology.files", "topology.errors", "kaiju.record")
 MONITOR = (*RECORD, "topology.links", "kaiju.monitor")
 REPORT = (*MONITOR, "kaiju.report")
@@ -47,7 +47,7 @@ MAY_IMPORT: dict[str, tuple[str, ...]] = {  # the most specific room of a module
     "topology.check": (*FILE, "topology.check"),
     "topology.plan": (*FILE, "topology.check", "topology.plan"),
     "topology.deploy": (*FILE, "topology.check", "topology.plan", "topology.deploy"),
-    "topology.links": (*FILE, "topology.check", "topology.links"),
+    "topology.links": (*FILE, "gateways.sockets", "topology.check", "topology.links"),
     "topology": (),
     "kaiju.record": RECORD,
     "kaiju.monitor": MONITOR,
@@ -259,6 +259,8 @@ def test_zeromq_has_a_door_for_venues_and_one_for_links() -> None:
         ("actors.runtime.errors", "import actors.events.event", ["actors.events.event"]),
         ("gateways.simulated.engine.filters", "from gateways import sockets", ["gateways.sockets"]),
         ("topology.config.document", "import topology.check.names", ["topology.check.names"]),
+        ("topology.check.graph", "from gateways.gateway import Gateway", ["gateways.gateway"]),
+        ("topology.deploy.compose", "from gateways import sockets", ["gateways.sockets"]),
         ("topology.links.frame", "from kaiju.run import node", ["kaiju.run.node"]),
         ("topology.deploy.compose", "from kaiju import Actor", ["kaiju.Actor"]),
         ("kaiju.record.record", "import kaiju.monitor.observer", ["kaiju.monitor.observer"]),

@@ -17,7 +17,6 @@ from actors.events.orders import (
 from actors.events.system import RecordFrame
 from actors.recorder import EVENTS_FILE
 from actors.runtime.actor import Actor
-from gateways.simulated.session.messages import SessionRequest
 from topology.check.schema import PartialTopology
 from topology.config.document import Document
 from topology.config.graph import Edge, Graph, Vertex
@@ -140,9 +139,9 @@ def _check_risk(document: Document, graph: Graph) -> None:
 
 
 def _sends_orders(vertex: Vertex) -> bool:
-    # What a venue takes from sessions was approved on the other side.
-    approves = vertex.emits(OrderApproved) or vertex.handles(SessionRequest)
-    return vertex.emits(NewOrderSingle) and not approves
+    found = vertex.actor_class
+    approved = found is not None and (found.orders_are_approved or vertex.emits(OrderApproved))
+    return vertex.emits(NewOrderSingle) and not approved
 
 
 def _unapproved_paths(graph: Graph, gateway: Vertex) -> Iterable[list[Edge]]:

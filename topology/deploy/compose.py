@@ -13,7 +13,6 @@ from pathlib import Path, PurePosixPath
 from typing import Any
 from urllib.parse import urlsplit
 
-from gateways.simulated.session.client import VenueFeed, VenueGateway
 from topology.check.check import CheckedTopology
 from topology.config.document import as_yaml
 from topology.deploy.services import (
@@ -163,11 +162,12 @@ def _refuse_misfits(checked: CheckedTopology, file: str) -> None:
 
 
 def _endpoints(checked: CheckedTopology) -> list[str]:
-    """Return where the topology trades with `kaiju venue`."""
+    """Return the addresses of the venues that the topology reaches in other processes."""
+    settings = {name: checked.classes[name].venue_endpoint for name in checked.topology.actors}
     return [
-        str(entry.settings.get("endpoint", ""))
-        for name, entry in checked.topology.actors.items()
-        if issubclass(checked.classes[name], VenueFeed | VenueGateway)
+        str(checked.topology.actors[name].settings.get(setting, ""))
+        for name, setting in settings.items()
+        if setting
     ]
 
 

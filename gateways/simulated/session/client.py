@@ -88,6 +88,7 @@ class VenueGateway(Gateway):
         "venue": (*Gateway.outputs["venue"], SessionBegan, ReportsHandled, LogonNeeded),
         "discarded": (MessageDiscarded,),
     }
+    venue_endpoint = "endpoint"
 
     settings: Settings
     state: State
@@ -190,6 +191,7 @@ class VenueFeed(Actor):
         "discarded": (MessageDiscarded,),
         "venue": (RequestSnapshot,),
     }
+    venue_endpoint = "endpoint"
 
     settings: Settings
     state: State

@@ -114,6 +114,7 @@ class VenueServer(Actor):
         "discarded": (MessageDiscarded,),
     }
     order_path = True
+    orders_are_approved = True
 
     settings: Settings
     state: State

@@ -12,6 +12,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from ruamel.yaml import YAML
 
+from tests.kit.sample_actors import Sessions
 from topology.check.check import check, load
 from topology.config.findings import Findings, TopologyError
 
@@ -358,6 +359,19 @@ def test_a_share_of_what_does_not_exist_is_found(tmp_path: Path) -> None:
 
     assert [f.message for f in findings.all] == [
         "there is no venue 'ELSEWERE'; did you mean 'ELSEWHERE'?"
+    ]
+
+
+def test_orders_that_come_approved_from_another_system_need_no_risk_here(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    other = '  other: {class: "tests.kit.sample_actors:Sessions", node: md}\n'
+    text = SOUND.replace(RISK, RISK + other).replace("[gateway.venue,", "[gateway.venue, other,")
+    assert not found(tmp_path, text).errors
+
+    monkeypatch.setattr(Sessions, "orders_are_approved", False)
+    assert [f.message for f in found(tmp_path, text).errors] == [
+        "'other' sends orders to a venue (NewOrderSingle) and reads none that risk approved"
     ]
 
 

@@ -180,6 +180,19 @@ def test_what_cannot_be_in_containers_is_refused_and_nothing_is_written(tmp_path
     assert not [*tmp_path.iterdir()]
 
 
+def test_any_actor_may_name_the_setting_that_holds_the_address_of_a_venue(tmp_path: Path) -> None:
+    text = (ROOT / TOPOLOGY).read_text(encoding="utf-8")
+    other = (
+        "actors:\n  other: {class: tests.kit.sample_actors:RemoteMarket, node: md,"
+        ' settings: {address: "tcp://127.0.0.1:9"}}\n'
+    )
+    assert text.count("\nactors:\n") == 1
+    checked = check_file(ROOT / TOPOLOGY, text=text.replace("actors:\n", other))
+
+    with pytest.raises(RefusedError, match=re.escape("write tcp://venue:9")):
+        write_all(checked, TOPOLOGY, tmp_path)
+
+
 def test_a_venue_elsewhere_is_no_container(tmp_path: Path) -> None:
     text = (ROOT / TOPOLOGY).read_text(encoding="utf-8").replace("//venue:", "//exchange.lan:")
     (tmp_path / "grafana").mkdir()
