@@ -154,6 +154,6 @@ def measure_path(durable: str, quotes: int) -> Figures:
     with temporary_directory() as directory:
         node = trading_node(ACTORS, durable=kept, metrics=False, data=directory)
         took = seconds_of(node)
-        written = sum(journal_of(node, name).number for name in kept)
+        written = sum(journal_of(node, name).last_step for name in kept)
         sizes = {f"bytes_{name}": step_bytes(node, name) for name in kept}
         return {"per_second": quotes / took, "steps_a_quote": written / quotes, **sizes}

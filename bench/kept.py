@@ -9,7 +9,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 
 from actors.runtime.actor import Actor
-from actors.runtime.journal.steps import StepJournal
+from actors.runtime.journal.writer import Journal
 from actors.runtime.node.node import Node
 from bench.rounds import OUT
 
@@ -41,9 +41,9 @@ def seconds_of(node: Node) -> float:
     return watch.ended - watch.began
 
 
-def journal_of(node: Node, actor: str) -> StepJournal:
+def journal_of(node: Node, actor: str) -> Journal:
     """Return the journal of a durable actor."""
-    journal = node.actors[actor].journal
+    journal = node.journal_of(actor)
     assert journal is not None
     return journal
 
@@ -51,8 +51,8 @@ def journal_of(node: Node, actor: str) -> StepJournal:
 def step_bytes(node: Node, actor: str) -> float:
     """Return the mean size of a step of a durable actor."""
     journal = journal_of(node, actor)
-    size = sum(segment.path.stat().st_size for segment in journal.files.segments())
-    return size / journal.number
+    size = sum(segment.path.stat().st_size for segment in journal.segments())
+    return size / journal.last_step
 
 
 @contextmanager

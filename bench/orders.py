@@ -141,7 +141,7 @@ def measure_recovery(orders: int) -> Figures:
     with temporary_directory() as directory:
         node = order_node(orders, "os", data=directory, segment_bytes=ONE_SEGMENT)
         seconds_of(node)
-        steps = journal_of(node, "oms").number
+        steps = journal_of(node, "oms").last_step
         for snapshot in directory.rglob("snapshot-*"):  # as if killed before the first was taken
             snapshot.unlink()
         del node
@@ -150,5 +150,5 @@ def measure_recovery(orders: int) -> Figures:
         began = time.perf_counter()
         again.run()
         assert isinstance(watch, Stopwatch)
-        assert journal_of(again, "oms").number >= steps
+        assert journal_of(again, "oms").last_step >= steps
         return {"per_second": steps / (watch.began - began), "steps": steps}

@@ -26,7 +26,6 @@ from actors.runtime.settings import Settings as BaseSettings
 
 if TYPE_CHECKING:
     from actors.runtime.envelope import Envelope, Position
-    from actors.runtime.journal.steps import StepJournal
     from actors.runtime.loop import Loop
     from actors.runtime.ports import Port
     from actors.runtime.snapshot import ActorSnapshot
@@ -76,8 +75,6 @@ class Actor(AddressedActor):
     writes_record: ClassVar[bool] = False
     """True where all that the ports write is the run's record, in the run's directory."""
     durable: bool = False
-    journal: StepJournal | None = None
-    """Where the actor's steps are written; None where nothing is kept."""
     started: bool = False
     """Whether the actor has handled its `ActorStarted`."""
 

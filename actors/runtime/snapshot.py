@@ -1,16 +1,13 @@
-"""All that an actor knows between two steps: what a snapshot holds."""
+"""The body of a snapshot."""
 
 from __future__ import annotations
 
 from hashlib import sha256
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import msgspec
 
 from actors.runtime.envelope import Position
-
-if TYPE_CHECKING:
-    pass
 
 encode = msgspec.msgpack.Encoder().encode
 
@@ -47,3 +44,6 @@ class ActorSnapshot(msgspec.Struct):
         """
         rest = (self.state, self.rng, self.timers, self.timer_id, self.next_seq, self.started)
         return sha256(encode(rest)).hexdigest()
+
+
+decode_snapshot = msgspec.msgpack.Decoder(ActorSnapshot).decode

@@ -10,19 +10,19 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from operator import attrgetter
-from typing import TYPE_CHECKING, Any, Literal, Protocol
+from typing import Any, Literal, Protocol
 
 import msgspec
 
 from actors.events.event import Event, tag_of
 from actors.runtime.envelope import Envelope, Position, Root
 from actors.runtime.statistics import ActorStatistics, Histogram
-
-if TYPE_CHECKING:
-    from actors.runtime.journal.steps import StepJournal
+from actors.runtime.timers import SetTimer
 
 Delivery = Literal["stream", "latest"]
 Handler = Callable[[Any], Any]
+Effects = tuple[tuple[Event, ...], tuple[SetTimer, ...]]
+"""(outputs in order of emission, timers) of a step."""
 FEWEST_KEPT = 4
 TAIL_SLACK = 8
 VIEW_SLACK = 64
@@ -52,6 +52,23 @@ class Reader(Protocol):
     name: str
     statistics: ActorStatistics
     inputs: tuple[Input, ...]
+
+
+class StepWriter(Protocol):
+    """Writes the steps of one actor, each before anything of it is released."""
+
+    def write(
+        self, node_step: int, now: int, reader: Input, envelope: Envelope, effects: Effects
+    ) -> None:
+        """Write one finished step; its input was just taken from `reader`.
+
+        Raises:
+            OverflowError: an event holds a number beyond 64 bits; nothing was written.
+            TypeError: an event holds what MessagePack cannot; nothing was written.
+        """
+
+    def skip(self, node_step: int, now: int, reader: Input, envelope: Envelope) -> None:
+        """Write that an input was taken and nothing came of it: its handler raised twice."""
 
 
 class Stream:
@@ -232,8 +249,8 @@ class Input:
         self.unhandled = 0
         self.conflated = 0
         self.dropped: dict[str, int] = {}
-        self.journal: StepJournal | None = None
-        """Where each step on this input is written before anything of it is released."""
+        self.journal: StepWriter | None = None
+        """Writes each step on this input; None where the actor is not durable."""
         self.closed = ""
         """Why the actor takes nothing any more; empty while it does."""
         self.resetting = False

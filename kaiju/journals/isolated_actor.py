@@ -19,8 +19,8 @@ from actors.runtime.journal.segments import JournalFiles, Segment
 from actors.runtime.moved import present_path
 from actors.runtime.node.node import Node
 from actors.runtime.recovery.configuration import configure
-from actors.runtime.recovery.replay import JournalReplay, decode_snapshot
-from actors.runtime.snapshot import ActorSnapshot
+from actors.runtime.recovery.replay import JournalReplay
+from actors.runtime.snapshot import ActorSnapshot, decode_snapshot
 from topology.config.class_loader import load_class
 
 FORMAT = 1

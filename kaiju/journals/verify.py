@@ -20,8 +20,8 @@ import msgspec
 from actors.runtime.journal.data_directory import CONTROL
 from actors.runtime.journal.frames import DamagedFileError
 from actors.runtime.journal.segments import JournalReader
-from actors.runtime.recovery.replay import DivergedError, decode_snapshot
-from actors.runtime.snapshot import ActorSnapshot
+from actors.runtime.recovery.replay import DivergedError
+from actors.runtime.snapshot import ActorSnapshot, decode_snapshot
 from kaiju.journals.catalog import journal_of, journals_in
 from kaiju.journals.isolated_actor import CannotRepeatError, IsolatedActor
 from kaiju.journals.values import Differing, first_difference

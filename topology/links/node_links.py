@@ -10,8 +10,8 @@ from random import Random
 from actors.events.event import Event
 from actors.events.system import HaltTrading, ResumeTrading
 from actors.runtime.clock import LiveClock
+from actors.runtime.node.links import LinkedNode
 from actors.runtime.node.mirrors import Mirror, RemoteCursor
-from actors.runtime.node.node import Node
 from actors.runtime.statistics import LinkCounts, LinkRecord
 from topology.config.graph import Graph
 from topology.links.effects import (
@@ -92,17 +92,18 @@ class NodeLinks:
         self._chance = Random()  # noqa: S311 - only keeps nodes from knocking all at once
         self._reads = True
 
-    def begin(self, node: Node) -> None:
+    def begin(self, node: LinkedNode) -> None:
         """See `Links.begin`."""
         self._node = node
         self._began = self._clock.read()
         readers = readers_of(self._graph, self.name)
         sources: dict[str, ActorSource | HaltSource] = {self._halts.name: self._halts}
         for actor in node.actors.values():
+            journal = node.journal_of(actor.name)
             for output, stream in actor.streams.items():
                 outlet = LinkOutlet(actor, stream, waits_for_sync=self._leaves_host)
                 node.open_outlet(outlet)
-                sources[stream.name] = ActorSource(actor, output, outlet)
+                sources[stream.name] = ActorSource(actor, output, outlet, journal)
                 for reader in readers.get(stream.name, ()):
                     remote = RemoteCursor(actor, stream, reader)
                     stream.listen(remote)

@@ -11,6 +11,7 @@ from actors.events.event import Event
 from actors.events.system import HaltTrading, ResumeTrading
 from actors.runtime.actor import Actor
 from actors.runtime.envelope import Envelope
+from actors.runtime.journal.writer import Journal
 from actors.runtime.ports import Outlet
 from actors.runtime.recovery.recovery import RecoveryError, steps_since
 from actors.runtime.schema import schema_table
@@ -53,9 +54,12 @@ class LinkOutlet(Outlet):
 class ActorSource:
     """One output of an actor: its retained tail, and behind it the journal."""
 
-    def __init__(self, actor: Actor, output: str, outlet: LinkOutlet) -> None:
+    def __init__(
+        self, actor: Actor, output: str, outlet: LinkOutlet, journal: Journal | None
+    ) -> None:
         self.durable = actor.durable
         self._actor, self._output, self._outlet = actor, output, outlet
+        self._journal = journal
         self._stream = actor.streams[output]
         self._cursors: dict[int, Iterator[list[Envelope]]] = {}
         """By position: where in the journal a reader goes on."""
@@ -114,9 +118,8 @@ class ActorSource:
         return [envelope for envelope in found if envelope.id[2] < limit]
 
     def _journaled(self, position: int) -> Iterator[list[Envelope]]:
-        assert self._actor.journal is not None
-        files = self._actor.journal.files
-        for emitted in steps_since(files, self._actor, {self._output: position}):
+        assert self._journal is not None
+        for emitted in steps_since(self._journal, self._actor, {self._output: position}):
             yield [envelope for output, _, _, envelope in emitted if output == self._output]
 
 

@@ -1,4 +1,15 @@
-"""What a durable actor did, on disk: each step is written before anything of it is released."""
+"""What a durable actor did, on disk: each step is written before anything of it is released.
+
+The body of a STEP frame is the MessagePack array::
+
+    [step, node step, now, id, cause, root, time, first, event, [outputs, timers] | nil]
+
+`step` counts the actor's steps from 1, `node step` the node's; `now` is the clock when the input
+was taken; `id`, `cause`, `root` and `time` are the input's envelope and `event` the input itself.
+`first` is 0, but on a `latest` input the sequence number of the first unread event that the value
+stands for. Outputs are events in order of emission, timers ``[actor, id, name, due]`` (due 0
+cancels); nil says that the handler raised twice and the input was skipped.
+"""
 
 from __future__ import annotations
 
@@ -8,23 +19,21 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 
-from actors.events.event import Event
 from actors.runtime.envelope import Envelope, Position, Root
 from actors.runtime.snapshot import encode
-from actors.runtime.timers import SetTimer
 
 if TYPE_CHECKING:
     from actors.runtime.journal.commits import Commits
     from actors.runtime.journal.writer import Journal
-    from actors.runtime.stream import Input
+    from actors.runtime.stream import Effects, Input
 
 log = logging.getLogger("kaiju")
+
 StepBody = tuple[int, int, int, Position, Position | None, Root, int, int, msgspec.Raw, msgspec.Raw]
 """A step as it stands in a frame, with its events still encoded."""
 read_step = msgspec.msgpack.Decoder(StepBody).decode
-Effects = tuple[tuple[Event, ...], tuple[SetTimer, ...]]
-"""(outputs in order of emission, timers) of a step."""
 SKIPPED = msgspec.Raw(encode(None))
+"""Effects of a step whose input was skipped."""
 STEPS_BETWEEN_TRIES = 1_000
 """After a disk had no room for a new segment, while it still takes steps into the old one."""
 
@@ -68,12 +77,7 @@ class StepJournal:
     def write(
         self, node_step: int, now: int, reader: Input, envelope: Envelope, effects: Effects | None
     ) -> None:
-        """Write one finished step; its input was just taken from `reader`.
-
-        Raises:
-            OverflowError: an event holds a number beyond 64 bits; nothing was written.
-            TypeError: an event holds what MessagePack cannot; nothing was written.
-        """
+        """See `actors.runtime.stream.StepWriter.write`; no effects mean that it was skipped."""
         latest = reader.conflation
         first = 0 if latest is None else latest.first_of(reader.position - 1)
         number = self.number + 1
@@ -86,7 +90,7 @@ class StepJournal:
         self.number, self.node_step, self.now = number, node_step, now
 
     def skip(self, node_step: int, now: int, reader: Input, envelope: Envelope) -> None:
-        """Write that an input was taken and nothing came of it: its handler raised twice."""
+        """See `actors.runtime.stream.StepWriter.skip`."""
         self.write(node_step, now, reader, envelope, None)
 
     def _begin_segment(self) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from functools import partial, reduce
 from operator import or_
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
@@ -20,10 +20,11 @@ from actors.runtime.journal.disk import Disk
 from actors.runtime.journal.steps import StepJournal, read_step
 from actors.runtime.journal.writer import Journal
 from actors.runtime.node.supervision import NO_ROOM
+from actors.runtime.node.wiring import Wiring
 from actors.runtime.ports import Outlet
 from actors.runtime.recovery.capture import capture, configuration_changed, segment_header
 from actors.runtime.recovery.power_loss import cut_to_fit
-from actors.runtime.recovery.recovery import Recovery, RecoveryError
+from actors.runtime.recovery.recovery import Recovery, RecoveryError, replayed
 from actors.runtime.ref import ActorDeadError
 from actors.runtime.schema import schema_table
 from actors.runtime.snapshot import ActorSnapshot, encode
@@ -32,7 +33,6 @@ from actors.runtime.stream import Input, Stream
 
 if TYPE_CHECKING:
     from actors.runtime.actor import Actor
-    from actors.runtime.node.node import Node
 
 log = logging.getLogger("kaiju")
 
@@ -55,7 +55,9 @@ class NodeDurability:
     """Keeps what a node's durable actors do, and brings them back.
 
     Args:
-        node: whose archive it is; its actors are wired.
+        wiring: of the node.
+        outlets: all that leaves the node and must wait for the disk.
+        request_stop: ends the run, for the reason that it is given.
         data: its directory.
         durable: (actor, whether ports wait for its syncs) of those that are kept.
         control: the node's control stream.
@@ -67,12 +69,14 @@ class NodeDurability:
 
     def __init__(
         self,
-        node: Node,
+        wiring: Wiring,
         data: DataDirectory,
         durable: Mapping[str, bool],
         control: Stream,
         control_classes: Iterable[type[Event]],
         *,
+        outlets: Sequence[Outlet],
+        request_stop: Callable[[str], None],
         disk: Disk,
         seed: int,
         segment_bytes: int,
@@ -80,7 +84,8 @@ class NodeDurability:
         most_held: int,
     ) -> None:
         self.data = data
-        self._node, self._loop = node, node.loop
+        self._wiring, self._loop, self._supervisor = wiring, wiring.loop, wiring.supervisor
+        self._outlets, self._request_stop = outlets, request_stop
         self._control, self._control_classes = control, tuple(control_classes)
         self._seed = seed
         self._retention = retention
@@ -93,7 +98,9 @@ class NodeDurability:
         self._on_disk: dict[str, Mapping[str, tuple[int, int]]] = {}
         """By actor and stream, the (epoch, position) from which it would go on after a crash."""
         self._answers: list[tuple[Any, Any]] = []
-        self.actors: list[Actor] = [node.actors[name] for name in durable]
+        self.journals: dict[str, StepJournal] = {}
+        """By actor."""
+        self.actors: list[Actor] = [wiring.actors[name] for name in durable]
         try:
             self._control_journal = self._open(CONTROL, disk, segment_bytes)
             data.begin()  # behind the first lock: another run's directory must stay as it is
@@ -102,9 +109,10 @@ class NodeDurability:
                 self._fit_together(disk)
             for actor in self.actors:
                 files = self._open(actor.name, disk, segment_bytes)
-                actor.journal = StepJournal(files, self.commits, partial(self._header, actor))
+                journal = StepJournal(files, self.commits, partial(self._header, actor))
+                self.journals[actor.name] = journal
                 for reader in actor.readers:
-                    reader.journal = actor.journal
+                    reader.journal = journal
             if not data.power_lost:
                 self._refuse_what_is_gone()
             data.opened()
@@ -131,7 +139,7 @@ class NodeDurability:
         Raises:
             RecoveryError: a journal, or what says whose there are, is gone.
         """
-        journals = {actor.name: actor.journal.files for actor in self.actors if actor.journal}
+        journals = {name: journal.files for name, journal in self.journals.items()}
         journals[CONTROL] = self._control_journal
         gone = [
             name for name in self.data.file.actors if name in journals and not journals[name].header
@@ -158,48 +166,54 @@ class NodeDurability:
                 self.data.journal_of(name),
                 steps,
             )
-        for actor in self._node.actors.values():
+        for actor in self._wiring.actors.values():
             actor.lost_power(fitted.next_seq)
 
-    @property
-    def outlets(self) -> list[Outlet]:
-        """All that leaves the node and must wait for the disk."""
-        return self._node.outlets
-
-    def recover(self) -> Recovery | None:
+    def recover(self, *, linked: bool) -> Recovery | None:
         """Bring actors back to where their journals end; None where none has begun.
+
+        Args:
+            linked: whether the node has links to others, who may know it from before.
 
         Raises:
             RecoveryError: journals do not fit together, or an actor does not repeat its.
             DamagedFileError: a journal is damaged.
         """
-        went_on = self._node.links is not None and self.data.resumed
-        if not went_on and not any(a.journal and a.journal.number for a in self.actors):
+        resumed = linked and self.data.resumed
+        if not resumed and not any(journal.number for journal in self.journals.values()):
             return None
-        begun = [a for a in self.actors if a.journal and a.journal.files.header is not None]
-        others = [a for a in self._node.actors.values() if a not in begun]
+        begun = [a for a in self.actors if self.journals[a.name].files.header is not None]
+        others = [a for a in self._wiring.actors.values() if a not in begun]
         read_before = {a.name: read for a in others if (read := a.read_before()) is not None}
         began = time.perf_counter_ns()
-        recovery = Recovery(begun, read_before, self._loop, power_lost=self.data.power_lost)
+        recovery = Recovery(
+            begun, self.journals, read_before, self._loop, power_lost=self.data.power_lost
+        )
         recovery.restore()
         self._restore_control(recovery)
         self._recovered = recovery.steps
         self._recovery_time = time.perf_counter_ns() - began
         for actor in begun:
             self._on_disk[actor.name] = recovery.positions_of(actor)
-            self._warn_of_snapshots(actor)
+            for path, reason in self.journals[actor.name].files.damaged_snapshots.items():
+                log.warning("%s: not used, its steps were done again instead: %s", path, reason)
         return recovery
 
-    def _warn_of_snapshots(self, actor: Actor) -> None:
-        assert actor.journal is not None
-        for path, reason in actor.journal.files.damaged_snapshots.items():
-            log.warning("%s: not used, its steps were done again instead: %s", path, reason)
+    def replay(self, actor: Actor) -> None:
+        """Bring one durable actor to where its journal ends, held steps included.
+
+        Raises:
+            RecoveryError: its class no longer takes what its journal was made with.
+            DivergedError: it does not do again what its journal holds.
+            DamagedFileError: the journal is damaged.
+        """
+        files = self.journals[actor.name].files
+        replayed(actor, files, self._loop, self.commits.held_of(files))
 
     def begin(self) -> None:
         """Begin a segment for each actor that is new or is made otherwise than before."""
         for actor in self.actors:
-            assert actor.journal is not None
-            files, header = actor.journal.files, self._header(actor)
+            files, header = self.journals[actor.name].files, self._header(actor)
             if files.header is None:
                 files.begin(header)
             elif configuration_changed(files.header, header):
@@ -216,11 +230,10 @@ class NodeDurability:
             RecoveryError: the actor's state cannot be kept.
             OSError: the disk does not take it.
         """
-        assert actor.journal is not None
-        if actor.journal.number:
+        journal = self.journals[actor.name]
+        if journal.number:
             try:
-                body = encode(self._capture(actor, actor.journal))
-                files.save_snapshot(actor.journal.number, body)
+                files.save_snapshot(journal.number, encode(_capture(actor, journal)))
             except (OverflowError, TypeError, ValueError) as error:
                 raise RecoveryError(
                     f"{actor.name} is made otherwise than before, and what it knows cannot be"
@@ -241,11 +254,12 @@ class NodeDurability:
         if commits.held:
             commits.retry()
             if commits.held_bytes > self._most_held:
-                self._node.request_stop(f"{NO_ROOM}, and {commits.held_bytes:,} bytes wait for it")
+                self._request_stop(f"{NO_ROOM}, and {commits.held_bytes:,} bytes wait for it")
             return
         for actor in self.actors:
-            if actor.journal is not None and actor.journal.snapshot_due:
-                self._retain(actor, actor.journal.files)
+            journal = self.journals[actor.name]
+            if journal.snapshot_due:
+                self._retain(actor, journal.files)
                 self._save_snapshot(actor)
                 self._write_positions_of_readers(actor)
         if self.syncs and (self._loop.steps != self._synced_steps or self._answers):
@@ -262,7 +276,7 @@ class NodeDurability:
         """Return how steps reach the disk, as it is now."""
         commits = self.commits
         return DurabilityRecord(
-            {a.name: a.journal.files.appended for a in self.actors if a.journal is not None},
+            {name: journal.files.appended for name, journal in self.journals.items()},
             commits.written,
             commits.synced,
             len(commits.held),
@@ -294,11 +308,11 @@ class NodeDurability:
             try:
                 self.data.end(ended, self._control.next_seq)
             except OSError as error:
-                self._node.supervisor.trouble("noting that the run ended in order", error)
+                self._supervisor.trouble("noting that the run ended in order", error)
 
     def _give_up(self, problem: str) -> None:
         log.error("%s", problem)
-        self._node.supervisor.failures.append(problem)
+        self._supervisor.failures.append(problem)
         for waiting, _ in self._answers:
             waiting.fail(ActorDeadError(problem))
         self._answers.clear()
@@ -315,12 +329,12 @@ class NodeDurability:
         return files
 
     def _header(self, actor: Actor) -> dict[str, Any]:
-        return segment_header(actor, node=self._node.name, seed=self._seed)
+        return segment_header(actor, node=self._wiring.name, seed=self._seed)
 
     def _control_header(self) -> dict[str, Any]:
         return {
             "journal": 1,
-            "node": self._node.name,
+            "node": self._wiring.name,
             "actor": CONTROL,
             "epoch": self._control.epoch,
             "next_seq": {"announced": self._control.next_seq},
@@ -328,25 +342,21 @@ class NodeDurability:
         }
 
     def _save_snapshot(self, actor: Actor) -> None:
-        journal = actor.journal
-        assert journal is not None
+        journal = self.journals[actor.name]
         journal.snapshot_due = False
         if not journal.number or actor.inbox.closed:
             return  # who was stopped or failed has no timers any more; a restart brings them back
         try:
-            memory = self._capture(actor, journal)
+            memory = _capture(actor, journal)
             body = encode(memory)
         except (OverflowError, TypeError, ValueError) as error:
-            self._node.supervisor.trouble(f"the snapshot of {actor.name}", error)
+            self._supervisor.trouble(f"the snapshot of {actor.name}", error)
             return
 
         def saved() -> None:
             self._on_disk[actor.name] = memory.positions
 
         self.commits.save(journal.files, journal.number, body, saved)
-
-    def _capture(self, actor: Actor, journal: StepJournal) -> ActorSnapshot:
-        return capture(actor, step=journal.number, node_step=journal.node_step, now=journal.now)
 
     def _retain(self, actor: Actor, files: Journal) -> None:
         """Delete what is older than wanted, and what nobody would need after a crash either."""
@@ -369,7 +379,7 @@ class NodeDurability:
                 now=time.time(),
             )
         except OSError as error:
-            self._node.supervisor.trouble(f"deleting old segments of {actor.name}", error)
+            self._supervisor.trouble(f"deleting old segments of {actor.name}", error)
 
     def position_on_disk(self, reader: Input) -> int:
         """Return where a reader would go on after a crash."""
@@ -387,13 +397,13 @@ class NodeDurability:
             if self.position_on_disk(reader) < reader.needs_from
         }
         for name in sorted(behind):
-            if self._node.actors[name].journal is not None:
-                self._save_snapshot(self._node.actors[name])
+            if name in self.journals:
+                self._save_snapshot(self._wiring.actors[name])
 
     def _sync(self) -> None:
         """Let out what was written until now, once it is synced."""
         self._synced_steps = self._loop.steps
-        limits = [(outlet, outlet.reader.stream.next_seq) for outlet in self.outlets]
+        limits = [(outlet, outlet.reader.stream.next_seq) for outlet in self._outlets]
         answers, self._answers = self._answers, []
 
         def leave() -> None:
@@ -408,19 +418,19 @@ class NodeDurability:
     def _trouble(self, error: OSError) -> None:
         if self.syncs:
             self._sync()
-        for outlet in self.outlets:
+        for outlet in self._outlets:
             outlet.hold()
-        self._node.supervisor.wait_for_disk(JOURNAL, error)
+        self._supervisor.wait_for_disk(JOURNAL, error)
 
     def _room(self) -> None:
         if self.syncs:
             self._sync()
-        for outlet in self.outlets:
+        for outlet in self._outlets:
             outlet.release()
         for waiting, value in self._answers:
             waiting.answer(value)
         self._answers.clear()
-        self._node.supervisor.wait_for_disk(JOURNAL, None)
+        self._supervisor.wait_for_disk(JOURNAL, None)
 
     def _restore_control(self, recovery: Recovery) -> None:
         control, queue = self._control, self._loop.queue
@@ -443,9 +453,8 @@ class NodeDurability:
                     queue.appendleft(reader)
 
     def _comes_from_elsewhere(self, actor: Actor) -> bool:
-        assert actor.journal is not None
-        header = actor.journal.files.header
-        return header is not None and header["node"] != self._node.name
+        header = self.journals[actor.name].files.header
+        return header is not None and header["node"] != self._wiring.name
 
     def stop_in_progress(self) -> Envelope | None:
         """Return the announcement of a stop that the run before did not come to the end of."""
@@ -468,3 +477,7 @@ class NodeDurability:
             elif isinstance(envelope.event, ResumeTrading):
                 found.clear()
         return found
+
+
+def _capture(actor: Actor, journal: StepJournal) -> ActorSnapshot:
+    return capture(actor, step=journal.number, node_step=journal.node_step, now=journal.now)

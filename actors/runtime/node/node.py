@@ -21,6 +21,7 @@ from actors.runtime.journal.commits import MAX_HELD
 from actors.runtime.journal.data_directory import CONTROL as CONTROL_NAME
 from actors.runtime.journal.data_directory import DataDirectory
 from actors.runtime.journal.disk import Disk
+from actors.runtime.journal.writer import Journal
 from actors.runtime.loop import Loop
 from actors.runtime.node.counters import actor_record, edge_record
 from actors.runtime.node.durability import EVERYTHING, NodeDurability, Retention
@@ -306,6 +307,8 @@ class Node(Wiring):
             self._durable,
             self._control,
             CONTROL,
+            outlets=self.outlets,
+            request_stop=self.request_stop,
             disk=self._disk,
             seed=self._seed,
             segment_bytes=self._segment_bytes,
@@ -314,10 +317,10 @@ class Node(Wiring):
         )
         self.loop.on_reply = self._archive.answer
         self.supervisor.next_epoch = self.data.next_epoch
-        self.supervisor.held_steps = self._archive.commits.held_of
+        self.supervisor.replay = self._archive.replay
         if not self.clock.virtual:
             self._archive.commits.start_thread()
-        recovery = self._archive.recover()
+        recovery = self._archive.recover(linked=self.links is not None)
         if recovery is not None:
             self.clock.go_on_from(self.loop.now)
         if recovery is not None or self.links is not None:
@@ -331,6 +334,12 @@ class Node(Wiring):
         if self._archive is None:
             return reader.needs_from
         return self._archive.position_on_disk(reader)
+
+    def journal_of(self, actor: str) -> Journal | None:
+        """Return the journal of an actor; None where nothing of it is kept."""
+        if self._archive is None or actor not in self._archive.journals:
+            return None
+        return self._archive.journals[actor].files
 
     def _renumber(self, actor: Actor, epoch: int) -> None:
         """Let an actor that has no past begin in an epoch of its own."""

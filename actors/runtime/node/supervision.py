@@ -28,15 +28,12 @@ from actors.events.system import (
 )
 from actors.runtime.envelope import Envelope
 from actors.runtime.flight_recorder import write_flight
-from actors.runtime.journal.writer import Journal
-from actors.runtime.recovery.recovery import replayed
 from actors.runtime.ref import Registry
 from actors.runtime.statistics import DeadLetter
-from actors.runtime.stream import Input, Stream
+from actors.runtime.stream import Input, StepWriter, Stream
 
 if TYPE_CHECKING:
     from actors.runtime.actor import Actor
-    from actors.runtime.journal.steps import StepJournal
     from actors.runtime.loop import Loop
     from actors.runtime.node.mirrors import Mirror, RemotePublisher
 
@@ -82,8 +79,8 @@ class Supervisor:
         """Called with the reason when trading was halted here, with none when no longer."""
         self.next_epoch: Callable[[], int] | None = None
         """Gives numbers that no epoch of this data directory had; None where nothing is kept."""
-        self.held_steps: Callable[[Journal], list[bytes]] = _none_held
-        """Returns the steps of a journal that the disk does not take at the moment."""
+        self.replay: Callable[[Actor], None] = _nothing_kept
+        """Brings a durable actor to where its journal ends; may raise anything."""
         self._retried: dict[str, tuple[Input, int, str]] = {}
         """(input, position behind the event, what happened) of each actor that tries again."""
         self._restarts: dict[str, deque[int]] = {}
@@ -207,7 +204,7 @@ class Supervisor:
             loop.timers.restore(actor.name, [again], frozenset({timer.timer_id}))
         actor.statistics.failed += 1
         what = describe(actor, envelope, error)
-        rebuilt = actor.journal is not None and self._rebuild(actor, what)
+        rebuilt = reader.journal is not None and self._rebuild(actor, what)
         if rebuilt and self._try_again(reader, what):
             return
         reader.drop("handler raised")
@@ -218,7 +215,7 @@ class Supervisor:
         waiting = loop.replies.pop((reader, reader.position - 1), None)
         if waiting is not None:
             waiting.fail(error)
-        lost = actor.journal is not None and not rebuilt
+        lost = reader.journal is not None and not rebuilt
         hopeless = (
             lost
             or actor.order_path
@@ -231,8 +228,8 @@ class Supervisor:
         if hopeless:
             hears = actor.order_path and not lost and reader is not actor.control_input
             self.close(actor, "actor failed", keep_control=hears)
-        elif actor.journal is not None:
-            self._skip(actor.journal, reader, envelope)
+        elif reader.journal is not None:
+            self._skip(reader.journal, reader, envelope)
         else:
             self._restart(actor)
 
@@ -258,7 +255,7 @@ class Supervisor:
         log.warning("%s; it was rebuilt from its journal and tries again", what)
         return True
 
-    def _skip(self, journal: StepJournal, reader: Input, envelope: Envelope) -> None:
+    def _skip(self, journal: StepWriter, reader: Input, envelope: Envelope) -> None:
         if isinstance(envelope.event, TimerFired):
             self.loop.timers.remove(reader.actor.name, envelope.event.timer_id)
         try:
@@ -269,12 +266,11 @@ class Supervisor:
 
     def _rebuild(self, actor: Actor, what: str) -> bool:
         """Bring a durable actor back to before the step that failed; return whether that went."""
-        loop, journal = self.loop, actor.journal
-        assert journal is not None
+        loop = self.loop
         now, envelope = loop.now, loop.envelope
         timers, fired = actor.pending_timers(), loop.timers.fired(actor.name)
         try:
-            replayed(actor, loop, self.held_steps(journal.files))
+            self.replay(actor)
         except Exception as error:  # noqa: BLE001 - then the actor is lost, whatever it was
             self.trouble(f"{what}; rebuilding {actor.name} from its journal", error)
             return False
@@ -394,5 +390,5 @@ def _tell_nobody(_reason: str) -> None:
     """There are no other nodes."""
 
 
-def _none_held(_journal: Journal) -> list[bytes]:
-    return []
+def _nothing_kept(actor: Actor) -> None:
+    raise LookupError(f"{actor.name} has no journal")

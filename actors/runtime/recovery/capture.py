@@ -1,15 +1,4 @@
-"""What a durable actor did, on disk: each step is written before anything of it is released.
-
-The body of a STEP frame is the MessagePack array::
-
-    [step, node step, now, id, cause, root, time, first, event, [outputs, timers] | nil]
-
-`step` counts the actor's steps from 1, `node step` the node's; `now` is the clock when the input
-was taken; `id`, `cause`, `root` and `time` are the input's envelope and `event` the input itself.
-`first` is 0, but on a `latest` input the sequence number of the first unread event that the value
-stands for. Outputs are events in order of emission, timers ``[actor, id, name, due]`` (due 0
-cancels); nil says that the handler raised twice and the input was skipped.
-"""
+"""What a durable actor knows between two steps, and what a segment of its journal says of it."""
 
 from __future__ import annotations
 
@@ -37,14 +26,11 @@ if TYPE_CHECKING:
     from actors.runtime.actor import Actor
     from actors.runtime.stream import Input
 
-
 FROM_THE_RUNTIME = (
     *(ActorStarted, ActorRecovered, StopActor),
     *(StreamReset, StreamLive, StreamStale, TimerFired),
 )
 """Classes that any actor may find in its inbox."""
-
-
 UNKNOWN = (0, 1)
 """Position, (epoch, sequence number), of a reader that must be brought up to date."""
 NOT_YET = "not connected yet"

@@ -19,7 +19,7 @@ import msgspec
 
 from actors.runtime.envelope import Envelope
 from actors.runtime.errors import KaijuError
-from actors.runtime.journal.steps import read_step
+from actors.runtime.journal.steps import StepJournal, read_step
 from actors.runtime.journal.writer import Journal
 from actors.runtime.recovery.capture import UNKNOWN
 from actors.runtime.recovery.configuration import configured_as
@@ -50,6 +50,7 @@ class Recovery:
 
     Args:
         actors: those with a journal that was begun before, in file order.
+        journals: of these actors, by name.
         read_before: what others have read, as `Actor.read_before` says, by actor and stream.
         loop: of the node.
     """
@@ -57,6 +58,7 @@ class Recovery:
     def __init__(
         self,
         actors: Iterable[Actor],
+        journals: Mapping[str, StepJournal],
         read_before: Mapping[str, Mapping[str, tuple[int, int]]],
         loop: Loop,
         *,
@@ -64,6 +66,7 @@ class Recovery:
     ) -> None:
         self._power_lost = power_lost
         self.actors = {actor.name: actor for actor in actors}
+        self._journals = journals
         self._read_before = read_before
         self._loop = loop
         self._replays: dict[str, JournalReplay] = {}
@@ -79,8 +82,9 @@ class Recovery:
                 of its publisher.
         """
         for name, actor in self.actors.items():
+            journal = self._journals[name]
             try:
-                self._replays[name] = replay = replayed(actor, self._loop)
+                self._replays[name] = replay = replayed(actor, journal.files, self._loop)
             except DivergedError as error:
                 raise RecoveryError(f"{error}\n{WRITTEN_BY_ANOTHER}") from error
             except msgspec.ValidationError as error:
@@ -88,9 +92,8 @@ class Recovery:
                     f"{name}: its class cannot know what its snapshot holds: {error}\n"
                     f"{WRITTEN_BY_ANOTHER}"
                 ) from error
-            assert actor.journal is not None
-            actor.journal.node_step, actor.journal.now = replay.node_step, replay.now
-            epoch = _header(_files(actor))["epoch"]
+            journal.node_step, journal.now = replay.node_step, replay.now
+            epoch = _header(journal.files)["epoch"]
             for output, stream in actor.streams.items():
                 stream.renumber(epoch, replay.next_seq[output])
             inbox = actor.inbox.stream
@@ -189,7 +192,7 @@ class Recovery:
         """Return what an actor has read; None if it never read this stream or knows nothing."""
         if name not in self._replays:
             return self._read_before.get(name)
-        if stream not in _header(_files(self.actors[name]))["inputs"]:
+        if stream not in _header(self._journals[name].files)["inputs"]:
             return None
         return self._replays[name].positions
 
@@ -205,7 +208,8 @@ class Recovery:
         wanted = {o: seq for o, seq in wanted.items() if seq < actor.streams[o].next_seq}
         if not wanted:
             return
-        for output, node_step, place, envelope in outputs_since(_files(actor), actor, wanted):
+        files = self._journals[actor.name].files
+        for output, node_step, place, envelope in outputs_since(files, actor, wanted):
             stream = actor.streams[output]
             if not stream.tail:
                 stream.base = envelope.id[2]
@@ -213,11 +217,12 @@ class Recovery:
             yield node_step, place, stream, envelope
 
 
-def replayed(actor: Actor, loop: Loop, held: Iterable[bytes] = ()) -> JournalReplay:
-    """Let an actor do its journal again, made as it was then.
+def replayed(actor: Actor, files: Journal, loop: Loop, held: Iterable[bytes] = ()) -> JournalReplay:
+    """Let an actor do its journal again, configured as it was then.
 
     Args:
         actor: to be brought back.
+        files: its journal.
         loop: of the actor.
         held: bodies of steps behind those in its files.
 
@@ -225,7 +230,6 @@ def replayed(actor: Actor, loop: Loop, held: Iterable[bytes] = ()) -> JournalRep
         DivergedError: it does not do what its journal holds.
         DamagedFileError: the journal is damaged.
     """
-    files = _files(actor)
     header = _header(files)
     with _as_then(actor, header):
         replay = JournalReplay(actor, loop)
@@ -309,11 +313,6 @@ def steps_since(
 
 def _all(stream: Stream) -> tuple[Input, ...]:
     return (*stream.readers, *stream.listeners)
-
-
-def _files(actor: Actor) -> Journal:
-    assert actor.journal is not None
-    return actor.journal.files
 
 
 def _header(files: Journal) -> Mapping[str, Any]:

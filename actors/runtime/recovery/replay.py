@@ -16,14 +16,13 @@ from actors.runtime.envelope import Envelope, Position
 from actors.runtime.errors import KaijuError
 from actors.runtime.journal.steps import SKIPPED, step_decoder
 from actors.runtime.recovery.capture import NOT_YET, capture, classes_read
-from actors.runtime.snapshot import ActorSnapshot, encode
+from actors.runtime.snapshot import ActorSnapshot, decode_snapshot, encode
 
 if TYPE_CHECKING:
     from actors.runtime.actor import Actor
     from actors.runtime.loop import Loop
 
-
-LONGEST = 2_000
+MAX_TEXT_LENGTH = 2_000
 """Characters of one output that a message shows."""
 
 
@@ -240,9 +239,6 @@ def replay_all(
     replay.run(steps(replay.step))
 
 
-decode_snapshot = msgspec.msgpack.Decoder(ActorSnapshot).decode
-
-
 def _as_key(key: Any) -> Any:
     return tuple(key) if isinstance(key, list) else key
 
@@ -259,7 +255,9 @@ def _shown(effects: Raw) -> list[str]:
     outputs, timers = decoded
     said = [_shown_event(event) for event in outputs]
     said += [f"timer {name!r} #{number} due {due}" for _, number, name, due in timers]
-    return [text if len(text) <= LONGEST else text[:LONGEST] + "..." for text in said]
+    return [
+        text if len(text) <= MAX_TEXT_LENGTH else text[:MAX_TEXT_LENGTH] + "..." for text in said
+    ]
 
 
 def _shown_event(event: list[Any]) -> str:

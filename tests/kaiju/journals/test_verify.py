@@ -22,8 +22,7 @@ from actors.runtime.journal.snapshots import Snapshots
 from actors.runtime.journal.writer import Journal
 from actors.runtime.node.durability import Retention
 from actors.runtime.node.node import Node
-from actors.runtime.recovery.replay import decode_snapshot
-from actors.runtime.snapshot import encode
+from actors.runtime.snapshot import decode_snapshot, encode
 from actors.testing import SECOND, START
 from kaiju.cli.app import main
 from kaiju.journals.values import Differing, first_difference, named
