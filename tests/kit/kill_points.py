@@ -16,6 +16,9 @@ from actors.runtime.journal.disk import Disk
 from kaiju.run.build import compose
 from topology.check.check import CheckedTopology
 
+SMALL_SEGMENTS = 40_000
+"""Bytes of a journal's files where a short run is to have many."""
+
 T = TypeVar("T")
 
 

@@ -252,3 +252,46 @@ class Listener(Actor):
     @handles(CancelAll)
     def on_cancel_all(self, request: CancelAll) -> None:
         self.state.heard.append(request.reason)
+
+
+SOUND = """\
+version: 1
+name: sample
+nodes:
+  md: {host: md, port: 7000}
+  core: {host: core, port: 7000}
+currencies: {USDT: {scale: 8}, BTC: {scale: 8}}
+instruments:
+  BTCUSDT.SIM: {price_scale: 2, qty_scale: 5, tick_size: "0.01", lot_size: "0.00001",
+                base: BTC, quote: USDT}
+actors:
+  market:
+    class: tests.kit.sample_actors:Market
+    node: md
+    inputs: [gateway.venue, book.requests]
+  book: {class: "tests.kit.sample_actors:Book", node: md, inputs: [market.depth]}
+  maker:
+    class: tests.kit.sample_actors:Maker
+    node: core
+    inputs:
+      - from: book.top
+        delivery: latest
+    settings:
+      quote_qty: "0.5"
+      instrument: BTCUSDT.SIM
+  taker: {class: "tests.kit.sample_actors:Taker", node: core, inputs: [book.top, oms.orders]}
+  execution:
+    class: tests.kit.sample_actors:Execution
+    node: core
+    inputs: [maker, "*.signals"]
+  risk: {class: "tests.kit.sample_actors:Risk", node: core, inputs: [execution.orders]}
+  oms:
+    class: tests.kit.sample_actors:Oms
+    node: core
+    inputs: [risk, execution.cancels, gateway.reports]
+  gateway:
+    class: tests.kit.sample_actors:Gateway
+    node: core
+    inputs: [oms.requests, market.reports]
+  recorder: {class: "tests.kit.sample_actors:Recorder", node: core, inputs: ["*"]}
+"""

@@ -207,6 +207,12 @@ actors:
 """
 
 
+def all_durable(text: str) -> str:
+    """Return a topology in which every actor is `durable: os`."""
+    kept = [line for line in text.splitlines() if "durable:" not in line]
+    return "\n".join(kept).replace("    class: ", "    durable: os\n    class: ") + "\n"
+
+
 def write_topology(folder: Path, text: str = TOPOLOGY) -> Path:
     """Write a topology file into `folder` and return its path."""
     file = folder / "small.yaml"

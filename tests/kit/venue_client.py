@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import subprocess
-import sys
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -12,6 +11,7 @@ from typing import Any, Self, TypeVar
 from actors.events.event import Event
 from actors.events.market import Side
 from actors.events.orders import NewOrderSingle, OrderType, TimeInForce
+from actors.events.system import ConnectionEstablished
 from gateways.simulated.engine.venue_orders import VenueRequest
 from gateways.simulated.session.messages import (
     HEARTBEAT,
@@ -25,12 +25,13 @@ from gateways.simulated.session.messages import (
     encode,
 )
 from gateways.sockets import ClientSocket, Wake
+from tests.kit.commands import KAIJU
 from tests.kit.paths import ROOT
 
 VENUE = ROOT / "topology" / "venue.yaml"
-KAIJU = [sys.executable, "-c", "from kaiju.cli.app import main; main()"]
 PATIENCE = 20.0
 """Seconds after which a test gives up on something that must happen."""
+UP = ConnectionEstablished("gateway")
 
 T = TypeVar("T")
 E = TypeVar("E", bound=Event)
@@ -44,6 +45,10 @@ def until(condition: Callable[[], T], what: str, patience: float = PATIENCE) -> 
             return value
         time.sleep(0.005)
     raise AssertionError(f"{what}: not within {patience:g} s")
+
+
+def accepted(incarnation: int = 1, after: int = 0, last: int = 0) -> LogonAccepted:
+    return LogonAccepted(b"\0here", "kaiju", incarnation, after, last)
 
 
 class VenueProcess:

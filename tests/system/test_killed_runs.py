@@ -19,25 +19,23 @@ import pytest
 from actors.testing import SECOND
 from kaiju.run.build import compose
 from kaiju.run.local import first_input
-from tests.kit.kill_points import MortalDisk, files_of, live, lived, lived_side_by_side
-from tests.kit.small_system import TOPOLOGY
-from tests.system.test_shipped_topologies import PAPER, RECORDED, START, needs_recordings, start_of
+from tests.kit.kill_points import (
+    SMALL_SEGMENTS,
+    MortalDisk,
+    files_of,
+    live,
+    lived,
+    lived_side_by_side,
+)
+from tests.kit.shipped import PAPER, RECORDED, START, needs_recordings, start_of
+from tests.kit.small_system import TOPOLOGY, all_durable, write_topology
 from topology.check.check import CheckedTopology, check_file
 
 WHEN = ("before", "within", "after")
-SMALL_SEGMENTS = 40_000
 KILLS = 500
 LANES = os.cpu_count() or 1
 Death = tuple[int, str]
 """Number of the operation, and when."""
-
-
-def all_durable(text: str, folder: Path, name: str) -> CheckedTopology:
-    """Return a topology in which every actor is `durable: os`."""
-    file = folder / name
-    kept = [line for line in text.splitlines() if "durable:" not in line]
-    file.write_text("\n".join(kept).replace("    class: ", "    durable: os\n    class: "))
-    return check_file(file)
 
 
 class Life:
@@ -83,7 +81,9 @@ class Life:
 @pytest.fixture(scope="module")
 def small(tmp_path_factory: pytest.TempPathFactory) -> Life:
     folder = tmp_path_factory.mktemp("small")
-    return Life(all_durable(TOPOLOGY, folder, "small.yaml"), folder, START, SECOND // 2)
+    return Life(
+        check_file(write_topology(folder, all_durable(TOPOLOGY))), folder, START, SECOND // 2
+    )
 
 
 def test_the_small_run_has_everything_that_could_go_wrong(small: Life) -> None:
@@ -102,7 +102,10 @@ def test_a_run_killed_around_any_operation_of_its_disk_ends_as_if_it_had_not(sma
 
 def test_a_run_killed_500_times_in_succession_ends_as_if_it_had_not(tmp_path: Path) -> None:
     paper = Life(
-        all_durable(PAPER.read_text(), tmp_path, "paper.yaml"), tmp_path, START, 2 * SECOND
+        check_file(write_topology(tmp_path, all_durable(PAPER.read_text()))),
+        tmp_path,
+        START,
+        2 * SECOND,
     )
     steps = paper.disk.counts["write"] // (KILLS + 1)
     directory, chance, kills = tmp_path / "killed", random.Random(7), 0  # noqa: S311
@@ -118,7 +121,9 @@ def test_a_run_killed_500_times_in_succession_ends_as_if_it_had_not(tmp_path: Pa
 def test_a_journal_of_which_little_is_kept_still_holds_all_that_recovery_needs(
     tmp_path: Path,
 ) -> None:
-    checked = all_durable(TOPOLOGY + "journal: {keep_bytes: 0}", tmp_path, "small.yaml")
+    checked = check_file(
+        write_topology(tmp_path, all_durable(TOPOLOGY + "journal: {keep_bytes: 0}"))
+    )
     life = Life(checked, tmp_path, START, 2 * SECOND, slice_steps=50)
     directory, chance = tmp_path / "killed", random.Random(5)  # noqa: S311
     for _ in range(5):
@@ -146,7 +151,7 @@ def test_a_recorder_that_is_not_durable_goes_on_from_its_file(tmp_path: Path) ->
 @needs_recordings
 def test_a_run_of_recorded_data_goes_on_in_the_middle_of_its_files(tmp_path: Path) -> None:
     text = RECORDED.read_text().replace("../../shared", str(RECORDED.parents[2] / "shared"))
-    checked = all_durable(text, tmp_path, "recorded.yaml")
+    checked = check_file(write_topology(tmp_path, all_durable(text)))
     start = first_input(compose(checked))
     assert start is not None
     recorded = Life(checked, tmp_path, start_of(RECORDED) or start, 2 * SECOND)

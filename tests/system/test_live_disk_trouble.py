@@ -19,6 +19,7 @@ from actors.runtime.journal.disk import Disk
 from actors.runtime.node.node import Node
 from actors.runtime.ref import ActorDeadError, Timeout
 from kaiju.journals.verify import verify
+from tests.kit.commands import KAIJU
 from tests.kit.failing_disk import (
     PATIENCE,
     Ask,
@@ -29,9 +30,9 @@ from tests.kit.failing_disk import (
 )
 from tests.kit.killed_trading import Trading
 from tests.kit.paths import ROOT
+from tests.kit.shipped import PAPER
 from tests.kit.small_system import write_topology
-from tests.kit.venue_client import KAIJU, until
-from tests.system.test_shipped_topologies import PAPER
+from tests.kit.venue_client import until
 
 pytestmark = pytest.mark.xdist_group("live")
 

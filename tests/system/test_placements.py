@@ -12,8 +12,8 @@ import pytest
 from actors.recorder import EVENTS_FILE
 from actors.runtime.journal import frames
 from kaiju.journals.verify import verify
+from tests.kit.commands import KAIJU
 from tests.kit.paths import DATA, ROOT
-from tests.kit.venue_client import KAIJU
 
 pytestmark = pytest.mark.xdist_group("live")
 

@@ -22,13 +22,9 @@ from gateways.gateway import Gateway
 from gateways.simulated.session.client import VenueGateway
 from gateways.simulated.session.messages import NumberedReport, SessionRequest
 from gateways.simulated.session.server import VenueServer
-from tests.gateways import test_gateway
-from tests.gateways.simulated import test_client as test_venue_gateway
-from tests.gateways.simulated import test_server as test_venue_door
-from tests.runtime.journal import test_frames
-from tests.runtime.journal import test_writer as test_journal
-from tests.runtime.node import test_disk_trouble, test_synced
-from tests.runtime.recovery import test_durable_node, test_rebuilding
+from tests.kit.brittle_actors import faults
+from tests.kit.named_tests import named_test
+from tests.kit.venue_client import UP, accepted
 
 Patch = pytest.MonkeyPatch
 
@@ -146,12 +142,12 @@ class Safeguard(NamedTuple):
 
     Attributes:
         switch_off: takes it away.
-        test: the named test.
+        test: its name.
         arguments: of the test, made of an empty directory and pytest's own log.
     """
 
     switch_off: Callable[[Patch], None]
-    test: Callable[..., None]
+    test: str
     arguments: Callable[[Path, pytest.LogCaptureFixture], Iterable[Any]] = lambda *_: ()
 
 
@@ -170,66 +166,72 @@ def door(*_: object) -> Iterable[Any]:
 
 def gateway(*_: object) -> Iterable[Any]:
     kit = ActorTest(VenueGateway, name="gateway")
-    kit.given(test_venue_gateway.accepted(1, after=4), test_venue_gateway.UP)
+    kit.given(accepted(1, after=4), UP)
     return (kit,)
 
 
 SAFEGUARDS = [
     Safeguard(
         no_crc,
-        test_frames.test_any_flipped_bit_is_refused_at_the_frame_that_holds_it,
+        "runtime/journal/test_frames.py::test_any_flipped_bit_is_refused_at_the_frame_that_holds_it",
         directory,
     ),
     Safeguard(
         no_crc,
-        test_journal.test_any_flipped_bit_of_any_segment_is_refused_where_it_is,
+        "runtime/journal/test_writer.py::test_any_flipped_bit_of_any_segment_is_refused_where_it_is",
         lambda path, _: (path, 1),
     ),
     Safeguard(
         release_before_write,
-        test_synced.test_nothing_leaves_before_its_step_is_written,
+        "runtime/node/test_synced.py::test_nothing_leaves_before_its_step_is_written",
         directory,
     ),
     Safeguard(
-        send_before_sync, test_synced.test_in_virtual_time_a_sync_is_part_of_the_turn, directory
+        send_before_sync,
+        "runtime/node/test_synced.py::test_in_virtual_time_a_sync_is_part_of_the_turn",
+        directory,
     ),
     Safeguard(
         forget_positions,
-        test_durable_node.test_a_durable_reader_hears_everything_once_and_in_order_however_often_it_is_killed,
+        "runtime/recovery/test_durable_node.py::test_a_durable_reader_hears_everything_once_and_in_order_however_often_it_is_killed",
         directory,
     ),
     Safeguard(
         forget_epochs,
-        test_durable_node.test_an_epoch_is_on_disk_before_anything_is_emitted_in_it,
+        "runtime/recovery/test_durable_node.py::test_an_epoch_is_on_disk_before_anything_is_emitted_in_it",
         directory,
     ),
     *(
         Safeguard(
             switch_off,
-            test_disk_trouble.test_a_disk_that_refuses_for_a_while_halts_trading_and_loses_nothing,
+            "runtime/node/test_disk_trouble.py::test_a_disk_that_refuses_for_a_while_halts_trading_and_loses_nothing",
             full_disk,
         )
         for switch_off in (send_what_is_not_written, drop_what_is_refused)
     ),
     Safeguard(
         go_on_half_changed,
-        test_rebuilding.test_an_actor_that_raises_once_tries_again_and_is_reported,
+        "runtime/recovery/test_rebuilding.py::test_an_actor_that_raises_once_tries_again_and_is_reported",
         lambda path, _: (path, "tick 7", 1_500),
     ),
     Safeguard(
         let_older_logons_in,
-        test_venue_door.test_requests_of_an_older_incarnation_never_reach_the_exchange,
+        "gateways/simulated/test_server.py::test_requests_of_an_older_incarnation_never_reach_the_exchange",
         door,
     ),
-    Safeguard(let_repeated_requests_in, test_venue_door.test_requests_pass_in_order_and_once, door),
+    Safeguard(
+        let_repeated_requests_in,
+        "gateways/simulated/test_server.py::test_requests_pass_in_order_and_once",
+        door,
+    ),
     Safeguard(
         take_repeated_reports,
-        test_venue_gateway.test_reports_are_passed_on_once_whatever_comes_again,
+        "gateways/simulated/test_client.py::test_reports_are_passed_on_once_whatever_comes_again",
         gateway,
     ),
     Safeguard(
         trade_in_doubt,
-        test_gateway.test_after_the_first_connection_orders_are_refused_until_all_is_reconciled,
+        "gateways/test_gateway.py::test_after_the_first_connection_orders_are_refused_until_all_is_reconciled",
     ),
 ]
 
@@ -242,10 +244,11 @@ def test_without_its_safeguard_the_named_test_is_red(
     green, red = tmp_path / "green", tmp_path / "red"
     green.mkdir()
     red.mkdir()
-    safeguard.test(*safeguard.arguments(green, caplog))
-    test_rebuilding.faults.clear()
+    test = named_test(safeguard.test)
+    test(*safeguard.arguments(green, caplog))
+    faults.clear()
     with monkeypatch.context() as patch:
         safeguard.switch_off(patch)
         with pytest.raises((AssertionError, pytest.fail.Exception)):
-            safeguard.test(*safeguard.arguments(red, caplog))
-    test_rebuilding.faults.clear()
+            test(*safeguard.arguments(red, caplog))
+    faults.clear()

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import subprocess
-import sys
 from pathlib import Path
 from typing import Any
 
@@ -16,25 +15,14 @@ from actors.testing import SECOND
 from kaiju.report.audit import audit
 from kaiju.report.report import load_history
 from kaiju.run.build import compose
-from tests.kit.paths import DATA, ROOT
+from tests.kit.commands import INSTALLED
+from tests.kit.paths import ROOT
+from tests.kit.shipped import PAPER, RECORDED, START, needs_recordings, start_of
 from topology.check.check import check_file
 
-KAIJU = Path(sys.executable).with_name("kaiju")
-PAPER = ROOT / "topology" / "paper.yaml"
-RECORDED = ROOT / "topology" / "recorded.yaml"
-BINANCE = DATA / "binance"
-START = 1_704_067_200 * SECOND
-
-needs_recordings = pytest.mark.skipif(
-    not BINANCE.is_dir(), reason=f"the recorded market data is not at {BINANCE}"
-)
 topologies = pytest.mark.parametrize(
     "file", [PAPER, pytest.param(RECORDED, marks=needs_recordings)], ids=["paper", "recorded"]
 )
-
-
-def start_of(file: Path) -> int:
-    return START if file == PAPER else 0
 
 
 def run(file: Path, into: Path, seconds: int, start: int | None = None, **options: Any) -> Node:
@@ -50,7 +38,7 @@ def events_of(directory: Path) -> bytes:
 
 
 def run_in_a_process(file: Path, into: Path, hash_seed: int) -> bytes:
-    command = [str(KAIJU), "run", str(file), "--quiet", "--for", "20s", "--runs", str(into)]
+    command = [str(INSTALLED), "run", str(file), "--quiet", "--for", "20s", "--runs", str(into)]
     environment = {**os.environ, "PYTHONHASHSEED": str(hash_seed)}
     done = subprocess.run(
         command, cwd=ROOT, env=environment, capture_output=True, text=True, check=False

@@ -11,10 +11,10 @@ from pathlib import Path
 
 import pytest
 
+from tests.kit.commands import KAIJU
 from tests.kit.paths import ROOT
 
 GUIDE = (ROOT / "docs" / "strategy.md").read_text(encoding="utf-8")
-KAIJU = [sys.executable, "-c", "from kaiju.cli.app import main; main()"]
 
 
 def blocks(language: str) -> list[str]:

@@ -37,7 +37,6 @@ from gateways.simulated.session.client_session import (
 from gateways.simulated.session.client_socket import Connection, ConnectionEndedError
 from gateways.simulated.session.messages import (
     Logon,
-    LogonAccepted,
     LogonRefused,
     NumberedReport,
     ReportsHandled,
@@ -47,14 +46,9 @@ from gateways.simulated.session.messages import (
     Subscribed,
 )
 from tests.kit.builders import BTCUSDT, ETHUSDT, buy, pending_cancel, report_new
-from tests.kit.venue_client import resting_order
+from tests.kit.venue_client import UP, accepted, resting_order
 
-UP = ConnectionEstablished("gateway")
 CANCEL = OrderCancelRequest("A-1", "BTCUSDT.SIM")
-
-
-def accepted(incarnation: int = 1, after: int = 0, last: int = 0) -> LogonAccepted:
-    return LogonAccepted(b"\0here", "kaiju", incarnation, after, last)
 
 
 def numbered(number: int, report: VenueReport | None = None) -> NumberedReport:

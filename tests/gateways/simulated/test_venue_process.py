@@ -57,9 +57,9 @@ from gateways.simulated.session.messages import (
 from gateways.simulated.session.server_socket import ServerSocketThread
 from gateways.sockets import ServerSocket, Wake
 from tests.kit.builders import BTCUSDT, ETHUSDT, buy, report_new
+from tests.kit.commands import KAIJU
 from tests.kit.paths import ROOT
 from tests.kit.venue_client import (
-    KAIJU,
     VENUE,
     RawClient,
     VenueProcess,

@@ -8,37 +8,21 @@ import re
 import signal
 import socket
 import subprocess
-import sys
 from pathlib import Path
 
 import polars as pl
 import pytest
-from typer.testing import CliRunner, Result
 
-from kaiju.cli.app import main
+from tests.kit.commands import KAIJU, kaiju, run
 from tests.kit.paths import ROOT
 from tests.kit.small_system import EXAGGERATOR, STUBBORN, TOPOLOGY, write_topology
 
 pytestmark = pytest.mark.xdist_group("live")
 
-KAIJU = [sys.executable, "-c", "from kaiju.cli.app import main; main()"]
-
-
-def kaiju(*arguments: object) -> Result:
-    return CliRunner().invoke(main, [str(argument) for argument in arguments])
-
 
 @pytest.fixture
 def topology(tmp_path: Path) -> Path:
     return write_topology(tmp_path)
-
-
-def run(topology: Path, *options: object) -> tuple[Result, Path]:
-    runs = topology.parent / "runs"
-    before = set(runs.iterdir()) if runs.exists() else set()
-    result = kaiju("run", topology, "--runs", runs, *options)
-    [directory] = set(runs.iterdir()) - before
-    return result, directory
 
 
 def test_a_run_trades_adds_up_and_leaves_its_report_behind(topology: Path) -> None:

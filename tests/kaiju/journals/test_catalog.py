@@ -12,7 +12,7 @@ from typer.testing import CliRunner
 from actors.runtime.journal.writer import Journal
 from kaiju.cli.app import main
 from kaiju.journals.catalog import Listed, NoJournalError, journal_of, listing
-from tests.runtime.journal.test_golden_files import GOLDEN, SEGMENT, STEPS
+from tests.kit.golden import GOLDEN, SEGMENT, STEPS
 
 SECOND = "2024-01-01 00:00:00"
 START = f"{SECOND}.00000000"

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import subprocess
+import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -27,7 +28,7 @@ from actors.testing import SECOND, START
 from kaiju.cli.app import main
 from kaiju.journals.values import Differing, first_difference, named
 from kaiju.journals.verify import verify
-from tests.kaiju.run.test_changed_topology import all_durable
+from tests.kit.commands import INSTALLED
 from tests.kit.kill_points import MortalDisk, live, lived
 from tests.kit.nondeterministic_actors import (
     MILLISECOND,
@@ -41,9 +42,8 @@ from tests.kit.nondeterministic_actors import (
     spoken,
 )
 from tests.kit.paths import ROOT
-from tests.kit.small_system import TOPOLOGY
+from tests.kit.small_system import TOPOLOGY, all_durable
 from tests.kit.verify_leftovers import EXCUSED, find_runs, verify_elsewhere
-from tests.system.test_shipped_topologies import KAIJU
 from topology.check.check import check_file
 
 SAID_BY_NOW = RUN_FOR // MILLISECOND + 1
@@ -101,7 +101,7 @@ def test_a_whole_system_is_equal_in_another_process_and_with_another_hash_seed(
         here.summary == f"HASH EQUAL: {len(checked.topology.actors)} actors, {here.steps:,} steps"
     )
     for hash_seed in (1, 2):
-        code, said = in_a_process(hash_seed, KAIJU, "verify", tmp_path / "run")
+        code, said = in_a_process(hash_seed, INSTALLED, "verify", tmp_path / "run")
         assert (code, said.splitlines()[-1]) == (0, here.summary)
         assert f"all together {here.digest[:12]}; " in said
 
@@ -111,7 +111,7 @@ def test_an_actor_that_decides_by_its_inputs_alone_is_equal(tmp_path: Path, hone
     assert (
         in_a_process(
             1,
-            KAIJU.with_name("python"),
+            sys.executable,
             "-m",
             "tests.kit.nondeterministic_actors",
             honest,
@@ -120,7 +120,7 @@ def test_an_actor_that_decides_by_its_inputs_alone_is_equal(tmp_path: Path, hone
         == 0
     )
 
-    code, said = in_a_process(2, KAIJU, "verify", tmp_path)
+    code, said = in_a_process(2, INSTALLED, "verify", tmp_path)
 
     assert (code, said.splitlines()[-1]) == (0, f"HASH EQUAL: 1 actor, {SAID_BY_NOW} steps")
 
@@ -140,7 +140,7 @@ def test_what_is_no_input_is_found_and_named_with_its_step_and_both_sides(
     tmp_path: Path, culprit: str, step: int, sides: tuple[str, str] | None
 ) -> None:
     command = (
-        KAIJU.with_name("python"),
+        sys.executable,
         "-m",
         "tests.kit.nondeterministic_actors",
         culprit,
@@ -148,7 +148,7 @@ def test_what_is_no_input_is_found_and_named_with_its_step_and_both_sides(
     )
     assert in_a_process(1, *command)[0] == 0
 
-    code, said = in_a_process(2, KAIJU, "verify", tmp_path)
+    code, said = in_a_process(2, INSTALLED, "verify", tmp_path)
 
     text, journal, again = said.splitlines()[-3:]
     assert code == 1

@@ -50,16 +50,14 @@ from kaiju.replay.open_loop import (
 from kaiju.replay.outside import NO_ANSWER, OrderPairing
 from kaiju.replay.what_if import ANSWERED, ANSWERING
 from kaiju.run.run_file import RunFile
-from tests.gateways.test_recorded_feed import diff, snapshot, write
-from tests.kaiju.cli.test_cli import kaiju
-from tests.kaiju.report.test_damaged_captures import TOPOLOGY as PLAYED
-from tests.kaiju.run.test_changed_topology import all_durable
+from tests.kit.commands import KAIJU, kaiju
 from tests.kit.external_echo import ECHOES, heard_outside
 from tests.kit.journals import opened, segment
 from tests.kit.killed_trading import outputs
 from tests.kit.paths import ROOT
-from tests.kit.small_system import INTERVAL, TOPOLOGY, write_topology
-from tests.kit.venue_client import KAIJU, PATIENCE, VENUE, VenueProcess, until
+from tests.kit.recorded_lines import PLAYED, diff, snapshot, write
+from tests.kit.small_system import INTERVAL, TOPOLOGY, all_durable, write_topology
+from tests.kit.venue_client import PATIENCE, VENUE, VenueProcess, until
 from topology.check.check import check_file
 
 FEED = """\

@@ -15,9 +15,8 @@ import pytest
 from kaiju.record.record import Record, Recorded
 from kaiju.replay.console import MAX_SHOWN
 from kaiju.run.run_file import RUN_FILE, RunFile
-from tests.gateways.test_recorded_feed import diff, snapshot, write
-from tests.kaiju.cli.test_cli import kaiju
-from tests.kaiju.report.test_damaged_captures import TOPOLOGY as PLAYED
+from tests.kit.commands import kaiju
+from tests.kit.recorded_lines import PLAYED, diff, snapshot, write
 from tests.kit.small_system import EXAGGERATOR, TOPOLOGY, write_topology
 
 LIMIT = 'max_position: {"*": "2"}'

@@ -15,29 +15,9 @@ from kaiju.cli.app import main
 from kaiju.monitor.node_metrics import NodeCollector
 from kaiju.monitor.observer import NodeObserver
 from kaiju.run.build import compose
-from tests.gateways.test_recorded_feed import diff, line, quote, snapshot, write
+from tests.kit.recorded_lines import PLAYED, diff, line, quote, snapshot, write
 from topology.check.check import check_file
 
-TOPOLOGY = """\
-version: 1
-name: played
-nodes:
-  one: {host: one, port: 7000}
-currencies: {USDT: {scale: 8}, BTC: {scale: 8}}
-instruments:
-  BTCUSDT.BINANCE:
-    {base: BTC, quote: USDT, price_scale: 2, qty_scale: 6, tick_size: "0.01", lot_size: "0.00001"}
-actors:
-  feed:
-    class: gateways.recorded:RecordedFeed
-    node: one
-    inputs: [book.requests]
-    settings: {recordings: {BTCUSDT.BINANCE: day*}}
-  book:
-    class: actors.order_book:OrderBook
-    node: one
-    inputs: [feed.depth, feed.connection, feed.discarded]
-"""
 GARBAGE = b"1723161253000000000 {" + b"x" * 10 + b"}\n"
 NOT_JSON = "JSON is malformed: object keys must be strings (byte 1)"
 MORE = "; more of the kind are only counted"
@@ -55,7 +35,7 @@ def topology(tmp_path: Path) -> Path:
     (tmp_path / "day2.gz").write_bytes(b"no gzip")
     (tmp_path / "day3.gz").write_bytes(b"")
     file = tmp_path / "played.yaml"
-    file.write_text(TOPOLOGY)
+    file.write_text(PLAYED)
     return file
 
 

@@ -13,21 +13,12 @@ from actors.runtime.node.node import Node
 from kaiju.run.build import compose
 from kaiju.run.local import VIRTUAL_START
 from tests.kit.kill_points import MortalDisk, lived
-from tests.kit.small_system import TOPOLOGY, write_topology
+from tests.kit.small_system import TOPOLOGY, all_durable, write_topology
 from topology.check.check import check_file
 
 SECOND = 1_000_000_000
 UNTIL = 4 * SECOND
 """Sixteen signals of the metronome."""
-
-
-def all_durable(text: str) -> str:
-    lines = []
-    for line in text.splitlines():
-        lines.append(line)
-        if line.startswith("    class: "):
-            lines.append("    durable: os")
-    return "\n".join(lines) + "\n"
 
 
 def run(folder: Path, disk: Disk, *edits: tuple[str, str]) -> Node:

@@ -10,24 +10,25 @@ import pytest
 from typer.testing import CliRunner
 
 from kaiju.cli.app import main
+from tests.kit.commands import INSTALLED
 from tests.kit.paths import ROOT
+from tests.kit.shipped import PAPER
 from tests.kit.small_system import TOPOLOGY, write_topology
 from tests.kit.venue_client import until
-from tests.system.test_shipped_topologies import KAIJU, PAPER
 
 pytestmark = pytest.mark.xdist_group("live")
 
 
 def kaiju(*arguments: object) -> subprocess.CompletedProcess[str]:
     return subprocess.run(
-        [KAIJU, *map(str, arguments)], cwd=ROOT, capture_output=True, text=True, check=False
+        [INSTALLED, *map(str, arguments)], cwd=ROOT, capture_output=True, text=True, check=False
     )
 
 
 def begin_and_kill(runs: Path, *arguments: object) -> Path:
     """Start a run and kill it once something of it is on disk; return its directory."""
     process = subprocess.Popen(
-        [KAIJU, "run", *map(str, arguments), "--quiet", "--runs", str(runs)], cwd=ROOT
+        [INSTALLED, "run", *map(str, arguments), "--quiet", "--runs", str(runs)], cwd=ROOT
     )
 
     def has_begun() -> bool:

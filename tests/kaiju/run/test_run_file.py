@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from actors.runtime.journal.disk import Disk
 from kaiju.run.local import VIRTUAL_START
 from kaiju.run.run_file import RUN_FILE, RunFile, RunFileError
-from tests.kaiju.cli.test_cli import run
+from tests.kit.commands import run
 from tests.kit.small_system import TOPOLOGY, write_topology
 
 SECOND = 1_000_000_000

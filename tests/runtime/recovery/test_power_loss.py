@@ -15,9 +15,9 @@ from actors.runtime.journal.frames import EVENT, STEP, FrameFile
 from actors.runtime.recovery.recovery import RecoveryError
 from actors.testing import SECOND
 from kaiju.journals.verify import verify
-from tests.kit.kill_points import MortalDisk, live, lived
-from tests.system.test_killed_runs import SMALL_SEGMENTS, all_durable
-from tests.system.test_shipped_topologies import PAPER, START
+from tests.kit.kill_points import SMALL_SEGMENTS, MortalDisk, live, lived
+from tests.kit.shipped import PAPER, START
+from tests.kit.small_system import all_durable, write_topology
 from topology.check.check import CheckedTopology, check_file
 
 UNTIL = START + 3 * SECOND
@@ -27,7 +27,7 @@ DIES_AT = 1_500
 @pytest.fixture(params=["recorder durable", "recorder not durable"])
 def checked(request: pytest.FixtureRequest, tmp_path: Path) -> CheckedTopology:
     if request.param == "recorder durable":
-        return all_durable(PAPER.read_text(), tmp_path, "paper.yaml")
+        return check_file(write_topology(tmp_path, all_durable(PAPER.read_text())))
     return check_file(PAPER)
 
 

@@ -4,16 +4,14 @@ from __future__ import annotations
 
 import errno
 import threading
-from collections import Counter
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import Any
 
 import msgspec
 import pytest
 
-from actors.events.event import Event
-from actors.events.system import ActorFailed, HaltTrading, TimerFired
+from actors.events.system import ActorFailed
 from actors.runtime.actor import Actor, handles
 from actors.runtime.clock import LiveClock, VirtualClock
 from actors.runtime.journal.disk import Disk
@@ -21,15 +19,13 @@ from actors.runtime.node.node import Node
 from actors.runtime.recovery.capture import capture
 from actors.testing import START
 from kaiju.journals.verify import verify
+from tests.kit.brittle_actors import Brittle, faults
 from tests.kit.failing_disk import PATIENCE, TroubledDisk
-from tests.kit.runtime_actors import Burst, Feed, Price, Relay, Sink, Tick
+from tests.kit.runtime_actors import Burst, Feed, Relay, Sink, Tick
 
 TICKS = 20
 HALTED_AT = 9
 KEYS = ["start", "tick 7", "timer 4", "price a 29", "halt"]
-
-faults: Counter[str] = Counter()
-"""How often each input of `Brittle` raises yet: what no actor may remember outside of its State."""
 
 
 @pytest.fixture(autouse=True)
@@ -37,58 +33,6 @@ def no_faults() -> Iterator[None]:
     faults.clear()
     yield
     faults.clear()
-
-
-class Brittle(Actor):
-    """Does a bit of everything, and may raise in the middle of it."""
-
-    class Settings(Actor.Settings):
-        ignores: str = ""
-
-    class State(msgspec.Struct):
-        seen: list[str] = []
-        drawn: list[int] = []
-        timers: dict[str, int] = {}
-
-    outputs: ClassVar[Mapping[str, tuple[type[Event], ...]]] = {"ticks": (Tick,)}
-    settings: Settings
-    state: State
-
-    def on_start(self) -> None:
-        self._do("start")
-
-    @handles(Tick)
-    def on_tick(self, tick: Tick) -> int:
-        return self._do(f"tick {tick.n}")
-
-    @handles(TimerFired)
-    def on_timer(self, timer: TimerFired) -> None:
-        if timer.name.startswith("tick"):
-            self._do(timer.name.replace("tick", "timer"))
-
-    @handles(Price)
-    def on_price(self, price: Price) -> None:
-        self._do(f"price {price.name} {self.envelope.id[2]}")
-
-    @handles(HaltTrading)
-    def on_halt(self, _halt: HaltTrading) -> None:
-        self._do("halt")
-
-    def _do(self, what: str) -> int:
-        state = self.state
-        if what == self.settings.ignores:
-            return -1
-        state.seen.append(what)
-        state.drawn.append(self.rng.randrange(1_000))
-        for earlier in list(state.timers)[:-8]:
-            self.cancel_timer(state.timers.pop(earlier))
-        state.timers[what] = self.set_timer(what, 15)
-        self.emit(Tick(len(state.seen)))
-        if faults[what] > 0:
-            faults[what] -= 1
-            raise RuntimeError(f"{what} is not to be done")
-        self.emit(Tick(-state.drawn[-1]))
-        return len(state.seen)
 
 
 class BrittleOnOrderPath(Brittle):

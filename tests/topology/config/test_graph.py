@@ -12,8 +12,7 @@ from ruamel.yaml import YAML
 from actors.events.market import TopOfBook
 from actors.events.orders import OrderApproved, OrderDenied
 from tests.kit.paths import ROOT
-from tests.kit.sample_actors import Maker, Market
-from tests.topology.check.test_check import SOUND
+from tests.kit.sample_actors import SOUND, Maker, Market
 from topology.check.check import check_file
 from topology.check.json_schema import schema
 from topology.config.graph import Edge, Graph

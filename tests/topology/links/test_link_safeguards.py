@@ -8,6 +8,7 @@ from typing import Any, NamedTuple
 
 import pytest
 
+from tests.kit.named_tests import named_test
 from tests.kit.socket_kit import (
     GIVEN,
     KEPT_BACK,
@@ -16,7 +17,6 @@ from tests.kit.socket_kit import (
     Reading,
     until,
 )
-from tests.topology.links import test_links
 from topology.links import frame, publisher, sockets
 from topology.links import subscription as reader
 from topology.links.effects import Delivered, Effect
@@ -95,8 +95,12 @@ def give_every_topic(patch: Patch) -> None:
 
 
 def schedules() -> None:
+    test = named_test(
+        "topology/links/test_links.py::"
+        "test_every_event_arrives_once_and_in_order_or_is_told_to_be_missing"
+    )
     for part in range(4):
-        test_links.test_every_event_arrives_once_and_in_order_or_is_told_to_be_missing(part)
+        test(part)
 
 
 def refused(publishing: Publishing) -> bool:
