@@ -7,7 +7,9 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+import typer
 
+from kaiju.cli.app import main
 from tests.kit.paths import ROOT
 
 DOCUMENTS = [
@@ -76,6 +78,13 @@ def test_every_document_that_the_code_cites_is_there() -> None:
     }
 
     assert [(path, file) for path, file in sorted(cited) if not (ROOT / path).exists()] == []
+
+
+def test_every_command_is_in_the_readme() -> None:
+    commands = typer.main.get_command(main).list_commands(None)  # type: ignore[attr-defined]
+    readme = (ROOT / "README.md").read_text()
+
+    assert [name for name in commands if not re.search(rf"`kaiju {name}\b", readme)] == []
 
 
 @pytest.mark.parametrize(
