@@ -77,12 +77,6 @@ def forgetful(
             yield name
 
 
-def _links(checked: CheckedTopology) -> Iterator[Edge]:
-    """Yield the edges between nodes."""
-    actors = checked.graph.actors
-    return (e for e in checked.graph.edges if actors[e.reader].node != actors[e.source].node)
-
-
 def _because_of(
     change: Change, old: CheckedTopology, new: CheckedTopology
 ) -> Iterator[tuple[str, str]]:
