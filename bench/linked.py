@@ -27,7 +27,7 @@ from topology.links.effects import Delivered, Send
 from topology.links.frame import EventDecoder
 from topology.links.messages import encode_message
 from topology.links.publisher import LinkPublisher
-from topology.links.sockets import LinkSockets, make_pair
+from topology.links.sockets import LinkClient, LinkSockets, make_pair
 from topology.links.sources import schema_of
 from topology.links.subscriber import NodeSubscriber
 from topology.links.subscription import State, StreamSubscription
@@ -131,7 +131,7 @@ def _publish(folder: str, size: int, tcp: bool, pairs: dict[str, tuple[bytes, by
 def _follow(folder: str, *, tcp: bool, pairs: dict[str, tuple[bytes, bytes]]) -> float:
     link_sockets.QUEUED_FRAMES = EVENTS
     keys = _keys("two", pairs, tcp=tcp)
-    own = LinkSockets(f"ipc://{folder}/a", f"ipc://{folder}/b", topics={}, keys=keys)
+    own = LinkClient(keys)
     stream = StreamSubscription(STREAM, EventDecoder([Payload]))
     reader = NodeSubscriber("two", "bench", "one", {STREAM: stream}, {STREAM: schema_of([Payload])})
     own.dial("one", *_places(folder, tcp=tcp), [STREAM], pairs["one"][0] if tcp else None)

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import tempfile
 import time
 from collections.abc import Callable, Iterable
+from contextlib import closing
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import NamedTuple
@@ -21,7 +21,7 @@ from topology.errors import RefusedError
 from topology.links.effects import CannotResume, Delivered, Effect, Reconnect, Send, WasReset
 from topology.links.frame import EventDecoder
 from topology.links.messages import encode_message
-from topology.links.sockets import LinkSockets
+from topology.links.sockets import LinkClient
 from topology.links.sources import schema_of
 from topology.links.subscriber import NodeSubscriber
 from topology.links.subscription import StreamSubscription
@@ -79,19 +79,15 @@ def tap(
     if not live.startswith(IPC):
         node = node or publisher
         keys = NodeKeys.load(node, run.endpoints.keys(), secret)
-    with tempfile.TemporaryDirectory(prefix="kaiju-") as folder:
-        sockets = LinkSockets(f"{IPC}{folder}/a", f"{IPC}{folder}/b", topics={}, keys=keys)
-        try:
-            taps = _Tap(sockets, run, wanted, say, (node or LOOKER, publisher))
-            taps.follow(live, recovery, key)
-        finally:
-            sockets.close()
+    with closing(LinkClient(keys)) as sockets:
+        taps = _Tap(sockets, run, wanted, say, (node or LOOKER, publisher))
+        taps.follow(live, recovery, key)
 
 
 class _Tap:
     def __init__(
         self,
-        sockets: LinkSockets,
+        sockets: LinkClient,
         run: Running,
         wanted: Wanted,
         say: Callable[[str], None],

@@ -67,31 +67,14 @@ class SocketRecord(NamedTuple):
     malformed: int
 
 
-class LinkSockets:
-    """Owns the sockets of a node; see `actors.runtime.poller.Poller` for `wait` and `wake`.
+class LinkClient:
+    """Reads other nodes and listens nowhere; see `actors.runtime.poller.Poller` for `wait`, `wake`.
 
     Args:
-        live: where streams go out: ``tcp://HOST:PORT`` or ``ipc:///PATH``.
-        recovery: where others ask.
-        topics: nodes that may read, by stream.
         keys: of the nodes; None only where nothing leaves the host.
-
-    Raises:
-        OSError: another program listens there, or the directory of a path is open to others.
-        ValueError: an address that others can reach, without keys.
     """
 
-    def __init__(
-        self,
-        live: str,
-        recovery: str,
-        *,
-        topics: Mapping[str, frozenset[str]],
-        keys: NodeKeys | None = None,
-    ) -> None:
-        for endpoint in (live, recovery):
-            if keys is None and not endpoint.startswith(IPC):
-                raise ValueError(f"{endpoint}: what leaves a process by TCP needs keys")
+    def __init__(self, keys: NodeKeys | None = None) -> None:
         self._keys = keys
         self._context = zmq.Context()
         self._wake = Wake()
@@ -100,29 +83,9 @@ class LinkSockets:
         self._found: dict[object, int] = {}
         """What was there to take when the loop last looked, and was not taken yet."""
         self._ready: dict[object, int] = {}
-        self._readers = {topic_of(stream): nodes for stream, nodes in topics.items()}
-        self._proven = keys is not None
-        """Whether all who speak to this node have proved who they are."""
-        self._refused_subscriptions = self._refused_handshakes = 0
         self._unsent = self._malformed = 0
-        self._monitors: list[zmq.Socket[bytes]] = []
-        self._locks: list[IO[bytes]] = []
         self._subscribers: dict[str, zmq.Socket[bytes]] = {}
         self._dealers: dict[str, zmq.Socket[bytes]] = {}
-        self._admission: ZapAuthenticator | None = None
-        if keys is not None:
-            self._admission = ZapAuthenticator(
-                {z85.decode(k): node for node, k in keys.public.items()}
-            )
-            self._strangers = self._socket(zmq.REP)
-            self._strangers.bind(ZAP)
-            self._poller.register(self._strangers, zmq.POLLIN)
-        try:
-            self._live = self._bound(zmq.XPUB, live)
-            self._recovery = self._bound(zmq.ROUTER, recovery)
-        except BaseException:
-            self.close()
-            raise
 
     def wait(self, deadline: int | None) -> None:
         """See `Poller.wait`."""
@@ -165,30 +128,10 @@ class LinkSockets:
             self._poller.register(socket, zmq.POLLIN)
         self._subscribers[node], self._dealers[node] = subscriber, dealer
 
-    def publish(self, frame: bytes) -> None:
-        """Send a live frame to whoever subscribed; who is too slow misses it, and asks later."""
-        self._sent(self._live, [frame])
-
-    def answer(self, peer: bytes, data: bytes) -> bool:
-        """Send to one reader, and return whether it is there and takes its messages."""
-        return self._sent(self._recovery, [peer, data])
-
     def say(self, node: str, data: bytes) -> bool:
         """Send to a node that is read, and return whether there was room."""
         dealer = self._dealers.get(node)
         return dealer is not None and self._sent(dealer, [data])
-
-    def requests(self) -> Iterator[tuple[bytes, str | None, bytes]]:
-        """Yield (peer, node that its key proves, message) of what others ask, as `ready` found."""
-        self._admit()
-        self._count_failures()
-        self._subscribe()
-        for peer, *parts in self._messages(self._recovery, copy=False):
-            user = _user(parts[0]) if len(parts) == 1 else None
-            if len(parts) == 1 and self._admitted(user):
-                yield peer.bytes, user, parts[0].bytes
-            else:
-                self._malformed += 1
 
     def frames(self) -> Iterator[tuple[str, bytes]]:
         """Yield (node, live frame) of what has come, as `ready` found; a part at a time."""
@@ -203,24 +146,10 @@ class LinkSockets:
         self._ready, self._found = self._found or dict(self._poller.poll(0)), {}
         return bool(self._ready)
 
-    def statistics(self) -> SocketRecord:
-        """Return what was refused and lost so far."""
-        refused = 0 if self._admission is None else self._admission.refused
-        return SocketRecord(
-            refused,
-            self._refused_handshakes,
-            self._refused_subscriptions,
-            self._unsent,
-            self._malformed,
-        )
-
     def close(self) -> None:
         """Give what was sent last a moment to leave, and close everything; twice does nothing."""
         self._context.destroy(linger=LINGER_MS)
         self._wake.close()
-        for lock in self._locks:
-            lock.close()
-        self._locks.clear()
 
     def _come(self, sockets: Mapping[str, zmq.Socket[bytes]]) -> Iterator[tuple[str, bytes]]:
         for node, socket in list(sockets.items()):
@@ -243,6 +172,117 @@ class LinkSockets:
             # To ask is cheaper than to be refused, and a socket may be closed for what it said.
             if socket.closed or not int(socket.getsockopt(zmq.EVENTS)) & zmq.POLLIN:
                 return
+
+    def _socket(self, kind: int) -> zmq.Socket[bytes]:
+        socket: zmq.Socket[bytes] = self._context.socket(kind)
+        socket.setsockopt(zmq.MAXMSGSIZE, LARGEST_FRAME)
+        socket.setsockopt(zmq.LINGER, 0)
+        room = QUEUED_FRAMES if kind in (zmq.XPUB, zmq.SUB) else QUEUED_MESSAGES
+        socket.setsockopt(zmq.SNDHWM, room)
+        socket.setsockopt(zmq.RCVHWM, room)
+        return socket
+
+    def _hang_up(self, node: str) -> None:
+        for sockets in (self._subscribers, self._dealers):
+            if (socket := sockets.pop(node, None)) is not None:
+                self._poller.unregister(socket)
+                socket.close(linger=0)
+
+    def _sent(self, socket: zmq.Socket[bytes], parts: list[bytes]) -> bool:
+        try:
+            socket.send_multipart(parts, zmq.NOBLOCK)
+        except zmq.ZMQError as error:
+            if error.errno in (errno.EAGAIN, errno.EHOSTUNREACH):
+                self._unsent += 1
+                return False
+            raise
+        return True
+
+
+class LinkSockets(LinkClient):
+    """Owns the sockets of a node, which reads others and is read itself.
+
+    Args:
+        live: where streams go out: ``tcp://HOST:PORT`` or ``ipc:///PATH``.
+        recovery: where others ask.
+        topics: nodes that may read, by stream.
+        keys: of the nodes; None only where nothing leaves the host.
+
+    Raises:
+        OSError: another program listens there, or the directory of a path is open to others.
+        ValueError: an address that others can reach, without keys.
+    """
+
+    def __init__(
+        self,
+        live: str,
+        recovery: str,
+        *,
+        topics: Mapping[str, frozenset[str]],
+        keys: NodeKeys | None = None,
+    ) -> None:
+        for endpoint in (live, recovery):
+            if keys is None and not endpoint.startswith(IPC):
+                raise ValueError(f"{endpoint}: what leaves a process by TCP needs keys")
+        super().__init__(keys)
+        self._readers = {topic_of(stream): nodes for stream, nodes in topics.items()}
+        self._proven = keys is not None
+        """Whether all who speak to this node have proved who they are."""
+        self._refused_subscriptions = self._refused_handshakes = 0
+        self._monitors: list[zmq.Socket[bytes]] = []
+        self._locks: list[IO[bytes]] = []
+        self._admission: ZapAuthenticator | None = None
+        if keys is not None:
+            self._admission = ZapAuthenticator(
+                {z85.decode(k): node for node, k in keys.public.items()}
+            )
+            self._strangers = self._socket(zmq.REP)
+            self._strangers.bind(ZAP)
+            self._poller.register(self._strangers, zmq.POLLIN)
+        try:
+            self._live = self._bound(zmq.XPUB, live)
+            self._recovery = self._bound(zmq.ROUTER, recovery)
+        except BaseException:
+            self.close()
+            raise
+
+    def publish(self, frame: bytes) -> None:
+        """Send a live frame to whoever subscribed; who is too slow misses it, and asks later."""
+        self._sent(self._live, [frame])
+
+    def answer(self, peer: bytes, data: bytes) -> bool:
+        """Send to one reader, and return whether it is there and takes its messages."""
+        return self._sent(self._recovery, [peer, data])
+
+    def requests(self) -> Iterator[tuple[bytes, str | None, bytes]]:
+        """Yield (peer, node that its key proves, message) of what others ask, as `ready` found."""
+        self._admit()
+        self._count_failures()
+        self._subscribe()
+        for peer, *parts in self._messages(self._recovery, copy=False):
+            user = _user(parts[0]) if len(parts) == 1 else None
+            if len(parts) == 1 and self._admitted(user):
+                yield peer.bytes, user, parts[0].bytes
+            else:
+                self._malformed += 1
+
+    def statistics(self) -> SocketRecord:
+        """Return what was refused and lost so far."""
+        refused = 0 if self._admission is None else self._admission.refused
+        return SocketRecord(
+            refused,
+            self._refused_handshakes,
+            self._refused_subscriptions,
+            self._unsent,
+            self._malformed,
+        )
+
+    def close(self) -> None:
+        """See `LinkClient.close`; another program may listen here afterwards."""
+        super().close()
+        for lock in self._locks:
+            lock.close()
+        self._locks.clear()
 
     def _admit(self) -> None:
         """Answer who wants to connect."""
@@ -279,15 +319,6 @@ class LinkSockets:
         """Tell whether somebody may speak here at all: by TCP only who has proved a name."""
         return user is not None or not self._proven
 
-    def _socket(self, kind: int) -> zmq.Socket[bytes]:
-        socket: zmq.Socket[bytes] = self._context.socket(kind)
-        socket.setsockopt(zmq.MAXMSGSIZE, LARGEST_FRAME)
-        socket.setsockopt(zmq.LINGER, 0)
-        room = QUEUED_FRAMES if kind in (zmq.XPUB, zmq.SUB) else QUEUED_MESSAGES
-        socket.setsockopt(zmq.SNDHWM, room)
-        socket.setsockopt(zmq.RCVHWM, room)
-        return socket
-
     def _bound(self, kind: int, endpoint: str) -> zmq.Socket[bytes]:
         socket = self._socket(kind)
         socket.setsockopt(zmq.HEARTBEAT_IVL, HEARTBEAT_MS)
@@ -323,22 +354,6 @@ class LinkSockets:
         monitor.connect(place)
         self._poller.register(monitor, zmq.POLLIN)
         return monitor
-
-    def _hang_up(self, node: str) -> None:
-        for sockets in (self._subscribers, self._dealers):
-            if (socket := sockets.pop(node, None)) is not None:
-                self._poller.unregister(socket)
-                socket.close(linger=0)
-
-    def _sent(self, socket: zmq.Socket[bytes], parts: list[bytes]) -> bool:
-        try:
-            socket.send_multipart(parts, zmq.NOBLOCK)
-        except zmq.ZMQError as error:
-            if error.errno in (errno.EAGAIN, errno.EHOSTUNREACH):
-                self._unsent += 1
-                return False
-            raise
-        return True
 
 
 def _user(message: zmq.Frame) -> str | None:

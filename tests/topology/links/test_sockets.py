@@ -30,7 +30,7 @@ from topology.links.messages import (
     Welcome,
     encode_message,
 )
-from topology.links.sockets import LinkSockets
+from topology.links.sockets import LinkClient, LinkSockets
 
 pytestmark = pytest.mark.xdist_group("live")
 
@@ -200,7 +200,7 @@ def be_left_with_a_full_queue(folder: str) -> None:
     """Read from a publisher that goes away while nothing more of it can be taken."""
     sockets.HEARTBEAT_MS, sockets.QUEUED_FRAMES = 20, FEW
     live, recovery = f"ipc://{folder}/live", f"ipc://{folder}/recovery"
-    with closing(LinkSockets(f"ipc://{folder}/a", f"ipc://{folder}/b", topics={})) as reader:
+    with closing(LinkClient()) as reader:
         context = zmq.Context()
         publisher = context.socket(zmq.XPUB)
         publisher.setsockopt(zmq.SNDHWM, 0)
