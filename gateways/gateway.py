@@ -11,7 +11,6 @@ from pydantic import Field
 from actors.events.event import Event
 from actors.events.orders import (
     CancelAll,
-    ExecType,
     ExecutionReport,
     NewOrderSingle,
     OrderCancelRequest,
@@ -22,7 +21,6 @@ from actors.events.orders import (
     OrderStatusRequest,
     OrderSubmitted,
     OrderUnknown,
-    OrdStatus,
     ReconciliationCompleted,
     ReportRepeated,
     SubmitOrder,
@@ -38,6 +36,7 @@ from actors.events.system import (
     TimerFired,
 )
 from actors.model.fills import ExecutionMemory, content_of, key_of
+from actors.model.rejection import rejection
 from actors.runtime.actor import Actor, handles
 from actors.runtime.settings import Duration
 
@@ -237,18 +236,5 @@ class Gateway(Actor):
 
     def _rejection(self, order: SubmitOrder | NewOrderSingle, reason: str) -> ExecutionReport:
         self.state.refused += 1
-        return ExecutionReport(
-            client_order_id=order.client_order_id,
-            venue_order_id="",
-            exec_id=f"{self.session}-{self.name}-{self.state.refused}",
-            exec_type=ExecType.REJECTED,
-            ord_status=OrdStatus.REJECTED,
-            instrument=order.instrument,
-            side=order.side,
-            last_qty=0,
-            last_px=0,
-            cum_qty=0,
-            leaves_qty=0,
-            text=reason,
-            transact_time=self.now,
-        )
+        exec_id = f"{self.session}-{self.name}-{self.state.refused}"
+        return rejection(order, reason, exec_id=exec_id, now=self.now)

@@ -15,14 +15,9 @@ import msgspec
 from pydantic import ConfigDict
 
 from actors.events.event import Event
-from actors.events.orders import (
-    ExecType,
-    ExecutionReport,
-    NewOrderSingle,
-    OrdStatus,
-    SubmitOrder,
-)
+from actors.events.orders import NewOrderSingle, SubmitOrder
 from actors.events.system import TimerFired
+from actors.model.rejection import rejection
 from actors.runtime.actor import Actor, handles
 from kaiju.record.record import Record
 
@@ -171,7 +166,8 @@ class RecordedOutside(Actor):
     def on_timer(self, timer: TimerFired) -> None:
         """Let the gateway hear the refusal as if the venue had said it."""
         gateway, order = self.state.unanswered.pop(timer.name)
-        self.settings.post(gateway, _refusal(order, self.now))
+        exec_id = STRANGER + order.client_order_id
+        self.settings.post(gateway, rejection(order, NO_ANSWER, exec_id=exec_id, now=self.now))
 
 
 def _common_prefix(texts: Collection[str]) -> str:
@@ -182,21 +178,3 @@ def _common_prefix(texts: Collection[str]) -> str:
 
 def _content(order: SubmitOrder) -> Hashable:
     return msgspec.structs.astuple(order)[1:]
-
-
-def _refusal(order: NewOrderSingle, now: int) -> ExecutionReport:
-    return ExecutionReport(
-        client_order_id=order.client_order_id,
-        venue_order_id="",
-        exec_id=STRANGER + order.client_order_id,
-        exec_type=ExecType.REJECTED,
-        ord_status=OrdStatus.REJECTED,
-        instrument=order.instrument,
-        side=order.side,
-        last_qty=0,
-        last_px=0,
-        cum_qty=0,
-        leaves_qty=0,
-        text=NO_ANSWER,
-        transact_time=now,
-    )

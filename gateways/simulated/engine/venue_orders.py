@@ -26,6 +26,7 @@ from actors.events.orders import (
 )
 from actors.events.reference import Instrument
 from actors.model.money import fee, notional
+from actors.model.rejection import rejection
 from gateways.simulated.engine.filters import filter_refusal
 
 StatusRequest: TypeAlias = OrderStatusRequest | OrderMassStatusRequest
@@ -134,21 +135,7 @@ class VenueOrders(msgspec.Struct):
 
     def reject(self, order: NewOrderSingle, text: str, now: int) -> ExecutionReport:
         """Refuse a new order; its client order id stays free."""
-        return ExecutionReport(
-            client_order_id=order.client_order_id,
-            venue_order_id="",
-            exec_id=self._next_exec_id(),
-            exec_type=ExecType.REJECTED,
-            ord_status=OrdStatus.REJECTED,
-            instrument=order.instrument,
-            side=order.side,
-            last_qty=0,
-            last_px=0,
-            cum_qty=0,
-            leaves_qty=0,
-            text=text,
-            transact_time=now,
-        )
+        return rejection(order, text, exec_id=self._next_exec_id(), now=now)
 
     def fill(
         self, own: RestingOrder, qty: int, px: int, liquidity: Liquidity, now: int
