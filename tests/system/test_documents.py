@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 import typer
 
+from actors.runtime.moved import MOVED
 from kaiju.cli.app import main
 from tests.kit.paths import ROOT
 
@@ -78,6 +79,12 @@ def test_every_document_that_the_code_cites_is_there() -> None:
     }
 
     assert [(path, file) for path, file in sorted(cited) if not (ROOT / path).exists()] == []
+
+
+def test_every_class_that_moved_is_in_the_changelog() -> None:
+    changes = (ROOT / "CHANGELOG.md").read_text()
+
+    assert [old for old, new in MOVED.items() if f"| `{old}` | `{new}` |" not in changes] == []
 
 
 def test_every_command_is_in_the_readme() -> None:
