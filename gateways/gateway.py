@@ -110,6 +110,14 @@ class Gateway(Actor):
                 order.time_in_force,
                 order.limit_px,
                 order.post_only,
+                order.account,
+                order.intent_id,
+                order.decided_at,
+                order.stop_px,
+                order.expire_time,
+                order.reduce_only,
+                order.display_qty,
+                order.parent_id,
             )
         )
 

@@ -8,13 +8,17 @@ from actors.events.event import Event
 
 
 class TradingState(StrEnum):
-    """What risk lets through."""
+    """What is let through, from the mildest to the strictest."""
 
     ACTIVE = "ACTIVE"
+    WARN = "WARN"
+    """Everything, but somebody should look."""
     REDUCING = "REDUCING"
     """Only orders that reduce a position."""
     HALTED = "HALTED"
     """No new orders; cancels pass."""
+    KILL = "KILL"
+    """No new orders, everything is canceled, and a restart does not lift it."""
 
 
 class PositionUpdated(Event):
@@ -40,6 +44,8 @@ class PositionUpdated(Event):
     sold_qty: int
     cash_flow: int
     """Sum of signed amounts of all fills: negative for what was paid."""
+    account: str = ""
+    """Of the venue, as the topology names it; empty for the venue's only one."""
 
 
 class FeePaid(Event):
@@ -68,6 +74,8 @@ class PnlUpdated(Event):
     fees: int
     net: int
     """``realized + unrealized - fees``."""
+    account: str = ""
+    """Of the venue, as the topology names it; empty for the venue's only one."""
 
 
 class RiskLimitExceeded(Event):

@@ -17,6 +17,14 @@ class OrderType(StrEnum):
 
     LIMIT = "LIMIT"
     MARKET = "MARKET"
+    STOP = "STOP"
+    """At market once the stop price is reached."""
+    STOP_LIMIT = "STOP_LIMIT"
+    TRAILING_STOP = "TRAILING_STOP"
+    """A stop whose price follows the market's best, and never goes back."""
+    MARKET_IF_TOUCHED = "MARKET_IF_TOUCHED"
+    """A stop on the other side of the market: what takes a profit."""
+    LIMIT_IF_TOUCHED = "LIMIT_IF_TOUCHED"
 
 
 class TimeInForce(StrEnum):
@@ -25,6 +33,9 @@ class TimeInForce(StrEnum):
     GTC = "GTC"
     IOC = "IOC"
     FOK = "FOK"
+    DAY = "DAY"
+    GTD = "GTD"
+    """Until its `expire_time`."""
 
 
 class OrdStatus(StrEnum):
@@ -54,6 +65,16 @@ class ExecType(StrEnum):
     CANCEL_REJECTED = "CANCEL_REJECTED"
     ORDER_STATUS = "ORDER_STATUS"
     """The answer to a question about an order; nothing happened to it."""
+    REPLACED = "REPLACED"
+    REPLACE_REJECTED = "REPLACE_REJECTED"
+    TRIGGERED = "TRIGGERED"
+    """A stop's price was reached: the order works now."""
+    RESTATED = "RESTATED"
+    """The venue changed the order by itself."""
+    TRADE_CORRECT = "TRADE_CORRECT"
+    """A trade that was reported before was another than it said."""
+    TRADE_CANCEL = "TRADE_CANCEL"
+    """A trade that was reported before is void."""
 
 
 class OrdRejReason(StrEnum):
@@ -149,6 +170,22 @@ class SubmitOrder(Event):
     time_in_force: TimeInForce
     limit_px: int = 0
     post_only: bool = False
+    account: str = ""
+    """Of the venue, as the topology names it; empty for the venue's only one."""
+    intent_id: str = ""
+    """What its strategy knows it by: that of the signal or quote."""
+    decided_at: int = 0
+    """When the intent was taken, UTC nanoseconds: an order's age counts from here; 0: unknown."""
+    stop_px: int = 0
+    """Price that triggers a STOP, STOP_LIMIT or TRAILING_STOP, price units; 0 for others."""
+    expire_time: int = 0
+    """End of a GTD order, UTC nanoseconds; 0 for others."""
+    reduce_only: bool = False
+    """Whether it may only make a position smaller."""
+    display_qty: int = 0
+    """What an iceberg shows, quantity units; 0 shows all."""
+    parent_id: str = ""
+    """The parent order whose child it is; empty where there is none."""
 
 
 class CancelOrder(Event):
@@ -187,6 +224,11 @@ class OrderDenied(Event):
     code: str
     """First check that failed, such as ``MAX_POSITION``."""
     text: str
+    value: int = 0
+    """What was compared with `limit`, in the units that `code` implies; both 0 for nothing."""
+    limit: int = 0
+    codes: tuple[str, ...] = ()
+    """All checks that failed, in their order, where they were asked for."""
 
 
 class OrderSubmitted(Event):
@@ -255,6 +297,28 @@ class OrderFilled(Event):
     fee: int
     fee_currency: str
     liquidity: Liquidity
+    account: str = ""
+    """Of the venue, as the topology names it; empty for the venue's only one."""
+    trade_id: str = ""
+    """The venue's own id of the trade, where it differs from `exec_id`."""
+    cum_amount: int = 0
+    """Amount of all fills of the order so far, in settle units; 0 where it is not told."""
+    inferred: bool = False
+    """Concluded from the venue's totals, not reported: its amount is known, its price is not."""
+    orig_client_order_id: str = ""
+    """The order's first client order id, where a replacement gave it another."""
+
+
+class FillCorrected(Event):
+    """A fill is another than was said before: `fill` stands in the place of the one it `replaces`.
+
+    So comes the real one for a fill that was inferred, a venue's correction, and with a `last_qty`
+    of 0 its word that there was no such trade. What is booked is the difference of the two.
+    """
+
+    replaces: str
+    """`exec_id` of the fill that counts no more."""
+    fill: OrderFilled
 
 
 class OrderCanceled(Event):
@@ -342,6 +406,22 @@ class NewOrderSingle(Event):
     time_in_force: TimeInForce
     limit_px: int = 0
     post_only: bool = False
+    account: str = ""
+    """Of the venue, as the topology names it; empty for the venue's only one."""
+    intent_id: str = ""
+    """What its strategy knows it by: that of the signal or quote."""
+    decided_at: int = 0
+    """When the intent was taken, UTC nanoseconds: an order's age counts from here; 0: unknown."""
+    stop_px: int = 0
+    """Price that triggers a STOP, STOP_LIMIT or TRAILING_STOP, price units; 0 for others."""
+    expire_time: int = 0
+    """End of a GTD order, UTC nanoseconds; 0 for others."""
+    reduce_only: bool = False
+    """Whether it may only make a position smaller."""
+    display_qty: int = 0
+    """What an iceberg shows, quantity units; 0 shows all."""
+    parent_id: str = ""
+    """The parent order whose child it is; empty where there is none."""
 
 
 class OrderCancelRequest(Event):
@@ -436,3 +516,13 @@ class ExecutionReport(Event):
     text: str = ""
     transact_time: int = 0
     ord_rej_reason: OrdRejReason = OrdRejReason.OTHER
+    account: str = ""
+    """Of the venue, as the topology names it; empty for the venue's only one."""
+    trade_id: str = ""
+    """The venue's own id of the trade, where it differs from `exec_id`."""
+    cum_amount: int = 0
+    """Amount of all fills of the order so far, in settle units; 0 where it is not told."""
+    inferred: bool = False
+    """Concluded from the venue's totals, not reported: its amount is known, its price is not."""
+    orig_client_order_id: str = ""
+    """The order's first client order id, where a replacement gave it another."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from actors.events.accounts import TradingState
 from actors.events.event import Event
 
 
@@ -83,15 +84,64 @@ class MessageDiscarded(Event):
 
 
 class HaltTrading(Event):
-    """Control: no new orders from now on; cancels pass."""
+    """Control: no new orders from now on; cancels pass.
+
+    It is one entry of the trading state; what is in force is the strictest of all entries.
+    """
 
     reason: str
+    halt_id: str = ""
+    """The entry, ``<owner>-<incarnation>-<n>``; empty for a halt of the node as a whole."""
+    owner: str = ""
+    """Who raised it, such as an actor or ``operator``: nobody else lifts it, but a person."""
+    level: TradingState = TradingState.HALTED
+    venue: str = ""
+    """What it is about: the four together, each empty for all."""
+    account: str = ""
+    instrument: str = ""
+    strategy: str = ""
+    since: int = 0
+    """When it was raised, UTC nanoseconds; 0 where the envelope says it."""
+    by: str = ""
+    """The person whose command it was; empty where it was none."""
 
 
 class ResumeTrading(Event):
-    """Control: an operator lifts a halt."""
+    """Control: an operator lifts a halt, or its owner does.
+
+    Beside `reason`, `by` and `why` it repeats what the entry said that is lifted.
+    """
 
     reason: str
+    halt_id: str = ""
+    """The entry that is lifted; empty for a halt of the node as a whole."""
+    owner: str = ""
+    """Who raised it, such as an actor or ``operator``: nobody else lifts it, but a person."""
+    level: TradingState = TradingState.HALTED
+    venue: str = ""
+    """What it is about: the four together, each empty for all."""
+    account: str = ""
+    instrument: str = ""
+    strategy: str = ""
+    since: int = 0
+    """When it was raised, UTC nanoseconds; 0 where the envelope says it."""
+    by: str = ""
+    """Who lifts it."""
+    why: str = ""
+    """That person's own words."""
+
+
+class OperatorCommand(Event):
+    """A person wants something of the running system; who repeats its id wants it once."""
+
+    command_id: str
+    command: str
+    """As the command line names it, such as ``halt`` or ``cancel-all``."""
+    arguments: tuple[tuple[str, str], ...]
+    """(name, value) of each."""
+    who: str
+    """By the socket's word, not by its own."""
+    why: str
 
 
 class StopRequested(Event):

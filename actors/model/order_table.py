@@ -341,6 +341,11 @@ def _fact(record: OrderRecord, report: ExecutionReport) -> Event:
             report.fee,
             report.fee_currency,
             report.liquidity,
+            report.account,
+            report.trade_id,
+            report.cum_amount,
+            report.inferred,
+            report.orig_client_order_id,
         )
     if exec_type is ACKNOWLEDGED:
         return OrderAccepted(

@@ -37,9 +37,10 @@ def unknown_instrument(order: SubmitOrder, instruments: Mapping[str, Instrument]
 
 
 def _halted(case: Case) -> Denial | None:
-    if case.trading_state is not TradingState.HALTED:
+    state = case.trading_state
+    if state is not TradingState.HALTED and state is not TradingState.KILL:
         return None
-    return Denial(RiskCode.TRADING_HALTED, "trading is HALTED; only cancels pass")
+    return Denial(RiskCode.TRADING_HALTED, f"trading is {state}; only cancels pass")
 
 
 def _duplicate(case: Case) -> Denial | None:

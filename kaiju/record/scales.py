@@ -13,6 +13,8 @@ from actors.events.reference import Currency, Instrument, from_units
 SETTLE_AMOUNTS = {
     "PositionUpdated": ("cost", "realized", "fees", "cash_flow"),
     "PnlUpdated": ("realized", "unrealized", "fees", "net"),
+    "OrderFilled": ("cum_amount",),
+    "ExecutionReport": ("cum_amount",),
 }
 """Fields in settle units of the event's instrument, by tag."""
 CURRENCY_AMOUNTS = {

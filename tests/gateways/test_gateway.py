@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+from typing import Any
+
 import msgspec
 import pytest
 
@@ -82,14 +84,18 @@ def refusal(text: str, number: int = 1) -> ExecutionReport:
 
 
 def test_an_order_goes_to_the_venue_as_it_was_approved(kit: ActorTest) -> None:
-    order = msgspec.structs.replace(buy(3, 99), post_only=True)
+    terms: dict[str, Any] = {
+        "post_only": True, "account": "main", "intent_id": "i1", "decided_at": START,
+        "stop_px": 98, "expire_time": START + 1, "reduce_only": True, "display_qty": 2,
+        "parent_id": "p1",
+    }  # fmt: skip
+    order = msgspec.structs.replace(buy(3, 99), **terms)
 
     assert kit.given(OrderSubmitted(order)) == [
         NewOrderSingle(
-            ORDER_ID, order.instrument, Side.BUY, 3, OrderType.LIMIT, TimeInForce.GTC, 99,
-            post_only=True,
+            ORDER_ID, order.instrument, Side.BUY, 3, OrderType.LIMIT, TimeInForce.GTC, 99, **terms
         )
-    ]  # fmt: skip
+    ]
 
 
 def test_a_cancel_goes_to_the_venue(kit: ActorTest) -> None:

@@ -6,6 +6,11 @@ from actors.events.orders import NewOrderSingle, OrderType, TimeInForce
 from actors.events.reference import Instrument, from_units
 from actors.model.money import notional
 
+ORDER_TYPES = (OrderType.LIMIT, OrderType.MARKET)
+TIMES_IN_FORCE = (TimeInForce.GTC, TimeInForce.IOC, TimeInForce.FOK)
+UNSUPPORTED = ("stop_px", "expire_time", "reduce_only", "display_qty")
+"""Fields of an order that must not be given."""
+
 
 def filter_refusal(
     order: NewOrderSingle, instrument: Instrument, *, open_orders: int, reference_px: int
@@ -20,12 +25,23 @@ def filter_refusal(
             and then its amount is not checked.
     """
     return (
-        _contradiction(order)
+        _unsupported(order)
+        or _contradiction(order)
         or _qty_refusal(order, instrument)
         or _px_refusal(order, instrument)
         or _amount_refusal(order, instrument, reference_px)
         or _count_refusal(instrument, open_orders)
     )
+
+
+def _unsupported(order: NewOrderSingle) -> str:
+    """Refuse what this venue does not do: it must not look as if it did."""
+    if order.order_type not in ORDER_TYPES:
+        return f"order_type was {order.order_type}, allowed are {' and '.join(ORDER_TYPES)}"
+    if order.time_in_force not in TIMES_IN_FORCE:
+        return f"time_in_force was {order.time_in_force}, allowed are {', '.join(TIMES_IN_FORCE)}"
+    given = next((name for name in UNSUPPORTED if getattr(order, name)), "")
+    return f"{given} was {getattr(order, given)}, this venue has no such orders" if given else ""
 
 
 def _contradiction(order: NewOrderSingle) -> str:

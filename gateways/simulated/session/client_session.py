@@ -27,6 +27,8 @@ class RequestUnsent(Event):
     incarnation: int
     """Logon after which it was emitted; 0 for none."""
     body: VenueRequest
+    reason: str = ""
+    """Why; empty where there was no session."""
 
 
 class LogonNeeded(Event):

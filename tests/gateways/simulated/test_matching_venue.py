@@ -357,6 +357,18 @@ FILTERED = with_filters(
             limit("a", BUY, 500, 20_000, post_only=True, time_in_force=TimeInForce.IOC),
             "time_in_force was IOC, a post-only order must be GTC",
         ),
+        (
+            msgspec.structs.replace(limit("a", BUY, 500, 20_000), order_type=OrderType.STOP),
+            "order_type was STOP, allowed are LIMIT and MARKET",
+        ),
+        (
+            limit("a", BUY, 500, 20_000, time_in_force=TimeInForce.DAY),
+            "time_in_force was DAY, allowed are GTC, IOC, FOK",
+        ),
+        (
+            msgspec.structs.replace(limit("a", BUY, 500, 20_000), reduce_only=True),
+            "reduce_only was True, this venue has no such orders",
+        ),
     ],
 )
 def test_an_order_that_breaks_a_rule_of_the_venue_is_rejected_with_the_reason(
