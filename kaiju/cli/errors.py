@@ -12,8 +12,13 @@ from actors.runtime.errors import ExitCode, KaijuError
 
 
 @contextmanager
-def refusals() -> Iterator[None]:
-    """Turn what a user can mend into a message and an exit code."""
+def exit_on_error(*, interrupted: str = "") -> Iterator[None]:
+    """Turn an error that a user can mend into its message and its exit code.
+
+    Args:
+        interrupted: what to say where the command was stopped at once; empty where that is no
+            failure of the command.
+    """
     try:
         yield
     except KaijuError as error:
@@ -22,9 +27,13 @@ def refusals() -> Iterator[None]:
     except OSError as error:
         missing = isinstance(error, FileNotFoundError)
         fail(str(error), ExitCode.MISUSED if missing else ExitCode.FAILED)
+    except KeyboardInterrupt:
+        if not interrupted:
+            raise
+        fail(interrupted, ExitCode.FAILED)
 
 
 def fail(message: str, code: ExitCode) -> NoReturn:
-    """Say what went wrong, and exit."""
+    """Print what went wrong, and exit."""
     typer.echo(f"error: {message}", err=True)
     raise typer.Exit(code)

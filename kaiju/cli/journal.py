@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import Annotated
 
 import typer
-from rich.console import Console
 
 from actors.runtime.errors import ExitCode
 from actors.runtime.journal.repair import apply_cut, find_cut
 from actors.runtime.journal.segments import JournalReader
-from kaiju.cli.errors import refusals
+from kaiju.cli.errors import exit_on_error
+from kaiju.cli.options import JournalSource, table_console
 from kaiju.journals.catalog import as_table, journal_of, listing, told
 from kaiju.journals.step_text import step_lines
 
@@ -21,12 +20,9 @@ WIDTH = 160
 journal = typer.Typer(
     no_args_is_help=True,
     rich_markup_mode="markdown",
-    help="Look at the journals of a run, and cut a damaged one to what is whole.",
+    help="List, print and repair the journals of a run.",
 )
 
-Source = Annotated[
-    Path, typer.Argument(metavar="RUN", help="A run's directory, or that of one journal.")
-]
 Actor = Annotated[
     str | None,
     typer.Argument(metavar="ACTOR", help="Whose journal; needed if there are several."),
@@ -34,21 +30,19 @@ Actor = Annotated[
 
 
 @journal.command("ls")
-def list_command(source: Source) -> None:
+def list_command(source: JournalSource) -> None:
     """List the journals of a run: their steps, files and bytes, and whether they are whole.
 
-    All headers and each last segment are read; `kaiju journal repair` reads every byte.
+    Only headers and each last segment are read; `kaiju journal repair` reads every byte.
 
     **Example**
 
     - `kaiju journal ls runs/paper-20240101-120000`
 
-    **Exit codes**: 0 all is well, 1 a journal is damaged, 2 there is none.
+    **Exit codes**: 0 all are whole, 1 a journal is damaged, 2 there is none.
     """
-    console = Console(highlight=False)
-    if not console.is_terminal:
-        console.width = WIDTH
-    with refusals():
+    console = table_console(WIDTH)
+    with exit_on_error():
         journals = listing(source)
     console.print(as_table(journals))
     if any(each.damaged for each in journals):
@@ -57,7 +51,7 @@ def list_command(source: Source) -> None:
 
 @journal.command("cat")
 def print_command(
-    source: Source,
+    source: JournalSource,
     actor: Actor = None,
     *,
     first: Annotated[
@@ -67,19 +61,19 @@ def print_command(
         int | None, typer.Option("--to", min=1, metavar="STEP", help="Default: the last one.")
     ] = None,
 ) -> None:
-    """Print the steps of an actor: each input, and the outputs and timers that came of it.
+    """Print the steps of an actor: each input, and the outputs and timers that followed from it.
 
-    Prices, quantities and amounts are decimals where the journal knows their scale. Fields that
-    have their default are left out.
+    Prices, quantities and amounts are decimals where the journal knows their scale. Fields with
+    their default value are left out.
 
     **Example**
 
     - `kaiju journal cat runs/paper-20240101-120000 oms --from 120 --to 140`
 
-    **Exit codes**: 0 all is printed, 1 the journal is damaged behind what is printed, 2 there is
-    no such journal.
+    **Exit codes**: 0 all steps were printed, 1 the journal is damaged after the last one printed,
+    2 there is no such journal.
     """
-    with refusals():
+    with exit_on_error():
         reader = JournalReader(journal_of(source, actor))
         oldest = reader.segments()[0].first_step
         until = reader.last_step if last is None else last
@@ -89,18 +83,18 @@ def print_command(
 
 @journal.command("repair")
 def repair_command(
-    source: Source,
+    source: JournalSource,
     actor: Actor = None,
     *,
-    yes: Annotated[bool, typer.Option("--yes", help="Do it, not only say it.")] = False,
+    yes: Annotated[bool, typer.Option("--yes", help="Do it, instead of only saying it.")] = False,
 ) -> None:
-    """Say what of a damaged journal can be kept; with `--yes`, cut it to that.
+    """Print how much of a damaged journal can be kept; with `--yes`, cut off the rest.
 
-    Every byte is read. A journal is whole up to its first damage: what follows cannot be played
-    back without what is missing. What is cut off is kept in files `broken-...` beside it.
+    Every byte is read. A journal is whole up to its first damage: what follows cannot be replayed
+    without what is missing. What is cut off is kept in files `broken-...` beside it.
 
-    An actor whose journal was cut comes back as it was then. Others may know more of it than it
-    does itself, and refuse to go on with it.
+    An actor whose journal was cut recovers as it was at its last whole step. Others may have seen
+    later events of it, and then refuse to continue with it.
 
     **Examples**
 
@@ -110,7 +104,7 @@ def repair_command(
     **Exit codes**: 0 the journal is whole, now or already before, 1 it is damaged, 2 there is no
     such journal or a node is using it.
     """
-    with refusals():
+    with exit_on_error():
         directory = journal_of(source, actor)
         cut = find_cut(directory)
         if cut is None:

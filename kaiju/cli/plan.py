@@ -7,26 +7,26 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
-from rich.console import Console
 from rich.table import Table
 
 from actors.runtime.errors import ExitCode
-from kaiju.cli.errors import refusals
-from kaiju.run.outcome import WIDTH
+from kaiju.cli.errors import exit_on_error
+from kaiju.cli.options import table_console
 from topology.check.check import check_file
 from topology.plan.plan import SIGNS, Plan, plan
 
 
 def plan_command(
     old: Annotated[Path, typer.Argument(metavar="OLD", help="The topology as it runs.")],
-    new: Annotated[Path, typer.Argument(metavar="NEW", help="The topology as it is to be.")],
+    new: Annotated[Path, typer.Argument(metavar="NEW", help="The topology as it shall be.")],
     *,
-    as_json: Annotated[bool, typer.Option("--json", help="Print it for programs.")] = False,
+    as_json: Annotated[bool, typer.Option("--json", help="Print JSON, for programs.")] = False,
 ) -> None:
-    """Say what an edit of a topology means, before anything is touched.
+    """Print what an edit of a topology would do, before anything is touched.
 
-    What is added `+`, removed `-`, changed `~` or moved `>`; which nodes must restart, and why;
-    whose readers change; and which actors begin anew. An edit that would lose something is refused.
+    It lists what is added `+`, removed `-`, changed `~` or moved `>`; which nodes must restart, and
+    why; whose readers change; and which actors start without their state. An edit that would lose
+    something is refused.
 
     **Example**
 
@@ -34,7 +34,7 @@ def plan_command(
 
     **Exit codes**: 0 nothing is lost, 2 something would be, or a file has mistakes.
     """
-    with refusals():
+    with exit_on_error():
         found = plan(check_file(old), check_file(new))
     if as_json:
         typer.echo(json.dumps(_as_data(found), indent=2))
@@ -47,9 +47,7 @@ def plan_command(
 
 
 def _print(found: Plan) -> None:
-    console = Console(highlight=False)
-    if not console.is_terminal:
-        console.width = WIDTH
+    console = table_console()
     if found.empty:
         console.print("nothing changes")
         return

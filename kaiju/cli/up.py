@@ -7,17 +7,10 @@ from typing import Annotated
 
 import typer
 
-from actors.runtime.settings import parse_duration
-from kaiju.cli.errors import refusals
+from kaiju.cli.errors import exit_on_error
+from kaiju.cli.options import RUNS, Quiet, Runs, nanoseconds
 from kaiju.cluster.cluster import UpOptions, up
 from kaiju.cluster.layout import ClusterPlan, Link
-
-
-def _duration(text: str) -> int:
-    try:
-        return parse_duration(text)
-    except ValueError as error:
-        raise typer.BadParameter(str(error)) from None
 
 
 def up_command(
@@ -28,8 +21,8 @@ def up_command(
     link: Annotated[
         Link | None,
         typer.Option(
-            help="How nodes speak: through files that only you can open, or encrypted over the"
-            " loopback, as between hosts. Default: ipc.",
+            help="How nodes are linked: ipc by sockets that only you can open, tcp encrypted over"
+            " the loopback, as between hosts. Default: ipc.",
         ),
     ] = None,
     duration: Annotated[
@@ -37,38 +30,37 @@ def up_command(
         typer.Option(
             "--for",
             metavar="TIME",
-            parser=_duration,
+            parser=nanoseconds,
             help="How long, in real time: 30s, 5m, 1h. Default: to the end of the data, or Ctrl-C.",
         ),
     ] = None,
-    runs: Annotated[
-        Path, typer.Option(metavar="DIR", help="Where each run gets a directory of its own.")
-    ] = Path("runs"),
+    runs: Runs = RUNS,
     resume: Annotated[
         Path | None,
-        typer.Option(metavar="RUN", help="Go on with this run; it knows its own FILE and link."),
+        typer.Option(metavar="RUN", help="Continue this run; it knows its own FILE and link."),
     ] = None,
     fast: Annotated[
         bool,
         typer.Option(
             "--fast",
-            help="Recorded data as fast as its readers take it, not as fast as it was recorded.",
+            help="Take recorded data as fast as its readers can, not as fast as it was recorded.",
         ),
     ] = False,
-    quiet: Annotated[bool, typer.Option("--quiet", "-q", help="Print nothing but errors.")] = False,
+    quiet: Quiet = False,
 ) -> None:
     """Run every node of a topology as a process of this host, linked to each other.
 
-    A node that dies is started again, first after 0.2 s, later up to 10 s apart, and goes on from
+    A node that dies is restarted, first after 0.2 s, later up to 10 s apart, and continues from
     its journals; after eight deaths within a minute the run ends. Nodes that read from it halt
-    trading, if the topology wants that, and wait.
+    trading, if the topology says so, and wait.
 
-    The first Ctrl-C ends the run in order: sources pause, open orders are canceled, and when
-    nothing is left to do the nodes stop. A second one does not wait for that, a third one kills.
+    The first Ctrl-C ends the run in order: sources pause, open orders are canceled, and the nodes
+    stop when nothing is left to do. A second one stops them at once, a third one kills them.
     Nodes also stop when this process is killed.
 
-    A run leaves `runs/<id>/` behind: `<node>.log` is what a node printed, `<topology>/<node>/` its
-    report and record, `<topology>/journal/` what durable actors did, for `kaiju verify`.
+    A run leaves `runs/<id>/` behind: `<node>.log` with what a node printed, `<topology>/<node>/`
+    with its report and record, `<topology>/journal/` with what durable actors did, for
+    `kaiju verify`.
 
     **Examples**
 
@@ -76,17 +68,17 @@ def up_command(
     - `kaiju up FILE --link tcp`
     - `kaiju up --resume runs/paper-20240101-120000`
 
-    **Exit codes**: the worst of all nodes, the higher the worse: 0 all went well, 1 a node failed
-    or something was lost, 2 the topology or the command was wrong, 3 trading was halted by a
-    failure, 4 a journal could not be synced.
+    **Exit codes**: the highest of all nodes: 0 all went well, 1 a node failed or something was
+    lost, 2 the topology or the command is wrong, 3 trading was halted by a failure, 4 a journal
+    could not be synced.
     """
     if (file is None) == (resume is None):
-        raise typer.BadParameter("give a topology FILE to begin a run, or --resume RUN to go on")
+        raise typer.BadParameter("give a topology FILE to run, or --resume RUN to continue one")
     if resume is not None and (link or fast):
-        raise typer.BadParameter("--resume goes on as the run began: leave out --link and --fast")
+        raise typer.BadParameter("--link and --fast cannot be used with --resume RUN")
     plan = None
     if file is not None:
         plan = ClusterPlan(file=str(file.resolve()), link=link or "ipc", fast=fast)
-    with refusals():
+    with exit_on_error():
         code = up(UpOptions(plan, resume, runs, duration, quiet))
     raise typer.Exit(code)

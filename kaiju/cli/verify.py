@@ -3,44 +3,38 @@
 from __future__ import annotations
 
 import json
-from pathlib import Path
 from typing import Annotated
 
 import typer
-from rich.console import Console
 from rich.table import Table
 
 from actors.runtime.errors import ExitCode
-from kaiju.cli.errors import refusals
+from kaiju.cli.errors import exit_on_error
+from kaiju.cli.options import JournalSource, table_console
 from kaiju.journals.state import state_of
 from kaiju.journals.verify import Verdict, Verification, verify
-from kaiju.run.outcome import WIDTH
 from topology.config.document import as_yaml
 
 DIGITS = 12
 """Hexadecimal digits of a digest that are shown: enough to compare by eye."""
 
-Source = Annotated[
-    Path, typer.Argument(metavar="RUN", help="A run's directory, or that of one journal.")
-]
-
 
 def verify_command(
-    source: Source,
+    source: JournalSource,
     *,
     actors: Annotated[
         list[str] | None,
-        typer.Option("--actor", metavar="ACTOR", help="Only this one; may be given several times."),
+        typer.Option("--actor", metavar="ACTOR", help="Only this actor; may be given repeatedly."),
     ] = None,
 ) -> None:
-    """Let every durable actor of a run do its journal again, and compare.
+    """Repeat every step of a run's durable actors from their journals, and compare.
 
-    Each actor is made from its own journal alone and gets its inputs again; nothing else of the
-    run is needed. All outputs and timers of each step are compared, and at each snapshot all that
-    the actor knows. The digest is of what it knows at the end: two runs with the same digests
+    Each actor is built from its own journal alone and gets its inputs again; nothing else of the
+    run is needed. All outputs and timers of each step are compared, and at each snapshot the
+    actor's whole memory. The digest is of its memory at the end: two runs with the same digests
     ended alike.
 
-    What differs was decided by something that is no input: a clock, chance, the order of a set, a
+    A difference comes from something that is no input: a clock, chance, the order of a set, a
     variable outside of the actor's State; or the code is not that of the run.
 
     **Examples**
@@ -48,14 +42,12 @@ def verify_command(
     - `kaiju verify runs/paper-20240101-120000`
     - `kaiju verify runs/paper-20240101-120000 --actor oms --actor risk`
 
-    **Exit codes**: 0 HASH EQUAL, 1 something differs or cannot be done again, 2 there is no such
+    **Exit codes**: 0 HASH EQUAL, 1 something differs or cannot be repeated, 2 there is no such
     journal.
     """
-    with refusals():
+    with exit_on_error():
         verification = verify(source, actors or ())
-    console = Console(highlight=False)
-    if not console.is_terminal:
-        console.width = WIDTH
+    console = table_console()
     console.print(_as_table(verification))
     speed = verification.steps / verification.seconds
     typer.echo(
@@ -67,7 +59,7 @@ def verify_command(
 
 
 def state_command(
-    source: Source,
+    source: JournalSource,
     actor: Annotated[
         str | None,
         typer.Argument(metavar="ACTOR", help="Whose state; needed if there are several journals."),
@@ -75,25 +67,27 @@ def state_command(
     *,
     step: Annotated[
         int | None,
-        typer.Option("--at", min=1, metavar="STEP", help="Of the actor; default: the last one."),
+        typer.Option(
+            "--at", min=1, metavar="STEP", help="A step of the actor; default: the last one."
+        ),
     ] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON instead of YAML.")] = False,
 ) -> None:
     """Print what an actor knew after one of its steps.
 
-    The actor does its journal again, from the snapshot before that step. Its state is printed with
-    the names of all fields; prices, quantities and amounts are whole numbers, as the actor has
-    them. `kaiju journal cat` prints the steps.
+    The actor repeats its steps from the snapshot before that one. Its state is printed with the
+    names of all fields; prices, quantities and amounts are whole numbers, as the actor has them.
+    `kaiju journal cat` prints the steps.
 
     **Examples**
 
     - `kaiju state runs/paper-20240101-120000 oms`
     - `kaiju state runs/paper-20240101-120000 risk --at 120 --json`
 
-    **Exit codes**: 0 it is printed, 1 the journal is damaged or the actor does not do it again, 2
-    there is no such journal or step.
+    **Exit codes**: 0 the state was printed, 1 the journal is damaged or a step had another outcome,
+    2 there is no such journal or step.
     """
-    with refusals():
+    with exit_on_error():
         state = state_of(source, actor, step)
     typer.echo(json.dumps(state, indent=2) if as_json else as_yaml(state), nl=as_json)
 

@@ -23,7 +23,7 @@ from actors.runtime.errors import ExitCode
 from kaiju.cluster.backoff import MAX_DEATHS, STEADY, Restarts
 from kaiju.cluster.child import Child, end_reason, pending_work
 from kaiju.cluster.layout import ClusterPlan, Layout, prepare_run
-from kaiju.run.outcome import consoles
+from kaiju.run.outcome import Presentation
 
 SECOND = 1_000_000_000
 LOOK = 0.25
@@ -64,11 +64,11 @@ def up(options: UpOptions) -> int:
         KeysError: a key of the run is damaged.
         OSError: the directory of the run cannot be written.
     """
-    console, errors = consoles(quiet=options.quiet)
+    shown = Presentation(options.quiet)
     with prepare_run(options.plan, options.runs, options.resume) as layout:
         for warning in layout.checked.findings.warnings:
-            errors.print(str(warning), markup=False)
-        run = Cluster(layout, console, errors)
+            shown.errors().print(str(warning), markup=False)
+        run = Cluster(layout, shown.console(), shown.errors())
         return asyncio.run(run.go(options.duration))
 
 

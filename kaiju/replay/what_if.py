@@ -26,7 +26,7 @@ from kaiju.replay.open_loop import (
 )
 from kaiju.replay.outside import OrderPairing
 from kaiju.run.local import Options, make_directory, run
-from kaiju.run.outcome import REPORT
+from kaiju.run.outcome import REPORT, Presentation
 from kaiju.run.run_file import RUN_FILE, RunFile
 from topology.check.check import CheckedTopology, check_file
 from topology.config.findings import TopologyError
@@ -108,7 +108,7 @@ def _replay_closed(asked: WhatIf, original: RunFile, console: Console) -> int:
                 runs=asked.directory,
                 duration=duration,
                 seed=original.seed,
-                quiet=True,
+                shown=Presentation(quiet=True),
             )
         )
     console.print(Text(f"before: {asked.run}\nafter:  {outcome.directory}{asked.settings}"))

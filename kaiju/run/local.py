@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import time
-from dataclasses import dataclass
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from functools import partial
 from importlib.metadata import version
@@ -17,7 +19,7 @@ from actors.runtime.node.node import Node
 from kaiju.monitor.http_server import NodeServer
 from kaiju.monitor.observer import NodeObserver
 from kaiju.run.build import compose
-from kaiju.run.outcome import FinishedRun, Outcome, consoles, finish, observed
+from kaiju.run.outcome import FinishedRun, Outcome, Presentation, finish, observed
 from kaiju.run.run_file import RUN_FILE, RunFile
 from kaiju.run.signals import signal_handlers
 from topology.check.check import CheckedTopology, check_file
@@ -32,51 +34,44 @@ no end of its own."""
 
 @dataclass(frozen=True)
 class Options:
-    """What `kaiju run` was asked for.
+    """What `kaiju run FILE` was asked for.
 
     Attributes:
-        file: the topology; None where a run goes on.
-        resume: directory of a run that goes on from where it was; all else that says how it is
-            done comes from there.
-        data: directory in which the run has one of its topology's name; where an earlier run left
-            something there, it goes on from that, with `file` as it is now.
-        text: what the topology says; None to read the file.
-        overrides: settings that replace those of the file, as ``actor.setting=value``.
-        runs: directory under which the run gets its own.
+        file: the topology.
+        data: directory in which the run has one of its topology's name; what an earlier run left
+            there is continued, with `file` as it is now.
+        runs: directory under which the run gets its own, where there is no `data`.
         duration: nanoseconds of the node's clock; None runs to the end of data, or for ten
             virtual minutes where there is none.
         live: the machine's clock instead of a virtual one.
-        speed: virtual seconds in a real second; 0 for as fast as possible.
+        speed: virtual seconds per real second; 0 for as fast as possible.
         seed: of every actor's random numbers.
-        quiet: print nothing but errors.
-        report: where the report goes as well; a page if it ends in ``.html``, else JSON.
-        metrics_host: address of ``/metrics``.
-        metrics_port: its port; 0 for any free one.
+        shown: how the run is shown.
+        text: what the topology says; None to read the file.
+        overrides: settings that replace those of the file, as ``actor.setting=value``.
     """
 
-    file: Path | None
-    resume: Path | None = None
+    file: Path
     data: Path | None = None
-    text: str | None = None
-    overrides: tuple[str, ...] = ()
     runs: Path = Path("runs")
     duration: int | None = None
     live: bool = False
     speed: float = 0.0
     seed: int = 0
-    quiet: bool = False
-    report: Path | None = None
-    metrics_host: str = "127.0.0.1"
-    metrics_port: int = 0
+    shown: Presentation = field(default_factory=Presentation)
+    text: str | None = None
+    overrides: tuple[str, ...] = ()
 
 
 class Start(NamedTuple):
-    """A run that is about to begin, or to go on."""
+    """A run that is about to begin or to continue."""
 
     checked: CheckedTopology
     run_file: RunFile
     clock: Clock
     directory: Path
+    duration: int | None
+    continued: bool
 
 
 def run(options: Options) -> Outcome:
@@ -84,73 +79,109 @@ def run(options: Options) -> Outcome:
 
     Raises:
         TopologyError: the file has mistakes; the text lists all of them.
-        RefusedError: the port for metrics is taken, there is no folder for the report, or the run
-            kept nothing to go on from.
-        RunFileError: the run file of a run that is to go on cannot be used.
+        RefusedError: the port for metrics is taken, or there is no folder for the report.
+        RunFileError: the run file of the earlier run in `data` cannot be used.
         DataDirectoryError: its data cannot be read.
-        RecoveryError: its journals do not fit together, or an actor does not repeat its.
+        RecoveryError: its journals do not fit together.
+        DivergedError: an actor does not do again what its journal holds.
         DamagedFileError: a journal is damaged.
         JournalLockedError: the run is still going on, in another process.
         OSError: the run's directory cannot be made or written.
         KeyboardInterrupt: a second signal came while the run was stopping.
     """
-    console, errors = consoles(quiet=options.quiet)
-    _refuse_missing_folder(options.report)
-    started = datetime.now(UTC)
-    checked, earlier = _checked(options)
-    for warning in checked.findings.warnings:
-        errors.print(str(warning), markup=False)
-    name = checked.topology.name
-    planned = compose(checked, clock=VirtualClock())
-    with _metrics_server(planned, options) as server:
-        directory = options.resume or (options.data and options.data / name)
+    checked = check_file(options.file, text=options.text, overrides=options.overrides)
+    directory = options.data and options.data / checked.topology.name
+    if directory is not None and (directory / RUN_FILE).exists():
+        earlier = RunFile.load(directory)
+        return _continue(checked, earlier, directory, options.duration, options.shown)
+    with _prepared(checked, options.shown) as (planned, server):
+        started = datetime.now(UTC)
         if directory is None:
-            directory = make_directory(options.runs, f"{name}-{started:%Y%m%d-%H%M%S}")
-        if earlier is None:
-            directory.mkdir(parents=True, exist_ok=True)
-            run_file, clock = _begin(checked, options, started, first_input(planned))
-        else:
-            run_file = earlier.started_again(
-                started.isoformat(timespec="seconds"), checked.document.text
-            )
-            clock = _clock_of(run_file, planned)
-            if run_file.clock == "live":  # time passed meanwhile: what was asked for counts anew
-                until = clock.read() + options.duration if options.duration else 0
-                run_file = replace(run_file, until=until)
-        node = _compose(Start(checked, run_file, clock, directory))
-        if node.data is None or earlier is None:
-            run_file.save(directory)
-        else:  # another process may be running here: its file stays until the lock is ours
-            node.data.on_opened = partial(run_file.save, directory)
-        watch = NodeObserver(node, name, options.duration)
-        began = time.monotonic()
-        with signal_handlers(node), observed(watch, server, console):
-            node.run(until=run_file.until or None)
-    return finish(
-        FinishedRun(watch, run_file, directory, time.monotonic() - began),
-        console,
-        errors,
-        copy=options.report,
-    )
+            name = f"{checked.topology.name}-{started:%Y%m%d-%H%M%S}"
+            directory = make_directory(options.runs, name)
+        directory.mkdir(parents=True, exist_ok=True)
+        run_file, clock = _begin(checked, options, started, first_input(planned))
+        start = Start(checked, run_file, clock, directory, options.duration, continued=False)
+        finished = _run(start, server, options.shown)
+    return finish(finished, options.shown)
 
 
-def _checked(options: Options) -> tuple[CheckedTopology, RunFile | None]:
-    """Return the topology, and the run file where a run goes on."""
-    if options.resume is None:
-        assert options.file is not None
-        checked = check_file(options.file, text=options.text, overrides=options.overrides)
-        directory = options.data and options.data / checked.topology.name
-        if directory is None or not (directory / RUN_FILE).exists():
-            return checked, None
-        return checked, RunFile.load(directory)
-    run_file = RunFile.load(options.resume)
+def resume_run(directory: Path, duration: int | None, shown: Presentation) -> Outcome:
+    """Continue a run from where it was killed; all that says how comes from its directory.
+
+    Args:
+        directory: the run's.
+        duration: nanoseconds from now on, where the run is by the machine's clock; None for no end.
+        shown: how the run is shown.
+
+    Raises:
+        RefusedError: as `run`, or nothing of the run was kept.
+        Exception: all others that `run` raises.
+    """
+    run_file = RunFile.load(directory)
     checked = check_file(Path(run_file.topology), text=run_file.text, overrides=run_file.overrides)
     if not _keeps(checked):
         raise RefusedError(
-            f"{options.resume}: nothing to go on from: no actor of {run_file.topology} is durable;"
-            " `durable: os` keeps what an actor does"
+            f"{directory}: there is nothing to continue: no actor of {run_file.topology} is"
+            " durable; `durable: os` keeps what an actor does"
         )
-    return checked, run_file
+    return _continue(checked, run_file, directory, duration, shown)
+
+
+def _continue(
+    checked: CheckedTopology,
+    earlier: RunFile,
+    directory: Path,
+    duration: int | None,
+    shown: Presentation,
+) -> Outcome:
+    with _prepared(checked, shown) as (planned, server):
+        started = datetime.now(UTC).isoformat(timespec="seconds")
+        run_file = earlier.started_again(started, checked.document.text)
+        clock = _clock_of(run_file, planned)
+        if run_file.clock == "live":  # time passed meanwhile: what was asked for counts anew
+            run_file = replace(run_file, until=clock.read() + duration if duration else 0)
+        start = Start(checked, run_file, clock, directory, duration, continued=True)
+        finished = _run(start, server, shown)
+    return finish(finished, shown)
+
+
+@contextmanager
+def _prepared(checked: CheckedTopology, shown: Presentation) -> Iterator[tuple[Node, NodeServer]]:
+    """Yield a node to plan with, and the server of metrics: a run that cannot be shown is none."""
+    _refuse_missing_folder(shown.report)
+    for warning in checked.findings.warnings:
+        shown.errors().print(str(warning), markup=False)
+    planned = compose(checked, clock=VirtualClock())
+    host, port = shown.metrics_host, shown.metrics_port
+    try:
+        server = NodeServer(planned, host, port)
+    except OSError as error:
+        raise RefusedError(f"metrics cannot listen on {host}:{port}: {error.strerror}") from error
+    with server:
+        yield planned, server
+
+
+def _run(start: Start, server: NodeServer, shown: Presentation) -> FinishedRun:
+    run_file, directory = start.run_file, start.directory
+    node = compose(
+        start.checked,
+        clock=start.clock,
+        seed=run_file.seed,
+        session=run_file.session,
+        directory=directory,
+        data=directory if _keeps(start.checked) else None,
+    )
+    if start.continued and node.data is not None:
+        # another process may be running here: its file stays until the lock is ours
+        node.data.on_opened = partial(run_file.save, directory)
+    else:
+        run_file.save(directory)
+    watch = NodeObserver(node, start.checked.topology.name, start.duration)
+    began = time.monotonic()
+    with signal_handlers(node), observed(watch, server, shown.console()):
+        node.run(until=run_file.until or None)
+    return FinishedRun(watch, run_file, directory, time.monotonic() - began)
 
 
 def _keeps(checked: CheckedTopology) -> bool:
@@ -162,19 +193,10 @@ def _refuse_missing_folder(report: Path | None) -> None:
         raise RefusedError(f"--report {report}: there is no folder {report.parent}")
 
 
-def _metrics_server(node: Node, options: Options) -> NodeServer:
-    host, port = options.metrics_host, options.metrics_port
-    try:
-        return NodeServer(node, host, port)
-    except OSError as error:
-        raise RefusedError(f"metrics cannot listen on {host}:{port}: {error.strerror}") from error
-
-
 def _begin(
     checked: CheckedTopology, options: Options, started: datetime, first: int | None
 ) -> tuple[RunFile, Clock]:
     """Return how this run begins, and its clock; `first` is the time of the first outside input."""
-    assert options.file is not None
     clock: Clock
     if options.live:
         clock = live_clock(first)
@@ -208,17 +230,6 @@ def _clock_of(run_file: RunFile, planned: Node) -> Clock:
     if run_file.clock == "live":
         return live_clock(first_input(planned))
     return VirtualClock(run_file.began, run_file.speed)
-
-
-def _compose(start: Start) -> Node:
-    return compose(
-        start.checked,
-        clock=start.clock,
-        seed=start.run_file.seed,
-        session=start.run_file.session,
-        directory=start.directory,
-        data=start.directory if _keeps(start.checked) else None,
-    )
 
 
 def first_input(node: Node) -> int | None:

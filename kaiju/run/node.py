@@ -16,7 +16,7 @@ from kaiju.monitor.http_server import NodeServer
 from kaiju.monitor.observer import NodeObserver
 from kaiju.run.build import compose
 from kaiju.run.local import first_input, live_clock
-from kaiju.run.outcome import FinishedRun, consoles, finish, observed
+from kaiju.run.outcome import FinishedRun, Presentation, finish, observed
 from kaiju.run.run_file import RUN_FILE, RunFile
 from kaiju.run.signals import signal_handlers
 from topology.check.check import CheckedTopology, check_file
@@ -71,14 +71,14 @@ def run_node(options: NodeOptions) -> int:
         OSError: the data cannot be written.
         KeyboardInterrupt: a second signal came while the node was stopping.
     """
-    console, errors = consoles(quiet=options.quiet)
+    shown = Presentation(options.quiet)
     checked = check_file(options.file)
     topology = checked.topology
     if options.node not in topology.nodes:
         known = ", ".join(topology.nodes)
         raise RefusedError(f"{options.file}: there is no node '{options.node}'; there are {known}")
     for warning in checked.findings.warnings:
-        errors.print(str(warning), markup=False)
+        shown.errors().print(str(warning), markup=False)
     endpoints = endpoints_of(checked, options.endpoints)
     began = time.monotonic()
     with ExitStack() as stack:
@@ -87,12 +87,10 @@ def run_node(options: NodeOptions) -> int:
         node, run_file = _compose(checked, endpoints, sockets, options)
         watch = NodeObserver(node, topology.name)
         server = stack.enter_context(_http(node, endpoints, options))
-        with signal_handlers(node), observed(watch, server, console):
+        with signal_handlers(node), observed(watch, server, shown.console()):
             node.run()
-    ended = FinishedRun(
-        watch, run_file, directory_of(options, topology.name), time.monotonic() - began
-    )
-    return finish(ended, console, errors).code
+    directory = directory_of(options, topology.name)
+    return finish(FinishedRun(watch, run_file, directory, time.monotonic() - began), shown).code
 
 
 def directory_of(options: NodeOptions, topology: str) -> Path:

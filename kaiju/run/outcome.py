@@ -48,12 +48,28 @@ class FinishedRun(NamedTuple):
     """Real time that it took."""
 
 
-def consoles(*, quiet: bool) -> tuple[Console, Console]:
-    """Return where a run tells how it goes, and where its errors go."""
-    console = Console(quiet=quiet, highlight=False)
-    if not console.is_terminal:
-        console.width = WIDTH
-    return console, Console(stderr=True, soft_wrap=True, highlight=False)
+class Presentation(NamedTuple):
+    """How a run is shown while it goes on and at its end."""
+
+    quiet: bool = False
+    """Whether nothing but errors is printed."""
+    report: Path | None = None
+    """Where the report goes as well; a page if it ends in ``.html``, else JSON."""
+    metrics_host: str = "127.0.0.1"
+    """Address of ``/metrics``."""
+    metrics_port: int = 0
+    """Its port; 0 for any free one."""
+
+    def console(self) -> Console:
+        """Return where the run says how it goes."""
+        console = Console(quiet=self.quiet, highlight=False)
+        if not console.is_terminal:
+            console.width = WIDTH
+        return console
+
+    def errors(self) -> Console:
+        """Return where it says what went wrong."""
+        return Console(stderr=True, soft_wrap=True, highlight=False)
 
 
 @contextmanager
@@ -87,18 +103,9 @@ def _looking(
     return look
 
 
-def finish(
-    ended: FinishedRun, console: Console, errors: Console, *, copy: Path | None = None
-) -> Outcome:
-    """Write the report of a run, print its summary and return what came of it.
-
-    Args:
-        ended: the run.
-        console: where the summary goes.
-        errors: where goes what went wrong.
-        copy: where the report goes as well; a page if it ends in ``.html``, else JSON.
-    """
-    watch, run_file, directory, seconds = ended
+def finish(finished: FinishedRun, shown: Presentation) -> Outcome:
+    """Write the report of a run, print its summary and return what came of it."""
+    watch, run_file, directory, seconds = finished
     node = watch.node
     facts = RunFacts(
         topology=watch.topology,
@@ -113,10 +120,11 @@ def finish(
         unfired_timers=node.unfired or 0,
         version=version("kaiju-trading"),
     )
-    report, problems = _report(watch, facts, directory, copy)
-    print_summary(report, directory, sorted(path.name for path in directory.iterdir()), console)
+    report, problems = _report(watch, facts, directory, shown.report)
+    files = sorted(path.name for path in directory.iterdir())
+    print_summary(report, directory, files, shown.console())
     for problem in dict.fromkeys(problems):
-        errors.print(f"error: {problem}", markup=False)
+        shown.errors().print(f"error: {problem}", markup=False)
     if report.halted:
         return Outcome(ExitCode.HALTED, directory)
     fine = report.conserved and not problems

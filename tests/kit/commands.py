@@ -7,9 +7,9 @@ from pathlib import Path
 
 from typer.testing import CliRunner, Result
 
-from kaiju.cli.app import main
+from kaiju.cli.app import app
 
-KAIJU = [sys.executable, "-c", "from kaiju.cli.app import main; main()"]
+KAIJU = [sys.executable, "-m", "kaiju"]
 """`kaiju` in a process of its own, whatever is installed."""
 INSTALLED = Path(sys.executable).with_name("kaiju")
 """The console script."""
@@ -17,7 +17,8 @@ INSTALLED = Path(sys.executable).with_name("kaiju")
 
 def kaiju(*arguments: object) -> Result:
     """Do a command in this process."""
-    return CliRunner().invoke(main, [str(argument) for argument in arguments])
+    texts = [str(argument) for argument in arguments]
+    return CliRunner().invoke(app, texts, catch_exceptions=False)
 
 
 def run(topology: Path, *options: object) -> tuple[Result, Path]:

@@ -22,7 +22,7 @@ import pytest
 from actors.runtime.journal.disk import Disk
 from actors.runtime.journal.frames import MAGIC
 from gateways.sockets import ClientSocket, ServerSocket
-from kaiju.cli.app import main
+from kaiju.cli.app import app
 from tests.kit.kill_points import Mortal
 
 SERVER = get_context("forkserver")
@@ -135,7 +135,7 @@ def _live(
         _make_mortal(_Fate(failpoint))
     if prelude is not None:
         prelude()
-    main(arguments, prog_name="kaiju")
+    app(arguments, prog_name="kaiju")
     raise AssertionError("the command line always exits")
 
 

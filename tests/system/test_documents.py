@@ -10,7 +10,7 @@ import pytest
 import typer
 
 from actors.runtime.moved import MOVED
-from kaiju.cli.app import main
+from kaiju.cli.app import app
 from tests.kit.paths import ROOT
 
 DOCUMENTS = [
@@ -88,7 +88,7 @@ def test_every_class_that_moved_is_in_the_changelog() -> None:
 
 
 def test_every_command_is_in_the_readme() -> None:
-    commands = typer.main.get_command(main).list_commands(None)  # type: ignore[attr-defined]
+    commands = typer.main.get_command(app).list_commands(None)  # type: ignore[attr-defined]
     readme = (ROOT / "README.md").read_text()
 
     assert [name for name in commands if not re.search(rf"`kaiju {name}\b", readme)] == []

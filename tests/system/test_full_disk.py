@@ -28,7 +28,7 @@ LIMIT = 300_000
 LIMITED_RUN = f"""
 import resource
 resource.setrlimit(resource.RLIMIT_FSIZE, ({LIMIT}, {LIMIT}))
-from kaiju.cli.app import main
+from kaiju.__main__ import main
 main()
 """
 

@@ -6,11 +6,10 @@ import re
 from collections.abc import Iterator
 
 import pytest
-from typer.testing import CliRunner
 
-from kaiju.cli.app import main
 from kaiju.cluster.layout import UP_FILE
 from kaiju.cluster.top import draw
+from tests.kit import commands
 from tests.kit.node_processes import LinkedRun, linked, until
 from topology.config.keys import SECRET
 from topology.links.endpoints import ENDPOINTS_FILE
@@ -30,7 +29,7 @@ def run(request: pytest.FixtureRequest) -> Iterator[LinkedRun]:
 def kaiju(run: LinkedRun, command: str, *arguments: str, node: str = "one") -> tuple[int, str]:
     secret = ["--node", node, "--secret", str(run.folder / f"{node}{SECRET}")] if run.tcp else []
     secret = secret if command == "tap" else []
-    done = CliRunner().invoke(main, [command, str(run.folder), *arguments, *secret])
+    done = commands.kaiju(command, run.folder, *arguments, *secret)
     return done.exit_code, done.output
 
 

@@ -7,11 +7,10 @@ from pathlib import Path
 
 import msgpack
 import pytest
-from typer.testing import CliRunner
 
 from actors.runtime.journal.writer import Journal
-from kaiju.cli.app import main
 from kaiju.journals.catalog import Listed, NoJournalError, journal_of, listing
+from tests.kit import commands
 from tests.kit.golden import GOLDEN, SEGMENT, STEPS
 
 SECOND = "2024-01-01 00:00:00"
@@ -44,7 +43,7 @@ def run(tmp_path: Path) -> Path:
 
 
 def kaiju(*arguments: object) -> tuple[int, str]:
-    done = CliRunner().invoke(main, ["journal", *map(str, arguments)], catch_exceptions=False)
+    done = commands.kaiju("journal", *arguments)
     return done.exit_code, done.output
 
 

@@ -14,7 +14,6 @@ import msgspec
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from typer.testing import CliRunner
 
 from actors.events.system import StopActor
 from actors.runtime.journal.disk import Disk
@@ -25,9 +24,9 @@ from actors.runtime.node.durability import Retention
 from actors.runtime.node.node import Node
 from actors.runtime.snapshot import decode_snapshot, encode
 from actors.testing import SECOND, START
-from kaiju.cli.app import main
 from kaiju.journals.values import Differing, first_difference, named
 from kaiju.journals.verify import verify
+from tests.kit import commands
 from tests.kit.commands import INSTALLED
 from tests.kit.kill_points import MortalDisk, live, lived
 from tests.kit.nondeterministic_actors import (
@@ -51,7 +50,7 @@ SAID_BY_NOW = RUN_FOR // MILLISECOND + 1
 
 
 def kaiju(*arguments: object) -> tuple[int, list[str]]:
-    done = CliRunner().invoke(main, [*map(str, arguments)], catch_exceptions=False)
+    done = commands.kaiju(*arguments)
     return done.exit_code, done.output.splitlines()
 
 

@@ -8,13 +8,13 @@ from pathlib import Path
 
 import pytest
 from prometheus_client import CollectorRegistry, generate_latest
-from typer.testing import CliRunner, Result
+from typer.testing import Result
 
 from actors.runtime.clock import VirtualClock
-from kaiju.cli.app import main
 from kaiju.monitor.node_metrics import NodeCollector
 from kaiju.monitor.observer import NodeObserver
 from kaiju.run.build import compose
+from tests.kit import commands
 from tests.kit.recorded_lines import PLAYED, diff, line, quote, snapshot, write
 from topology.check.check import check_file
 
@@ -41,7 +41,7 @@ def topology(tmp_path: Path) -> Path:
 
 def run(topology: Path) -> tuple[Result, Path]:
     runs = topology.parent / "runs"
-    result = CliRunner().invoke(main, ["run", str(topology), "--runs", str(runs)])
+    result = commands.kaiju("run", topology, "--runs", runs)
     [directory] = runs.iterdir()
     return result, directory
 

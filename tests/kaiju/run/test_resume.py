@@ -7,9 +7,8 @@ import subprocess
 from pathlib import Path
 
 import pytest
-from typer.testing import CliRunner
 
-from kaiju.cli.app import main
+from tests.kit import commands
 from tests.kit.commands import INSTALLED
 from tests.kit.paths import ROOT
 from tests.kit.shipped import PAPER
@@ -59,12 +58,11 @@ def test_a_killed_process_goes_on_to_the_same_events_and_the_same_report(tmp_pat
 
 
 def test_a_run_that_came_to_its_end_says_the_same_again(tmp_path: Path) -> None:
-    runner = CliRunner()
-    first = runner.invoke(main, ["run", str(PAPER), "--for", "5s", "--runs", str(tmp_path)])
+    first = commands.kaiju("run", PAPER, "--for", "5s", "--runs", tmp_path)
     [directory] = tmp_path.iterdir()
     before = (directory / "events.kaiju").read_bytes()
 
-    again = runner.invoke(main, ["run", "--resume", str(directory)])
+    again = commands.kaiju("run", "--resume", directory)
 
     assert (first.exit_code, again.exit_code) == (0, 0), again.output
     assert (directory / "events.kaiju").read_bytes() == before
@@ -72,33 +70,43 @@ def test_a_run_that_came_to_its_end_says_the_same_again(tmp_path: Path) -> None:
 
 
 def test_a_run_that_kept_nothing_cannot_go_on(tmp_path: Path) -> None:
-    runner = CliRunner()
     file = write_topology(tmp_path, TOPOLOGY)
-    runner.invoke(main, ["run", str(file), "--for", "1s", "--runs", str(tmp_path / "runs")])
+    commands.kaiju("run", file, "--for", "1s", "--runs", tmp_path / "runs")
     [directory] = (tmp_path / "runs").iterdir()
 
-    refused = runner.invoke(main, ["run", "--resume", str(directory)])
+    refused = commands.kaiju("run", "--resume", directory)
 
     assert refused.exit_code == 2
-    assert "nothing to go on from: no actor of" in refused.output
+    assert "there is nothing to continue: no actor of" in refused.output
 
 
-def test_a_run_begins_with_a_file_or_goes_on_without_one(tmp_path: Path) -> None:
-    runner = CliRunner()
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        ([], "--resume RUN to continue one"),
+        ([PAPER, "--resume", "RUN"], "FILE cannot be used with --resume RUN"),
+        (["--resume", "RUN", "--seed", "0", "--live"], "--live, --seed cannot be used with"),
+        ([PAPER, "--fast"], "--fast cannot be used without --node NAME"),
+        ([PAPER, "--node", "core"], "--node NAME needs a topology FILE and --data DIR"),
+        ([PAPER, "--node", "core", "--speed", "2"], "--speed cannot be used with --node NAME"),
+    ],
+)
+def test_a_file_a_run_to_resume_and_a_node_have_each_their_own_options(
+    arguments: list[object], message: str
+) -> None:
+    refused = commands.kaiju("run", *arguments)
 
-    for arguments in ([], [str(PAPER), "--resume", str(tmp_path)]):
-        refused = runner.invoke(main, ["run", *arguments])
-        assert refused.exit_code == 2
-        assert "--resume RUN to go on" in refused.output.replace("\n", " ")
+    assert refused.exit_code == 2
+    assert message in " ".join(refused.output.replace("│", " ").split())
 
 
 def test_a_directory_of_data_is_begun_once_and_then_gone_on_with(tmp_path: Path) -> None:
-    runner, data = CliRunner(), tmp_path / "paper"
+    data = tmp_path / "paper"
     command = ["run", str(PAPER), "--for", "5s", "--data", str(tmp_path)]
 
-    assert runner.invoke(main, command).exit_code == 0
+    assert commands.kaiju(*command).exit_code == 0
     before = (data / "events.kaiju").read_bytes()
-    assert runner.invoke(main, command).exit_code == 0
+    assert commands.kaiju(*command).exit_code == 0
 
     assert (data / "events.kaiju").read_bytes() == before
     assert len(json.loads((data / "run.json").read_text())["starts"]) == 2

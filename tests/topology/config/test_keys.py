@@ -7,9 +7,8 @@ import stat
 from pathlib import Path
 
 import pytest
-from typer.testing import CliRunner
 
-from kaiju.cli.app import main
+from tests.kit import commands
 from tests.kit.node_processes import free_port
 from topology.config.keys import KeysError, NodeKeys, read_public_key, read_secret_key
 from topology.links.keygen import make_keys
@@ -36,7 +35,7 @@ def file(tmp_path: Path) -> Path:
 
 
 def kaiju(*arguments: object) -> tuple[int, str]:
-    done = CliRunner().invoke(main, [str(argument) for argument in arguments])
+    done = commands.kaiju(*arguments)
     return done.exit_code, done.output
 
 
@@ -48,7 +47,7 @@ def test_missing_pairs_are_made_and_none_is_made_twice(file: Path) -> None:
     )
     before = {path: path.read_bytes() for path in keys.iterdir()}
     assert len(before) == 4
-    assert kaiju("keys", file, "--dir", keys)[1].count("was there") == 2
+    assert kaiju("keys", file, "--dir", keys)[1].count("already there") == 2
     assert {path: path.read_bytes() for path in keys.iterdir()} == before
     assert stat.S_IMODE((keys / "one.secret").stat().st_mode) == 0o600
     assert stat.S_IMODE((keys / "one.public").stat().st_mode) == 0o644

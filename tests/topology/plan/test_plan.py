@@ -13,9 +13,8 @@ import pytest
 from hypothesis import assume, given
 from hypothesis import strategies as st
 from ruamel.yaml import YAML
-from typer.testing import CliRunner
 
-from kaiju.cli.app import main
+from tests.kit import commands
 from tests.kit.paths import ROOT
 from topology.check.check import CheckedTopology, check_file
 from topology.config.findings import TopologyError
@@ -363,11 +362,11 @@ def test_the_command_prints_it_and_refuses_by_its_exit_code(tmp_path: Path) -> N
     old, new = tmp_path / "old.yaml", tmp_path / "new.yaml"
     old.write_text(TOPOLOGY)
     new.write_text(TOPOLOGY.replace('Sink", node: two', 'Sink", node: one'))
-    done = CliRunner().invoke(main, ["plan", str(old), str(new)])
+    done = commands.kaiju("plan", old, new)
     assert done.exit_code == 0
     assert done.output.split("\n")[0].split() == [">", "actor", "sink", "two", "->", "one"]
-    done = CliRunner().invoke(main, ["plan", str(old), str(new), "--json"])
+    done = commands.kaiju("plan", old, new, "--json")
     assert json.loads(done.output)["changes"][0]["kind"] == "moved"
     new.write_text(TOPOLOGY.replace('Sink", node: two', 'Sink", node: far'))
-    assert CliRunner().invoke(main, ["plan", str(old), str(new)]).exit_code == 2
-    assert CliRunner().invoke(main, ["plan", str(old), str(old)]).output == "nothing changes\n"
+    assert commands.kaiju("plan", old, new).exit_code == 2
+    assert commands.kaiju("plan", old, old).output == "nothing changes\n"
