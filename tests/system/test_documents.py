@@ -21,6 +21,8 @@ DOCUMENTS = [
 OURS = "actors|gateways|kaiju|topology|grafana|tests|docs"
 NAMED = re.compile(rf"(?<![\w./-])(?:{OURS})/[\w./*-]*[\w*/]|`(\w+\.py)`")
 """A path from the root of the tree, or the bare name of a module in code style."""
+ABOUT_THE_CODE = ("CONTRIBUTING.md", "docs/architecture.md", "docs/design.md")
+CODE_NAME = re.compile(r"`(?:with )?(?!NAME)([A-Za-z_]\w*(?:\.\w+)*)(?:\([^`]*\):?)?`")
 TO_FILL_IN = re.compile(r"/[^/]*\b(?:NAME|VENUE)\b.*")
 """What the reader gives a name to; its folder is there already."""
 LINK = re.compile(r"\]\(([^)#:\s]*)(?:#([^)\s]*))?\)")
@@ -79,6 +81,15 @@ def test_every_document_that_the_code_cites_is_there() -> None:
     }
 
     assert [(path, file) for path, file in sorted(cited) if not (ROOT / path).exists()] == []
+
+
+@pytest.mark.parametrize("document", ABOUT_THE_CODE)
+def test_every_name_in_a_document_about_the_code_is_in_the_code(document: str) -> None:
+    sources = (file for folder in OURS.split("|") for file in (ROOT / folder).rglob("*.py"))
+    code = {word for file in sources for word in re.findall(r"\w+", file.read_text())}
+    named = CODE_NAME.findall((ROOT / document).read_text())
+
+    assert [name for name in named if not code.issuperset(name.split("."))] == []
 
 
 def test_every_class_that_moved_is_in_the_changelog() -> None:
