@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 from hypothesis import HealthCheck, settings
 
+from tests.kit.allowed_skips import not_allowed, read_allowed
 from tests.kit.verify_leftovers import EXCUSED, find_runs, verify_elsewhere
 
 settings.register_profile(
@@ -20,12 +21,18 @@ settings.register_profile(
 settings.load_profile("kaiju")
 
 BASES = pytest.StashKey[set[Path]]()
-SAID = pytest.StashKey[str]()
+SAID = pytest.StashKey[list[str]]()
+
+
+def pytest_addoption(parser: pytest.Parser) -> None:
+    """Take a list of the skips that are allowed; without one, all are."""
+    parser.addoption("--allowed-skips", type=Path, help="how the reasons of allowed skips begin")
 
 
 def pytest_configure(config: pytest.Config) -> None:
     """Make room for the places of the tests of this process, and of those that work for it."""
     config.stash[BASES] = set()
+    config.stash[SAID] = []
 
 
 @pytest.fixture(scope="session", autouse=True)
@@ -53,27 +60,44 @@ def not_verified(tmp_path: Path) -> None:
 
 
 def pytest_sessionfinish(session: pytest.Session, exitstatus: int) -> None:
-    """Do all runs again that the tests left behind; the session fails if one differs."""
+    """Fail the session for a run of the tests that differs when done again, or a skip too many."""
     if exitstatus not in {pytest.ExitCode.OK, pytest.ExitCode.TESTS_FAILED}:
         return
     if hasattr(session.config, "workeroutput"):
         return  # who it works for does it, for all of them
-    stash = session.config.stash
-    bases = stash[BASES]
+    if not all([runs_are_equal(session.config), skips_are_allowed(session.config)]):
+        session.exitstatus = pytest.ExitCode.TESTS_FAILED
+
+
+def runs_are_equal(config: pytest.Config) -> bool:
+    """Do all runs again that the tests left behind, and tell whether they are the same."""
+    bases = config.stash[BASES]
     found = find_runs(bases)
     if not found.chosen:
-        return
+        return True
     equal, said = verify_elsewhere(found.chosen)
-    if not equal:
-        session.exitstatus = pytest.ExitCode.TESTS_FAILED
     verdict = "HASH EQUAL" if equal else "NOT EQUAL"
     rest = f"left out {found.left_out}, excused {found.excused}"
-    stash[SAID] = f"kaiju verify in another process: {verdict}: {said.strip()}; {rest}"
+    config.stash[SAID].append(f"kaiju verify in another process: {verdict}: {said.strip()}; {rest}")
+    return equal
+
+
+def skips_are_allowed(config: pytest.Config) -> bool:
+    """Tell whether each skipped test has a reason that is on the list, if there is a list."""
+    file: Path | None = config.getoption("--allowed-skips")
+    if file is None:
+        return True
+    terminal: Any = config.pluginmanager.get_plugin("terminalreporter")
+    skipped = terminal.stats.get("skipped", [])
+    reasons = [str(report.longrepr[2]).removeprefix("Skipped: ") for report in skipped]
+    found = not_allowed(reasons, read_allowed(file))
+    config.stash[SAID] += [f"skipped, and {file} does not allow it: {reason}" for reason in found]
+    return not found
 
 
 def pytest_terminal_summary(
     terminalreporter: pytest.TerminalReporter, config: pytest.Config
 ) -> None:
     """Say what came of it."""
-    if said := config.stash.get(SAID, ""):
-        terminalreporter.write_line(said)
+    for line in config.stash[SAID]:
+        terminalreporter.write_line(line)

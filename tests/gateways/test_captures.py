@@ -39,6 +39,8 @@ from gateways.recorded import RecordedFeed
 from tests.kit.captures import SOURCES, Capture, load, skip_without_data, take
 from tests.kit.reference_book import ReferenceBook, checksum, plain
 
+pytestmark = pytest.mark.slow
+
 NAMES = tuple(SOURCES)
 PLACES = {"spot": 33, "usdm": 33, "coinm": 34}
 SNAPSHOT_AFTER = 100

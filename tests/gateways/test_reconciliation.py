@@ -489,6 +489,7 @@ def after(actions: list[Action]) -> Line:
     return line
 
 
+@pytest.mark.slow
 @settings(max_examples=500)
 @given(SESSIONS)
 def test_whatever_the_line_does_in_the_end_all_is_as_at_the_venue(actions: list[Action]) -> None:

@@ -57,6 +57,7 @@ def text_of(stamps: Iterable[int | None]) -> bytes:
     return b"".join(b"%s {}\n" % (b"?" if s is None else b"%d" % s) for s in stamps)
 
 
+@pytest.mark.slow
 @given(FILES, FILES, st.booleans())
 def test_a_feed_goes_on_at_any_line_whatever_the_times_of_its_lines(
     spot: Sequence[Sequence[int | None]], usdm: Sequence[Sequence[int | None]], torn: bool
@@ -104,6 +105,7 @@ def test_a_feed_does_not_go_on_without_a_file_that_it_began(tmp_path: Path) -> N
         rest(again(kit, {SPOT.instrument: str(second)}))
 
 
+@pytest.mark.slow
 def test_a_feed_goes_on_anywhere_in_the_recorded_captures() -> None:
     skip_without_data()
     recordings = {s.instrument.instrument: [str(f) for f in s.files()] for s in SOURCES.values()}

@@ -21,7 +21,7 @@ from actors.model.book import Book
 from gateways.binance.messages import Malformed, MessageDecoder
 from gateways.captures import parse_line
 from tests.kit.builders import BTCUSD_INVERSE, BTCUSDT
-from tests.kit.paths import DATA
+from tests.kit.paths import DATA, NO_RECORDINGS
 from tests.kit.reference_book import Levels
 
 SPOT = replace(
@@ -90,8 +90,8 @@ class Capture:
 
 
 def skip_without_data() -> None:
-    if not DATA.is_dir():
-        pytest.skip(f"recorded market data is absent: no folder {DATA}")
+    if NO_RECORDINGS:
+        pytest.skip(NO_RECORDINGS)
 
 
 @functools.cache

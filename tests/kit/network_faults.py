@@ -85,13 +85,13 @@ def enter(namespace: str) -> None:
 def why_no_hosts() -> str:
     """Return why there can be no hosts in a box here; empty where there can."""
     if os.geteuid():
-        return "only root may make network namespaces"
+        return "no network namespaces: only root may make them"
     if shutil.which("ip") is None:
-        return "there is no `ip`, of iproute2"
+        return "no network namespaces: there is no `ip`, of iproute2"
     probe = f"kaijuprobe{os.getpid()}"
     tried = subprocess.run(["ip", "netns", "add", probe], capture_output=True, check=False)
     if tried.returncode:
-        return f"no network namespace can be made: {tried.stderr.decode().strip()}"
+        return f"no network namespaces: {tried.stderr.decode().strip()}"
     subprocess.run(["ip", "netns", "del", probe], check=True)
     return ""
 

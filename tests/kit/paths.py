@@ -9,3 +9,4 @@ ROOT = Path(__file__).parents[2]
 TOPOLOGIES = ROOT / "topology"
 DATA = ROOT.parent / "shared" / "data"
 """Recordings of real markets, beside the checkout; without them their tests are skipped."""
+NO_RECORDINGS = "" if DATA.is_dir() else f"no recorded market data: no folder {DATA}"

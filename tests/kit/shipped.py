@@ -7,16 +7,13 @@ from pathlib import Path
 import pytest
 
 from actors.testing import SECOND
-from tests.kit.paths import DATA, TOPOLOGIES
+from tests.kit.paths import NO_RECORDINGS, TOPOLOGIES
 
 PAPER = TOPOLOGIES / "paper.yaml"
 RECORDED = TOPOLOGIES / "recorded.yaml"
-BINANCE = DATA / "binance"
 START = 1_704_067_200 * SECOND
 
-needs_recordings = pytest.mark.skipif(
-    not BINANCE.is_dir(), reason=f"the recorded market data is not at {BINANCE}"
-)
+needs_recordings = pytest.mark.skipif(bool(NO_RECORDINGS), reason=NO_RECORDINGS)
 
 
 def start_of(file: Path) -> int:

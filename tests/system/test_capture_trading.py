@@ -34,6 +34,8 @@ from gateways.simulated.recorded_exchange import RecordedExchange
 from tests.kit.builders import CURRENCIES
 from tests.kit.captures import SOURCES, Capture, load, take
 
+pytestmark = pytest.mark.slow
+
 DIFFS = 100
 """Before the place, in the gap, and after the snapshot."""
 PLACES = 2

@@ -70,7 +70,7 @@ def why_no_engine() -> str:
     return ""
 
 
-NO_ENGINE = why_no_engine()
+NO_ENGINE = (why := why_no_engine()) and f"no containers: {why}"
 pytestmark = [
     pytest.mark.xdist_group("live"),
     pytest.mark.skipif(bool(NO_ENGINE), reason=NO_ENGINE),

@@ -24,6 +24,8 @@ from actors.runtime.journal.frames import EVENT, FrameFile, FrameWriter
 from tests.kit.paths import ROOT
 from tests.kit.small_system import write_topology
 
+pytestmark = pytest.mark.slow
+
 LIMIT = 300_000
 LIMITED_RUN = f"""
 import resource

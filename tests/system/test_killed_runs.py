@@ -31,6 +31,8 @@ from tests.kit.shipped import PAPER, RECORDED, START, needs_recordings, start_of
 from tests.kit.small_system import TOPOLOGY, all_durable, write_topology
 from topology.check.check import CheckedTopology, check_file
 
+pytestmark = pytest.mark.slow
+
 WHEN = ("before", "within", "after")
 KILLS = 500
 LANES = os.cpu_count() or 1

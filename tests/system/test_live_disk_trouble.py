@@ -81,7 +81,7 @@ def tmpfs(tmp_path: Path) -> Iterator[Path]:
     folder.mkdir()
     mount = ["mount", "-t", "tmpfs", "-o", "size=16m", "kaiju-test", str(folder)]
     if os.geteuid() or subprocess.run(mount, check=False, capture_output=True).returncode:
-        pytest.skip("only root may mount a small file system")
+        pytest.skip("no small disk: only root may mount one")
     yield folder
     subprocess.run(["umount", "--lazy", str(folder)], check=True)
 

@@ -14,6 +14,7 @@ from actors.runtime.journal import frames
 from kaiju.journals.verify import verify
 from tests.kit.commands import KAIJU
 from tests.kit.paths import DATA, ROOT
+from tests.kit.shipped import needs_recordings
 
 pytestmark = pytest.mark.xdist_group("live")
 
@@ -70,7 +71,7 @@ def payloads(directory: Path) -> dict[str, list[bytes]]:
     return found
 
 
-@pytest.mark.skipif(not DATA.exists(), reason=f"there are no recordings in {DATA}")
+@needs_recordings
 def test_where_an_actor_lives_changes_nothing_in_what_it_says(tmp_path: Path) -> None:
     file = tmp_path / "placed.yaml"
     file.write_text(TOPOLOGY.replace("DATA", str(DATA)))

@@ -26,6 +26,8 @@ from tests.kit.brittle_actors import faults
 from tests.kit.named_tests import named_test
 from tests.kit.venue_client import UP, accepted
 
+pytestmark = pytest.mark.slow
+
 Patch = pytest.MonkeyPatch
 
 

@@ -20,6 +20,8 @@ from tests.kit.paths import ROOT
 from tests.kit.shipped import PAPER, RECORDED, START, needs_recordings, start_of
 from topology.check.check import check_file
 
+pytestmark = pytest.mark.slow
+
 topologies = pytest.mark.parametrize(
     "file", [PAPER, pytest.param(RECORDED, marks=needs_recordings)], ids=["paper", "recorded"]
 )

@@ -78,6 +78,7 @@ def recorded() -> tuple[CheckedTopology, int, int]:
     return checked, first_input(compose(checked, clock=VirtualClock())) or 0, 60 * SECOND
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("topology", [paper, recorded])
 def test_a_run_whose_actors_go_on_from_copies_is_the_run_that_was_never_disturbed(
     tmp_path: Path, topology: Callable[[], tuple[CheckedTopology, int, int]]

@@ -14,6 +14,8 @@ import pytest
 from tests.kit.commands import KAIJU
 from tests.kit.paths import ROOT
 
+pytestmark = pytest.mark.slow
+
 GUIDE = (ROOT / "docs" / "strategy.md").read_text(encoding="utf-8")
 
 

@@ -45,6 +45,8 @@ from tests.kit.small_system import TOPOLOGY, all_durable
 from tests.kit.verify_leftovers import EXCUSED, find_runs, verify_elsewhere
 from topology.check.check import check_file
 
+pytestmark = pytest.mark.slow
+
 SAID_BY_NOW = RUN_FOR // MILLISECOND + 1
 """Steps of a speaker: its start, and each tick."""
 
@@ -473,7 +475,7 @@ def test_the_runs_of_the_tests_are_found_but_those_that_were_planted(tmp_path: P
 def test_the_session_is_told_which_of_its_runs_differ(tmp_path: Path) -> None:
     good, bad = spoken(tmp_path / "good"), spoken(tmp_path / "bad", RemembersInItself)
 
-    assert verify_elsewhere([good]) == (True, f"1 runs, {SAID_BY_NOW} steps\n\n")
+    assert verify_elsewhere([good]) == (True, f"1 runs, {SAID_BY_NOW} steps")
     equal, said = verify_elsewhere([good, bad])
     assert not equal
     assert f"{bad}\nDIFFERENT: speaker: step 3" in said

@@ -60,6 +60,8 @@ from tests.kit.small_system import INTERVAL, TOPOLOGY, all_durable, write_topolo
 from tests.kit.venue_client import PATIENCE, VENUE, VenueProcess, until
 from topology.check.check import check_file
 
+pytestmark = pytest.mark.slow
+
 FEED = """\
   feed:
     class: gateways.simulated.session.client:VenueFeed

@@ -19,6 +19,8 @@ from tests.kit.commands import kaiju
 from tests.kit.recorded_lines import PLAYED, diff, snapshot, write
 from tests.kit.small_system import EXAGGERATOR, TOPOLOGY, write_topology
 
+pytestmark = pytest.mark.slow
+
 LIMIT = 'max_position: {"*": "2"}'
 INSTRUMENT = "BTCUSDT.SIM"
 SCALES = {"qty": 5, "px": 2, "USDT": 8, "BTC": 8}

@@ -20,6 +20,8 @@ from tests.kit.shipped import PAPER, START
 from tests.kit.small_system import all_durable, write_topology
 from topology.check.check import CheckedTopology, check_file
 
+pytestmark = pytest.mark.slow
+
 UNTIL = START + 3 * SECOND
 DIES_AT = 1_500
 

@@ -109,6 +109,7 @@ def some(keys: tuple[str, ...]) -> st.SearchStrategy[dict[str, str]]:
     return st.dictionaries(st.sampled_from(keys), AMOUNTS, max_size=2)
 
 
+@pytest.mark.slow
 @settings(
     max_examples=150, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture]
 )

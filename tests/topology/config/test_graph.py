@@ -13,6 +13,7 @@ from actors.events.market import TopOfBook
 from actors.events.orders import OrderApproved, OrderDenied
 from tests.kit.paths import ROOT
 from tests.kit.sample_actors import SOUND, Maker, Market
+from tests.kit.shipped import needs_recordings
 from topology.check.check import check_file
 from topology.check.json_schema import schema
 from topology.config.graph import Edge, Graph
@@ -179,11 +180,9 @@ def test_the_schema_wants_settings_where_the_class_needs_some() -> None:
     assert mistakes(instance) == ["$.actors.maker"]
 
 
-@pytest.mark.parametrize("name", ["paper", "recorded"])
+@pytest.mark.parametrize("name", ["paper", pytest.param("recorded", marks=needs_recordings)])
 def test_a_shipped_topology_has_no_mistakes_and_fits_the_schema(name: str) -> None:
     file = ROOT / "topology" / f"{name}.yaml"
-    if name == "recorded" and not (ROOT.parent / "shared" / "data" / "binance").is_dir():
-        pytest.skip("the recorded data is not here")
     described = schema()
     Draft202012Validator.check_schema(described)
 

@@ -113,11 +113,11 @@ def labels_of(metrics: str) -> dict[str, set[str]]:
 
 def test_docker_compose_accepts_the_file() -> None:
     if shutil.which("docker") is None:
-        pytest.skip("docker is not installed")
+        pytest.skip("no containers: docker is not installed")
     if subprocess.run(
         ["docker", "compose", "version"], capture_output=True, check=False
     ).returncode:
-        pytest.skip("docker has no compose plugin")
+        pytest.skip("no containers: docker has no compose plugin")
 
     checked = subprocess.run(
         ["docker", "compose", "config", "-q"], cwd=ROOT, capture_output=True, text=True, check=False

@@ -44,6 +44,7 @@ SCHEDULES = 250
 """A part's; `python -m tests.kit.simulated_network` goes through as many as one likes."""
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("part", range(4))
 def test_every_event_arrives_once_and_in_order_or_is_told_to_be_missing(part: int) -> None:
     for seed in range(part * SCHEDULES, (part + 1) * SCHEDULES):

@@ -20,6 +20,8 @@ from topology.links.frame import encode_frame
 
 PAGE = (ROOT / "docs" / "wire.md").read_text()
 
+pytestmark = pytest.mark.xdist_group("live")
+
 
 def test_the_frame_of_the_page_is_what_is_sent() -> None:
     place = ("feed.ticks", 1, 7)

@@ -282,6 +282,7 @@ EDITS = st.fixed_dictionaries(
 )
 
 
+@pytest.mark.slow
 @given(EDITS)
 def test_any_moves_are_told_as_exactly_those_moves(places: dict[str, str]) -> None:
     def edit(data: dict[str, Any]) -> None:
@@ -343,6 +344,7 @@ ANY_EDITS = st.lists(
 )
 
 
+@pytest.mark.slow
 @given(ANY_EDITS)
 def test_exactly_the_nodes_that_hold_something_else_restart(
     edits: list[tuple[Callable[[dict[str, Any], str, str], None], str, str]],
