@@ -92,6 +92,17 @@ def test_every_name_in_a_document_about_the_code_is_in_the_code(document: str) -
     assert [name for name in named if not code.issuperset(name.split("."))] == []
 
 
+def test_every_make_target_that_a_document_names_is_there() -> None:
+    targets = set(re.findall(r"^(\w+):", (ROOT / "Makefile").read_text(), re.MULTILINE))
+    named = {
+        target
+        for document in DOCUMENTS
+        for target in re.findall(r"(?:^|`)make (\w+)", document.read_text(), re.MULTILINE)
+    }
+
+    assert named - targets == set()
+
+
 def test_every_class_that_moved_is_in_the_changelog() -> None:
     changes = (ROOT / "CHANGELOG.md").read_text()
 

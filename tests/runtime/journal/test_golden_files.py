@@ -1,6 +1,6 @@
 """Files of released formats: what was written once reads the same for ever.
 
-``tests/golden/<version>`` holds a journal and a record. A new version of the format gets a
+``golden/<version>`` beside this module holds a journal and a record. A new version of the format gets a
 directory of its own; files that are there are never written again.
 """
 
