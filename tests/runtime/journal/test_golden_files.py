@@ -1,7 +1,7 @@
 """Files of released formats: what was written once reads the same for ever.
 
-``golden/<version>`` beside this module holds a journal and a record. A new version of the format gets a
-directory of its own; files that are there are never written again.
+``golden/<version>`` beside this module holds a journal and a record. A new version of the format
+gets a directory of its own; files that are there are never written again.
 """
 
 from __future__ import annotations
