@@ -22,31 +22,31 @@ Messages: TypeAlias = "Generator[tuple[int, RawMessage | FileEnded], None, None]
 
 
 class FileEnded(Event):
-    """There is nothing more in a file of a recording."""
+    """A file of a recording has ended."""
 
     source: str
     line: int
     """One more than the lines read."""
     damage: str = ""
-    """Why the rest could not be read; empty where this is all of it."""
+    """Why the rest could not be read; empty if the file was read whole."""
     received: int = 0
-    """UTC nanoseconds: the time of the line before."""
+    """Time of the last line, UTC nanoseconds."""
 
 
 class Line(NamedTuple):
-    """One line of a recording, or the end of a file of it."""
+    """One line of a recording, or the end of one of its files."""
 
     source: str
     number: int
     stamp: int | None
-    """When the recorder received it, UTC nanoseconds; None where that is damaged."""
+    """When the recorder received it, UTC nanoseconds; None if damaged."""
     payload: bytes
     damage: str | None = None
     """None for a line; `FileEnded.damage` for the end of a file."""
 
 
 class Recording:
-    """What was recorded of one instrument: files that follow each other in time.
+    """The recorded files of one instrument, which follow each other in time.
 
     Args:
         instrument: first part of the sources' names.
@@ -67,7 +67,7 @@ class Recording:
         return self._done + (self._open.tell() if self._open is not None else 0)
 
     def began(self) -> int:
-        """Return the first sound time in it, UTC nanoseconds; 0 where there is none."""
+        """Return the first valid time, UTC nanoseconds; 0 if there is none."""
         again = Recording(self.instrument, list(self.sources.values()))
         with closing(again.messages({})) as messages:
             return next((time for time, _ in messages if time), 0)
@@ -76,10 +76,10 @@ class Recording:
         """Read on from a position, in time order; after each file comes its `FileEnded`.
 
         Args:
-            handled: last line that was handled, by source, where the end of a file counts as
-                one; empty reads from the beginning.
-            start: no earlier time is given, UTC nanoseconds; to read on exactly as if reading
-                had never been interrupted, the time of the last that was handled.
+            handled: last line handled, by source; the end of a file counts as one. Empty reads
+                from the beginning.
+            start: earliest time to return, UTC nanoseconds. To continue exactly as if reading had
+                never been interrupted, the time of the last line handled.
         """
         return in_time_order(self._lines(handled), start)
 
@@ -111,7 +111,7 @@ class Recording:
 
 
 def parse_line(source: str, number: int, line: bytes) -> Line:
-    """Split a line; one without a sound time keeps all of it as its message."""
+    """Split a line; without a valid time, the whole line is the message."""
     line = line.rstrip(b"\r\n")
     stamp, _, payload = line.partition(b" ")
     if stamp.isdigit() and len(stamp) <= MAX_STAMP_LENGTH and (time := int(stamp)) < LATEST_STAMP:
@@ -122,8 +122,8 @@ def parse_line(source: str, number: int, line: bytes) -> Line:
 def in_time_order(lines: Iterator[Line], start: int = 0) -> Messages:
     """Give each line a time that is never before the last one's.
 
-    A time that is damaged, or later than the next line's, would send the clock ahead of all that
-    follows; such a line takes the next line's time. The end of a file comes with the line before.
+    A time that is damaged, or later than the next line's, would send the clock ahead of everything
+    after it; such a line takes the next line's time. The end of a file takes the last line's.
     """
     now = start
     held: Line | None = None
@@ -150,12 +150,12 @@ def _earliest(now: int, stamp: int | None, following: int | None) -> int:
 
 
 def instrument_of(source: str) -> str:
-    """Return the instrument that a source is about, by its name."""
+    """Return the instrument of a source, from its name."""
     return source.partition("/")[0]
 
 
 def _source_names(instrument: str, files: Sequence[Path]) -> dict[str, Path]:
-    """Name files as short as tells them apart, alike on every machine."""
+    """Return the shortest names that tell files apart, the same on every machine."""
     common = Path(os.path.commonpath([path.absolute().parent for path in files]))
     return {f"{instrument}/{_posix(path, common)}": path for path in files}
 

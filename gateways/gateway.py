@@ -1,4 +1,4 @@
-"""The gateway: the last actor before a venue, and the first that hears it."""
+"""The gateway: the last actor before a venue, and the first to hear from it."""
 
 from __future__ import annotations
 
@@ -46,33 +46,33 @@ Connection: TypeAlias = ConnectionEstablished | ConnectionLost | ConnectionResto
 class Gateway(Actor):
     """Send orders and cancels to the venue, and pass on what it reports, each report once.
 
-    A new order is refused while anything that the gateway reads is not current, while the venue
-    cannot be reached, while our orders there are not known to be what we think they are, and while
-    trading is halted: in doubt, nothing that could increase exposure leaves. Cancels always pass.
+    A new order is refused while an input of the gateway is stale, the venue cannot be reached, our
+    orders there are not reconciled, or trading is halted: in doubt, nothing that could increase
+    exposure is sent. Cancels always are.
 
-    After each connection, and after its own recovery, the gateway asks the venue for what is open.
-    Order management compares, and orders may leave once it says that nothing is in doubt.
+    After each connection, and after its own recovery, the gateway asks the venue for open orders.
+    Order management compares them with its own; new orders are sent once nothing is in doubt.
     """
 
     class Settings(Actor.Settings):
-        """How patiently to reconcile."""
+        """When to ask the venue again."""
 
         status_interval: Duration = Field(default=5_000_000_000, gt=0)
-        """After so long without a completed reconciliation the venue is asked again."""
+        """The venue is asked again after this long without a completed reconciliation."""
 
     class State(Actor.State):
-        """The connection, the halt, the reconciliation, and which reports were seen."""
+        """The connection, the halt, the reconciliation and the reports seen."""
 
         connection: Connection | None = None
-        """What was last heard of the connection to the venue."""
+        """The last news of the connection to the venue; None before the first."""
         halted: str = ""
         """Why trading is halted; empty while it is not."""
         refused: int = 0
         reconciliations: int = 0
         awaited: str = ""
-        """Request id of the reconciliation that is not completed yet; empty if none is."""
+        """Request id of the reconciliation in progress; empty if none is."""
         status_timer: int = 0
-        """Pending timer of the next question while one is awaited; 0 for none."""
+        """Timer after which the venue is asked again; 0 for none."""
         executions: ExecutionMemory = msgspec.field(default_factory=ExecutionMemory)
         """What was reported."""
 
@@ -95,7 +95,7 @@ class Gateway(Actor):
 
     @handles(OrderSubmitted)
     def on_order_submitted(self, submitted: OrderSubmitted) -> None:
-        """Send the order, or answer in the venue's place that it was refused."""
+        """Send the order, or reject it in the venue's place."""
         order, reason = submitted.order, self._refusal()
         if reason:
             self.emit(self._rejection(order, reason))
@@ -128,7 +128,7 @@ class Gateway(Actor):
 
     @handles(OrderUnknown)
     def on_order_unknown(self, unknown: OrderUnknown) -> None:
-        """Ask the venue what became of the order; while it cannot be reached, nobody can tell."""
+        """Ask the venue what became of the order, if it can be reached."""
         if self._connected():
             self.emit(OrderStatusRequest(unknown.client_order_id, unknown.instrument))
 
@@ -139,7 +139,7 @@ class Gateway(Actor):
 
     @handles(HaltTrading)
     def on_halt_trading(self, halt: HaltTrading) -> None:
-        """Refuse new orders from now on, and ask the venue to cancel all there are."""
+        """Refuse new orders from now on, and ask the venue to cancel all open ones."""
         self.state.halted = halt.reason
         self.emit(OrderMassCancelRequest())
 
@@ -164,7 +164,7 @@ class Gateway(Actor):
 
     @handles(ConnectionEstablished, ConnectionLost, ConnectionRestored)
     def on_connection(self, connection: Connection) -> None:
-        """Pass the news on, and reconcile with a venue that can be reached from now on."""
+        """Pass the news on, and reconcile if the venue can be reached from now on."""
         self.state.connection = connection
         self.emit(connection)
         if self._connected():
@@ -178,7 +178,7 @@ class Gateway(Actor):
 
     @handles(StreamReset)
     def on_stream_reset(self, reset: StreamReset) -> None:
-        """Cancel everything where cancels were missed; reconcile where orders or reports were."""
+        """Cancel everything if cancels were missed; reconcile if orders or reports were."""
         classes = self.heard.get(reset.stream, ())
         if CancelAll in classes or OrderPendingCancel in classes:
             self.emit(OrderMassCancelRequest())
@@ -187,7 +187,7 @@ class Gateway(Actor):
 
     @handles(OrderMassStatus)
     def on_order_mass_status(self, listing: OrderMassStatus) -> None:
-        """Pass on the list that is awaited; any other is of the past."""
+        """Pass on the list that was asked for last; any other is outdated."""
         if listing.request_id == self.state.awaited:
             self.emit(listing)
         else:
@@ -195,19 +195,19 @@ class Gateway(Actor):
 
     @handles(ReconciliationCompleted)
     def on_reconciliation_completed(self, completed: ReconciliationCompleted) -> None:
-        """Send new orders again, if it was the newest reconciliation."""
+        """Send new orders again if this was the newest reconciliation."""
         if completed.request_id == self.state.awaited:
             self.state.awaited = ""
 
     @handles(TimerFired)
     def on_timer(self, _timer: TimerFired) -> None:
-        """Ask again where no completed reconciliation came of it."""
+        """Ask again if the reconciliation has not completed."""
         self.state.status_timer = 0
         if self.state.awaited and self._connected():
             self._ask_for_open_orders()
 
     def snapshot(self, output: str) -> Iterable[Event]:
-        """Return what was last heard of the connection; orders and reports are never repeated."""
+        """Return the last news of the connection; orders and reports are never repeated."""
         connection = self.state.connection
         return (connection,) if output == "connection" and connection else ()
 

@@ -1,4 +1,4 @@
-"""A feed of recorded market data, in the order and at the times in which it was received."""
+"""A feed of recorded market data, in the order and at the times of its receipt."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ from gateways.binance.messages import Malformed, MessageDecoder
 from gateways.captures import FileEnded, Recording, instrument_of
 
 MAX_DETAIL_LENGTH = 200
-"""Characters; a damaged message may quote any amount of itself."""
+"""Characters; the reason may quote any amount of a damaged message."""
 
 
 def _one_or_many(value: Any) -> Any:
@@ -53,26 +53,26 @@ Files = Annotated[
 
 
 class RecordedFeed(Actor):
-    """Play raw Binance captures of any number of instruments, merged by the time of receipt.
+    """Play raw Binance captures of any number of instruments, merged by time of receipt.
 
     A line that cannot be understood is discarded with a reason, and the feed goes on.
     """
 
     class Settings(Actor.Settings):
-        """What was recorded."""
+        """Which recordings to play."""
 
         recordings: dict[InstrumentId, Files] = Field(min_length=1)
         """Files of each instrument in time order: paths or patterns such as ``btcusdt_*.gz``."""
 
     class State(msgspec.Struct):
-        """How far the feed is."""
+        """How far the feed has played."""
 
         handled: dict[str, int] = {}
         """Last line handled, by source; the end of a file counts as one."""
         reached: dict[str, int] = {}
-        """Time of the last line handled, by instrument: none that follows is given an earlier."""
+        """Time of the last line handled, by instrument; no later line gets an earlier one."""
         useful: dict[str, bool] = {}
-        """Sources that gave market data; all are True."""
+        """Sources that contained market data; all values are True."""
 
     outputs: ClassVar[Mapping[str, tuple[type[Event], ...]]] = {
         "depth": (DepthSnapshot, DepthDiff),
@@ -88,7 +88,7 @@ class RecordedFeed(Actor):
     """What `source` reads, for `progress` alone."""
 
     def on_start(self) -> None:
-        """Say that the venues are there, as the recorder saw them."""
+        """Emit that the venues are connected, as they were for the recorder."""
         venues = dict.fromkeys(self.instruments[i].venue for i in self.settings.recordings)
         for venue in venues:
             self.emit(ConnectionEstablished(venue))
@@ -107,7 +107,7 @@ class RecordedFeed(Actor):
 
     @handles(FileEnded)
     def on_file_ended(self, end: FileEnded) -> None:
-        """Say so if the file was damaged, or if nothing in it was of any use."""
+        """Report a file that was damaged or contained no market data."""
         instrument = self._note(end.source, end.line, end.received)
         lines = end.line - 1
         if end.damage:
@@ -128,15 +128,15 @@ class RecordedFeed(Actor):
     def source(self) -> Iterator[tuple[int, Event]]:
         """Read all recordings on from where the state left off.
 
-        What comes is exactly the rest of what would have come without the interruption.
+        Returns exactly what would have come next without the interruption.
 
         Raises:
-            ValueError: a file of which lines were handled is not in the settings any more.
+            ValueError: the settings no longer name a file of which lines were handled.
         """
         self._recordings = recordings = self._open()
         handled, reached = dict(self.state.handled), self.state.reached
         _refuse_missing(handled, recordings)
-        # What comes before the first sound time of a file must not take the clock to 1970.
+        # Lines before the first valid time of a file must not take the clock to 1970.
         start = min((began for r in recordings if (began := r.began())), default=0)
         return heapq.merge(
             *[r.messages(handled, reached.get(r.instrument, start)) for r in recordings],
@@ -149,7 +149,7 @@ class RecordedFeed(Actor):
         return sum(r.done for r in recordings), sum(r.size for r in recordings)
 
     def _note(self, source: str, line: int, received: int) -> str:
-        """Note how far the feed is, and return the instrument that the source is about."""
+        """Note how far the feed is, and return the instrument of the source."""
         instrument = instrument_of(source)
         self.state.handled[source] = line
         self.state.reached[instrument] = received

@@ -1,8 +1,7 @@
-"""ZeroMQ for the gateways, and the only module of ours that imports it.
+"""ZeroMQ sockets of the gateways; no other module of theirs imports it.
 
-ZeroMQ's sockets belong to the thread that made them. So a socket here is given a `Wake`, which any
-thread may set, and waits for it and for messages alike; what another thread wants to send, it
-queues and then wakes the owner.
+A ZeroMQ socket belongs to the thread that made it. So a socket here waits for messages and for a
+`Wake` that any thread may set: to send, another thread queues the message and wakes the owner.
 """
 
 from __future__ import annotations
@@ -28,9 +27,9 @@ MAX_PATH_LENGTH = 107
 LARGEST_FRAME = 8 * 2**20
 """Bytes; ZeroMQ drops the connection of whoever sends more."""
 QUEUED = 10_000
-"""Messages that a socket keeps for each peer that does not take them."""
+"""Messages that a socket queues for each peer that does not take them."""
 AT_ONCE = 256
-"""Messages taken between two looks at what else there is to do."""
+"""Messages received before other work is looked for."""
 LOCAL_HOSTS = ("127.0.0.1", "localhost", "[::1]")
 
 
@@ -63,7 +62,7 @@ def is_local(endpoint: str) -> bool:
 
 
 class Wake:
-    """Ends the present or the next wait of a socket; `set` may be called by any thread."""
+    """Ends the current or the next wait of a socket; any thread may call `set`."""
 
     def __init__(self) -> None:
         self._reader, self._writer = operating_system.socketpair()
@@ -72,7 +71,7 @@ class Wake:
 
     def set(self) -> None:
         """End the wait."""
-        with suppress(BlockingIOError):  # so many are waiting that one more says nothing
+        with suppress(BlockingIOError):  # the pair is full, so the waiter is woken anyway
             self._writer.send(b"\0")
 
     def wait(self, seconds: float) -> None:
@@ -108,12 +107,12 @@ class _Socket:
         self._poller.register(wake.fileno(), zmq.POLLIN)
 
     def wait(self, seconds: float) -> None:
-        """Return when there is a message, when woken or after `seconds`."""
+        """Return when a message has come, when woken, or after `seconds`."""
         self._poller.poll(max(0, int(seconds * 1000)))
         self._wake.clear()
 
     def close(self, linger: float = 0.0) -> None:
-        """Close, and give what was sent last `linger` seconds to leave."""
+        """Close; messages still queued have `linger` seconds to leave."""
         self._socket.close(linger=int(linger * 1000))
 
     def _taken(self) -> Iterator[list[bytes]]:
@@ -134,7 +133,7 @@ class _Socket:
 
 
 class ServerSocket(_Socket):
-    """Hears many peers and answers each; a peer's name is good for one connection.
+    """Receives from many peers and answers each; a peer's id is valid for one connection.
 
     Args:
         endpoint: where to listen.
@@ -160,12 +159,12 @@ class ServerSocket(_Socket):
             ) from error
 
     def receive(self) -> Iterator[tuple[bytes, bytes]]:
-        """Yield (peer, frame) of what has come; a frame that is not one part is empty."""
+        """Yield (peer, frame) received; a message of several parts gives an empty frame."""
         for peer, *parts in self._taken():
             yield peer, parts[0] if len(parts) == 1 else b""
 
     def send(self, peer: bytes, frame: bytes) -> bool:
-        """Send, and return whether the peer is there and takes its messages."""
+        """Send, and return whether the peer is connected and has room."""
         return self._sent([peer, frame])
 
     def close(self, linger: float = 0.0) -> None:
@@ -176,7 +175,7 @@ class ServerSocket(_Socket):
 
 
 class ClientSocket(_Socket):
-    """Speaks with one server; connects, and connects again, by itself.
+    """Talks to one server; connects and reconnects by itself.
 
     Args:
         endpoint: where the server listens.
@@ -188,7 +187,7 @@ class ClientSocket(_Socket):
         self._socket.connect(endpoint)
 
     def receive(self) -> Iterator[bytes]:
-        """Yield the frames that have come; one that is not one part is empty."""
+        """Yield the frames received; a message of several parts gives an empty one."""
         for parts in self._taken():
             yield parts[0] if len(parts) == 1 else b""
 
@@ -198,7 +197,7 @@ class ClientSocket(_Socket):
 
 
 def _locked(endpoint: str) -> IO[bytes] | None:
-    """Take an ipc path for this process: ZeroMQ would steal it from another one in silence."""
+    """Lock an ipc path: ZeroMQ would silently take it from another process."""
     if not endpoint.startswith(IPC):
         return None
     lock = Path(f"{endpoint.removeprefix(IPC)}.lock").open("wb")  # noqa: SIM115 - held for as long as the socket

@@ -1,4 +1,4 @@
-"""What both simulated venues have in common as actors: settings, latency and the connection."""
+"""What both simulated exchanges share as actors: settings, latency and the connection."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ REPORT = "report"
 def _checked_rate(rate: Amount) -> Amount:
     fee_rate(rate)
     if abs(rate) >= 1:
-        raise ValueError(f"was {rate}, allowed is a part of the notional between -1 and 1")
+        raise ValueError(f"was {rate}, allowed is a fraction of the notional between -1 and 1")
     return rate
 
 
@@ -42,14 +42,14 @@ class VenueSettings(Actor.Settings):
     """Fees and latency of a simulated venue."""
 
     maker_fee: FeeRate = Amount("0.0002")
-    """Part of the notional of a fill, in the settle currency; negative for a rebate."""
+    """Fraction of a fill's notional, in the settle currency; negative for a rebate."""
     taker_fee: FeeRate = Amount("0.0005")
     order_latency: Duration = 0
-    """From a request's emission until the venue carries it out."""
+    """From the emission of a request until the venue executes it."""
     report_latency: Duration = 0
-    """From what happens at the venue until its report is emitted."""
+    """From an execution at the venue until its report is emitted."""
     latency_jitter: Duration = 0
-    """At most so much is added to either latency, evenly distributed; order is kept."""
+    """Upper bound of a uniform random delay added to either latency; order is kept."""
 
     def listing(self, instrument: Instrument) -> Listing:
         """Return how the venue trades an instrument."""
@@ -57,11 +57,11 @@ class VenueSettings(Actor.Settings):
 
 
 class VenueState(Actor.State):
-    """What is on its way to the venue and back, by the id of the timer that ends its way."""
+    """Requests and reports under way, by the id of the timer at which they arrive."""
 
     requests: dict[int, VenueRequest] = msgspec.field(default_factory=dict)
     request_due: int = 0
-    """When the last request arrives: none arrives before an earlier one."""
+    """When the last request arrives; requests do not overtake each other."""
     reports: dict[int, list[VenueReport]] = msgspec.field(default_factory=dict)
     report_due: int = 0
 
@@ -78,7 +78,7 @@ class SimulatedVenue(Actor):
 
     @abstractmethod
     def perform(self, request: VenueRequest) -> None:
-        """Carry out a request that reached the venue now."""
+        """Execute a request that reached the venue now."""
 
     @handles(
         NewOrderSingle,
@@ -88,7 +88,7 @@ class SimulatedVenue(Actor):
         OrderMassStatusRequest,
     )
     def on_request(self, request: VenueRequest) -> None:
-        """Let the request travel to the venue."""
+        """Deliver the request to the venue after its latency."""
         state, settings = self.state, self.settings
         due = self._due(settings.order_latency, state.request_due)
         if due <= self.now and not state.requests:
@@ -99,7 +99,7 @@ class SimulatedVenue(Actor):
 
     @handles(TimerFired)
     def on_timer(self, timer: TimerFired) -> None:
-        """End the way of a request or of reports."""
+        """Execute a request, or emit reports, that arrive now."""
         if timer.name == REQUEST:
             self.perform(self.state.requests.pop(timer.timer_id))
         elif timer.name == REPORT:
@@ -107,7 +107,7 @@ class SimulatedVenue(Actor):
                 self.emit(report)
 
     def report(self, reports: Sequence[VenueReport]) -> None:
-        """Let reports travel to us, together."""
+        """Emit these reports together after their latency."""
         if not reports:
             return
         state = self.state
@@ -120,11 +120,11 @@ class SimulatedVenue(Actor):
         state.reports[self.set_timer(REPORT, due - self.now)] = list(reports)
 
     def connect(self) -> None:
-        """Say that the venue can be reached."""
+        """Emit that the venue is connected."""
         self.emit(ConnectionEstablished(self.name))
 
     def execution_prefix(self) -> str:
-        """Return what makes execution ids differ from those before a restart."""
+        """Return a prefix that tells execution ids from those before a restart."""
         return f"{self.now:x}-"
 
     def snapshot(self, output: str) -> Iterable[Event]:
@@ -132,7 +132,7 @@ class SimulatedVenue(Actor):
         return (ConnectionEstablished(self.name),) if output == "connection" else ()
 
     def busy(self) -> bool:
-        """Return True while a request or a report is on its way."""
+        """Return True while a request or a report is under way."""
         return bool(self.state.requests or self.state.reports)
 
     def _due(self, latency: int, last_due: int) -> int:

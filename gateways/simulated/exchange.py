@@ -1,4 +1,4 @@
-"""The simulated exchange as an actor: its books, the crowd that fills them, and our orders."""
+"""The simulated exchange as an actor: its books, background traders and our orders."""
 
 from __future__ import annotations
 
@@ -35,22 +35,22 @@ DEPTH = "depth"
 
 
 class SimulatedExchange(SimulatedVenue):
-    """Match our orders with those of a seeded synthetic crowd, and publish the market."""
+    """Match our orders with those of seeded background traders, and publish the market."""
 
     class Settings(VenueSettings):
-        """The crowd of each instrument that trades here, beside fees and latency."""
+        """The background traders of each instrument, besides fees and latency."""
 
         flow: dict[InstrumentId, FlowSettings]
         depth_interval: Duration = 100_000_000
-        """Changed levels are published so long after the first change; 0 is at once."""
+        """Changed levels are published this long after the first change; 0 for at once."""
 
     class State(VenueState):
-        """What is on its way, the venue itself, and its crowds."""
+        """Requests and reports under way, the venue itself, and its background traders."""
 
         venue: Venue = msgspec.field(default_factory=Venue)
         flows: dict[str, SyntheticFlow] = msgspec.field(default_factory=dict)
         arrivals: dict[int, str] = msgspec.field(default_factory=dict)
-        """Instrument by timer."""
+        """Instrument whose next background order is due, by timer."""
         depth_timers: dict[int, str] = msgspec.field(default_factory=dict)
         stopping: bool = False
 
@@ -69,14 +69,14 @@ class SimulatedExchange(SimulatedVenue):
     def check_settings(
         cls, settings: Settings, instruments: Mapping[str, Instrument]
     ) -> Iterator[tuple[tuple[str, ...], str]]:
-        """Yield where a crowd does not fit its instrument."""
+        """Yield the background traders' settings that do not fit their instrument."""
         for name, flow in settings.flow.items():
             if name in instruments:
                 for key, message in flow_mistakes(instruments[name], flow):
                     yield ("flow", name, key), message
 
     def on_start(self) -> None:
-        """Open trading with the crowd's first orders already in the books."""
+        """Open trading with the first background orders already in the books."""
         state, now = self.state, self.now
         self.connect()
         state.venue.desk.prefix = self.execution_prefix()
@@ -93,7 +93,7 @@ class SimulatedExchange(SimulatedVenue):
 
     @handles(TimerFired)
     def on_timer(self, timer: TimerFired) -> None:
-        """Let the crowd act, publish a batch of changes, or end a request's or report's way."""
+        """Let a background order arrive, publish changed levels, or deliver what was delayed."""
         if timer.name == ARRIVAL:
             self._arrive(self.state.arrivals.pop(timer.timer_id))
         elif timer.name == DEPTH:
@@ -103,21 +103,21 @@ class SimulatedExchange(SimulatedVenue):
 
     @handles(RequestSnapshot)
     def on_request_snapshot(self, request: RequestSnapshot) -> None:
-        """Publish what changed and then the whole book, so that the next diff follows it."""
+        """Publish pending changes, then the whole book, so that the next diff follows it."""
         if request.instrument in self.state.venue.markets:
             self._publish_depth(request.instrument)
             self.emit(self.state.venue.snapshot(request.instrument, self.now))
 
     @handles(StreamReset)
     def on_stream_reset(self, reset: StreamReset) -> None:
-        """Publish all books where it may have been missed that one was asked for."""
+        """Publish all books if a request for one may have been missed."""
         if RequestSnapshot in self.heard.get(reset.stream, ()):
             for name in self.state.venue.markets:
                 self.on_request_snapshot(RequestSnapshot(name))
 
     @handles(ActorRecovered)
     def on_actor_recovered(self, _recovered: ActorRecovered) -> None:
-        """Let the crowd come back: it went home when the process before was to stop."""
+        """Let background orders arrive again: they ended when the previous process stopped."""
         state = self.state
         if state.stopping:
             state.stopping = False
@@ -126,7 +126,7 @@ class SimulatedExchange(SimulatedVenue):
 
     @handles(StopRequested)
     def on_stop_requested(self, _stop: StopRequested) -> None:
-        """Let the crowd go home; our requests and reports still arrive."""
+        """End the background orders; our requests and reports still arrive."""
         state = self.state
         state.stopping = True
         for timer_id in (*state.arrivals, *state.depth_timers):
@@ -136,13 +136,13 @@ class SimulatedExchange(SimulatedVenue):
             self._publish_depth(name)
 
     def perform(self, request: VenueRequest) -> None:
-        """Carry out a request that reached the venue now."""
+        """Execute a request that reached the venue now."""
         venue = self.state.venue
-        outcome = venue.handle(request, self.now)
-        self._publish(outcome, sorted(changed_by(outcome.reports) & venue.markets.keys()))
+        output = venue.handle(request, self.now)
+        self._publish(output, sorted(changed_by(output.reports) & venue.markets.keys()))
 
     def snapshot(self, output: str) -> Iterable[Event]:
-        """Return whole books, or quotes, or the connection's state."""
+        """Return whole books, quotes, or the state of the connection."""
         venue = self.state.venue
         if output == "depth":
             return [venue.snapshot(name, self.now) for name in venue.markets]
@@ -161,10 +161,10 @@ class SimulatedExchange(SimulatedVenue):
         timer_id = self.set_timer(ARRIVAL, self.state.flows[name].wait(self.rng))
         self.state.arrivals[timer_id] = name
 
-    def _publish(self, outcome: VenueOutput, names: Iterable[str]) -> None:
-        for event in outcome.market_data:
+    def _publish(self, output: VenueOutput, names: Iterable[str]) -> None:
+        for event in output.market_data:
             self.emit(event)
-        self.report(outcome.reports)
+        self.report(output.reports)
         state, interval = self.state, self.settings.depth_interval
         for name in names:
             if state.stopping or not interval:

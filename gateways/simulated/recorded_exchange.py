@@ -20,10 +20,10 @@ RECORDED = (Quote, Trade, DepthDiff, DepthSnapshot)
 
 
 class RecordedExchange(SimulatedVenue):
-    """Fill our orders against recorded books, quotes and trades, with a queue position."""
+    """Fill our orders against recorded books, quotes and trades, by queue position."""
 
     class State(VenueState):
-        """What is on its way, and the venue itself."""
+        """Requests and reports under way, and the venue itself."""
 
         venue: RecordedVenue = msgspec.field(default_factory=RecordedVenue)
 
@@ -44,7 +44,7 @@ class RecordedExchange(SimulatedVenue):
 
     @handles(Quote)
     def on_quote(self, quote: Quote) -> None:
-        """Keep the quote, and look at our orders only where there are any."""
+        """Store the quote, and match our orders against it if there are any."""
         market = self.state.venue.markets[quote.instrument]
         market.quote = quote
         if market.resting:
@@ -52,22 +52,22 @@ class RecordedExchange(SimulatedVenue):
 
     @handles(Trade)
     def on_trade(self, trade: Trade) -> None:
-        """Let a recorded trade meet our resting orders."""
+        """Match a recorded trade against our resting orders."""
         venue = self.state.venue
         if venue.markets[trade.instrument].resting:
             self.report(venue.on_trade(trade, self.now))
 
     @handles(DepthDiff, DepthSnapshot)
     def on_depth(self, depth: DepthDiff | DepthSnapshot) -> None:
-        """Keep the recorded book current and let it meet our resting orders."""
+        """Update the recorded book, and match our resting orders against it."""
         self.report(self.state.venue.on_depth(depth, self.now))
 
     @handles(StreamReset)
     def on_stream_reset(self, reset: StreamReset) -> None:
-        """Forget recorded data where some of it was missed."""
+        """Forget the recorded data if some of it was missed."""
         if any(event_class in RECORDED for event_class in self.heard.get(reset.stream, ())):
             self.state.venue.forget_data(reset.reason)
 
     def perform(self, request: VenueRequest) -> None:
-        """Carry out a request that reached the venue now."""
+        """Execute a request that reached the venue now."""
         self.report(self.state.venue.handle(request, self.now))

@@ -1,1 +1,1 @@
-"""The simulated venue itself, pure: requests and the time in, reports and market data out."""
+"""Pure simulated venues: requests and time in, reports and market data out."""

@@ -1,4 +1,4 @@
-"""Rejects by the venue's static rules, with a text that says what was found and allowed."""
+"""Rejection by the venue's static rules: the text says what was found and what is allowed."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ def filter_refusal(
         instrument: gives the filters; 0 in a maximum or in `min_notional` means none.
         open_orders: our orders that already work in this instrument.
         reference_px: values an order without a limit, in price units; 0 if there is no price,
-            and then its amount is not checked.
+            and its notional is not checked.
     """
     return (
         _unsupported(order)

@@ -1,6 +1,6 @@
 """A limit order book with price-time priority.
 
-Pure: orders go in, matches come out; who owns an order matters only for self-trade prevention.
+Pure: orders in, matches out. Who owns an order matters only for self-trade prevention.
 """
 
 from __future__ import annotations
@@ -18,19 +18,19 @@ class RestingOrder(msgspec.Struct, gc=False):
 
     order_id: int
     client_order_id: str
-    """Empty for an order of the anonymous crowd; anything else is one of our own."""
+    """Empty for a background order; anything else is one of ours."""
     leaves_qty: int
 
 
 class PriceLevel(msgspec.Struct, gc=False):
-    """All orders at one price, first come first; `qty` is the sum of what they leave."""
+    """All orders at one price, oldest first; `qty` is the sum of their remaining quantities."""
 
     qty: int = 0
     orders: dict[int, RestingOrder] = {}
 
 
 class Match(NamedTuple):
-    """One resting order met by an incoming one."""
+    """A resting order matched by an incoming one."""
 
     order_id: int
     client_order_id: str
@@ -41,8 +41,8 @@ class Match(NamedTuple):
 class BookSide(msgspec.Struct):
     """The bids or the asks.
 
-    A price enters `keys` times `sign`, +1 for bids and -1 for asks, so that on both sides a
-    better price is a larger key and the best is the last.
+    `keys` holds prices times `sign`, +1 for bids and -1 for asks, so that on both sides a better
+    price has a larger key and the best is the last.
     """
 
     sign: int
@@ -50,15 +50,15 @@ class BookSide(msgspec.Struct):
     levels: dict[int, PriceLevel] = {}
     """By key."""
     changed: dict[int, int] = {}
-    """Price to quantity of the levels that changed since the changes were last taken."""
+    """Quantity by price of the levels that changed since the changes were last taken."""
     orders: int = 0
 
     def best_px(self) -> int:
-        """Return the best price, or 0 where the side is empty."""
+        """Return the best price, or 0 if the side is empty."""
         return self.keys[-1] * self.sign if self.keys else 0
 
     def best_qty(self) -> int:
-        """Return the quantity at the best price, or 0 where the side is empty."""
+        """Return the quantity at the best price, or 0 if the side is empty."""
         return self.levels[self.keys[-1]].qty if self.keys else 0
 
     def depth(self) -> tuple[Level, ...]:
@@ -66,7 +66,7 @@ class BookSide(msgspec.Struct):
         return tuple((key * self.sign, self.levels[key].qty) for key in reversed(self.keys))
 
     def take_changes(self) -> tuple[Level, ...]:
-        """Return the levels that changed since the last call, best first; quantity 0 is gone."""
+        """Return the levels changed since the last call, best first; quantity 0 means removed."""
         changes = sorted(self.changed.items(), reverse=self.sign > 0)
         self.changed = {}
         return tuple(changes)
@@ -76,7 +76,7 @@ class LimitOrderBook(msgspec.Struct):
     """Bids and asks of one instrument.
 
     Never crossed between calls, as long as only what `take` left of an order is added. `places`
-    finds an order's level without a search; queues keep the order in which their orders came.
+    finds an order's level without a search; queues keep their orders in order of arrival.
     """
 
     bids: BookSide = msgspec.field(default_factory=lambda: BookSide(sign=1))
@@ -84,27 +84,27 @@ class LimitOrderBook(msgspec.Struct):
     places: dict[int, tuple[Side, int]] = {}
     """Order id to its side and key."""
     update_id: int = 0
-    """Grows by one with every change of a level."""
+    """Incremented with every change of a level."""
 
     def side(self, side: Side) -> BookSide:
         """Return the side on which orders of `side` rest."""
         return self.bids if side == Side.BUY else self.asks
 
     def opposite(self, side: Side) -> BookSide:
-        """Return the side that an incoming order of `side` meets."""
+        """Return the side against which an incoming order of `side` is matched."""
         return self.asks if side == Side.BUY else self.bids
 
     def add(
         self, order_id: int, side: Side, px: int, qty: int, *, client_order_id: str = ""
     ) -> None:
-        """Let an order rest behind all others at its price; it must not cross.
+        """Add an order behind all others at its price; it must not cross.
 
         Args:
-            order_id: unique in this book for ever.
-            side: where it rests.
+            order_id: never used in this book before.
+            side: of the order.
             px: its limit, in price units, positive.
-            qty: what it leaves to trade, in quantity units, positive.
-            client_order_id: ours if not empty.
+            qty: remaining quantity, in quantity units, positive.
+            client_order_id: empty for a background order.
         """
         queue = self.side(side)
         key = px * queue.sign
@@ -119,7 +119,7 @@ class LimitOrderBook(msgspec.Struct):
         self._mark(queue, key, level.qty)
 
     def remove(self, order_id: int) -> bool:
-        """Take an order out of its queue; False if it does not rest here (any more)."""
+        """Remove an order; False if it does not rest here, or no longer does."""
         place = self.places.pop(order_id, None)
         if place is None:
             return False
@@ -140,12 +140,12 @@ class LimitOrderBook(msgspec.Struct):
 
         Args:
             side: of the incoming order.
-            qty: at most so much, in quantity units.
+            qty: most to match, in quantity units.
             limit_px: worst price allowed, in price units; 0 for any.
-            own: whether the order is ours; then matching ends before another order of ours.
+            own: whether the order is ours; then matching stops before another order of ours.
 
         Returns:
-            The matches in the order they happened, and whether one of our own orders stopped it.
+            The matches in order, and whether one of our own orders stopped the matching.
         """
         queue = self.opposite(side)
         worst = limit_px * queue.sign if limit_px else None
@@ -162,9 +162,9 @@ class LimitOrderBook(msgspec.Struct):
         return matches, blocked
 
     def available(self, side: Side, qty: int, limit_px: int = 0) -> int:
-        """Return how much of `qty` an order of ours could trade now, changing nothing.
+        """Return how much of `qty` an order of ours could trade now; changes nothing.
 
-        What stands behind another order of ours does not count: see `take`.
+        What rests behind another order of ours does not count: see `take`.
         """
         queue = self.opposite(side)
         found = 0

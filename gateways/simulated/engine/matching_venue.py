@@ -1,7 +1,7 @@
 """The simulated venue itself: (requests, time) -> (reports, market data).
 
-Pure: no clock, no random numbers, no latency. Its actor delays what comes and goes, and feeds it
-the orders of the anonymous crowd; both meet in the same books.
+Pure: no clock, random numbers or latency. Its actor delays requests and reports, and submits the
+orders of the background traders, which are matched in the same books as ours.
 """
 
 from __future__ import annotations
@@ -37,7 +37,7 @@ from gateways.simulated.engine.venue_orders import (
 
 
 class BackgroundOrder(NamedTuple):
-    """An order of somebody else; `px` 0 is a market order, whose rest does not stay."""
+    """An order of somebody else; `px` 0 is a market order, whose rest expires."""
 
     side: Side
     qty: int
@@ -45,20 +45,20 @@ class BackgroundOrder(NamedTuple):
 
 
 class BackgroundCancel(NamedTuple):
-    """Somebody else takes an order back."""
+    """A cancel of an order of somebody else."""
 
     order_id: int
 
 
 class VenueOutput(NamedTuple):
-    """What one request or arrival led to, each list in the order in which it happened."""
+    """What one request or background order led to, each list in order."""
 
     reports: list[VenueReport]
     market_data: list[Trade | Quote]
 
 
 class Market(msgspec.Struct):
-    """One instrument's book and what was published of it."""
+    """One instrument's book, and what was last published of it."""
 
     book: LimitOrderBook = msgspec.field(default_factory=LimitOrderBook)
     trades: int = 0
@@ -68,7 +68,7 @@ class Market(msgspec.Struct):
 
 
 class Venue(msgspec.Struct):
-    """Matching for several instruments, with our orders among those of a crowd."""
+    """Matching for several instruments, with our orders among those of background traders."""
 
     desk: VenueOrders = msgspec.field(default_factory=VenueOrders)
     markets: dict[str, Market] = {}
@@ -79,28 +79,28 @@ class Venue(msgspec.Struct):
         self.markets[listing.instrument.instrument] = Market()
 
     def handle(self, request: VenueRequest, now: int) -> VenueOutput:
-        """Carry out one of our requests that reached the venue at `now` (UTC ns)."""
-        outcome = VenueOutput([], [])
+        """Execute one of our requests, which reached the venue at `now` (UTC ns)."""
+        output = VenueOutput([], [])
         match request:
             case NewOrderSingle():
-                self._submit(request, now, outcome)
+                self._submit(request, now, output)
             case OrderCancelRequest():
-                outcome.reports.append(self._cancel(request, now))
+                output.reports.append(self._cancel(request, now))
             case OrderMassCancelRequest():
                 for own in self.desk.works_in(request.instrument):
                     self.markets[own.instrument].book.remove(own.order_id)
-                    outcome.reports.append(self.desk.cancel(own, now))
+                    output.reports.append(self.desk.cancel(own, now))
             case OrderStatusRequest() | OrderMassStatusRequest():
                 return VenueOutput([self.desk.answer(request, now)], [])
-        for instrument in self._touched(request.instrument, outcome.reports):
-            self._publish_top(instrument, now, outcome)
-        return outcome
+        for instrument in self._touched(request.instrument, output.reports):
+            self._publish_top(instrument, now, output)
+        return output
 
     def arrive(
         self, instrument: str, arrival: BackgroundOrder | BackgroundCancel, now: int
     ) -> VenueOutput:
-        """Let the crowd act in one instrument at `now` (UTC ns)."""
-        outcome = VenueOutput([], [])
+        """Execute an order or a cancel of a background trader at `now` (UTC ns)."""
+        output = VenueOutput([], [])
         book = self.markets[instrument].book
         if isinstance(arrival, BackgroundCancel):
             book.remove(arrival.order_id)
@@ -108,12 +108,12 @@ class Venue(msgspec.Struct):
             side, qty, px = arrival
             matches, _ = book.take(side, qty, px)
             if matches:
-                self._settle(instrument, side, matches, None, now=now, outcome=outcome)
+                self._settle(instrument, side, matches, None, now=now, output=output)
                 qty -= sum(match.qty for match in matches)
             if qty and px:
                 book.add(self.desk.next_order_id(), side, px, qty)
-        self._publish_top(instrument, now, outcome)
-        return outcome
+        self._publish_top(instrument, now, output)
+        return output
 
     def snapshot(self, instrument: str, now: int) -> DepthSnapshot:
         """Return the whole book."""
@@ -125,7 +125,7 @@ class Venue(msgspec.Struct):
     def take_diff(self, instrument: str, now: int) -> DepthDiff | None:
         """Return the levels that changed since the last call; None if none did.
 
-        Ids are those of a spot venue: the first follows the last of the diff before.
+        Ids are those of a spot venue: the first follows the last of the previous diff.
         """
         market = self.markets[instrument]
         book, first = market.book, market.published_id + 1
@@ -136,33 +136,33 @@ class Venue(msgspec.Struct):
         return DepthDiff(instrument, first, book.update_id, -1, bids, asks, venue_time=now)
 
     def quote(self, instrument: str, now: int) -> Quote:
-        """Return the best bid and offer; 0 where a side is empty."""
+        """Return the best bid and ask; 0 for an empty side."""
         market = self.markets[instrument]
         return Quote(instrument, market.book.update_id, *_top(market.book), venue_time=now)
 
-    def _submit(self, order: NewOrderSingle, now: int, outcome: VenueOutput) -> None:
+    def _submit(self, order: NewOrderSingle, now: int, output: VenueOutput) -> None:
         market = self.markets.get(order.instrument)
         best_px = market.book.opposite(order.side).best_px() if market is not None else 0
         text = self.desk.refusal(order, best_px)
         if text or market is None:
-            outcome.reports.append(self.desk.reject(order, text, now))
+            output.reports.append(self.desk.reject(order, text, now))
             return
         book = market.book
         own, accepted = self.desk.accept(order, now)
-        outcome.reports.append(accepted)
+        output.reports.append(accepted)
         if order.time_in_force is TimeInForce.FOK:
             available = book.available(order.side, order.qty, order.limit_px)
             text = fill_or_kill_text(order, available)
             if text:
-                outcome.reports.append(self.desk.expire(own, text, now))
+                output.reports.append(self.desk.expire(own, text, now))
                 return
         matches, blocked = book.take(order.side, order.qty, order.limit_px, own=True)
-        self._settle(order.instrument, order.side, matches, own, now=now, outcome=outcome)
+        self._settle(order.instrument, order.side, matches, own, now=now, output=output)
         if not own.leaves_qty:
             return
         text = SELF_TRADE if blocked else end_of_rest(order)
         if text:
-            outcome.reports.append(self.desk.expire(own, text, now))
+            output.reports.append(self.desk.expire(own, text, now))
         else:
             book.add(
                 own.order_id,
@@ -187,10 +187,10 @@ class Venue(msgspec.Struct):
         incoming: RestingOrder | None,
         *,
         now: int,
-        outcome: VenueOutput,
+        output: VenueOutput,
     ) -> None:
         market = self.markets[instrument]
-        reports, market_data = outcome
+        reports, market_data = output
         for match in matches:
             market.trades += 1
             market_data.append(
@@ -207,16 +207,16 @@ class Venue(msgspec.Struct):
             return [instrument] if instrument in self.markets else []
         return sorted(changed_by(reports))
 
-    def _publish_top(self, instrument: str, now: int, outcome: VenueOutput) -> None:
+    def _publish_top(self, instrument: str, now: int, output: VenueOutput) -> None:
         market = self.markets[instrument]
         top = _top(market.book)
         if top != market.published_top:
             market.published_top = top
-            outcome.market_data.append(self.quote(instrument, now))
+            output.market_data.append(self.quote(instrument, now))
 
 
 def changed_by(reports: Iterable[VenueReport]) -> set[str]:
-    """Return the instruments of orders to which something happened."""
+    """Return the instruments of the orders that the reports are about."""
     return {
         report.instrument
         for report in reports

@@ -1,7 +1,7 @@
-"""Seeded order flow of an anonymous crowd around a drifting fair value.
+"""Seeded order flow of background traders around a drifting fair value.
 
-Limit, market and cancel orders arrive as Poisson processes. Limit orders are placed around the
-fair value, so quotes that it left behind are traded through or taken back, and the book follows.
+Limit orders, market orders and cancels arrive as Poisson processes. Limit orders are placed around
+the fair value; as it moves, stale quotes are traded through or canceled, and the book follows.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ from gateways.simulated.engine.matching_venue import BackgroundCancel, Backgroun
 SECOND = 1_000_000_000
 YEAR = 365 * 24 * 3600
 FAIR_SCALE = 10**6
-"""The fair value moves in millionths of a price unit: often by far less than one unit."""
+"""The fair value is kept in millionths of a price unit: most moves are far below one unit."""
 STEP_SCALE = 10**12
 
 Positive = Annotated[Amount, Field(gt=0)]
@@ -31,28 +31,28 @@ Rate = Annotated[float, Field(gt=0, allow_inf_nan=False)]
 
 
 class FlowSettings(Settings):
-    """The crowd in one instrument; prices and quantities are decimals of that instrument."""
+    """The background traders of one instrument; prices and quantities are its decimals."""
 
     start_price: Positive
     """Fair value at the start."""
     spread: Positive
-    """Distance between the innermost bids and asks that the crowd places, at least two ticks."""
+    """Distance between the innermost background bids and asks, at least two ticks."""
     depth: Positive
-    """Mean distance of a resting order behind the innermost price of its side."""
+    """Mean distance of resting orders from the innermost price of their side."""
     min_qty: Positive
     max_qty: Positive
     volatility: Annotated[Amount, Field(ge=0)] = Amount("0.6")
-    """Of the fair value, a year: 0.6 is 60 %."""
+    """Volatility of the fair value per year: 0.6 is 60 %."""
     limit_rate: Rate = 50.0
-    """Limit orders a second, both sides together."""
+    """Limit orders per second, both sides together."""
     market_rate: Rate = 6.0
     cancel_rate: Rate = 40.0
     orders: Annotated[int, Field(ge=4)] = 100
-    """Orders on a side at the start; afterwards between about half and twice as many."""
+    """Orders per side at the start; later about half to twice as many."""
 
 
 class SyntheticFlow(msgspec.Struct):
-    """One instrument's crowd, in price and quantity units."""
+    """The background traders of one instrument, in price and quantity units."""
 
     tick_size: int
     lot_size: int
@@ -60,13 +60,13 @@ class SyntheticFlow(msgspec.Struct):
     depth: int
     min_lots: int
     more_lots: int
-    """Lots by which the largest order exceeds the smallest."""
+    """Difference between the largest and the smallest order, in lots."""
     orders: int
     limit_rate: float
     market_rate: float
     cancel_rate: float
     step: int
-    """Move of the fair value an arrival, in units of ``1 / STEP_SCALE`` of itself."""
+    """Move of the fair value per arrival, in units of ``1 / STEP_SCALE`` of itself."""
     fair: int
     """Fair value in units of ``1 / FAIR_SCALE`` of a price unit."""
 
@@ -86,7 +86,7 @@ class SyntheticFlow(msgspec.Struct):
     def arrive(
         self, rng: Random, book: LimitOrderBook
     ) -> BackgroundOrder | BackgroundCancel | None:
-        """Move the fair value and return what the crowd does next; None is a change of mind."""
+        """Move the fair value, and return the next order or cancel; None if there is none."""
         move = self.fair * self.step // STEP_SCALE
         self.fair += move if rng.getrandbits(1) else -move
         side = Side.BUY if rng.getrandbits(1) else Side.SELL
@@ -105,15 +105,15 @@ class SyntheticFlow(msgspec.Struct):
     ) -> BackgroundOrder | BackgroundCancel | None:
         if queue.orders < 2 * self.orders:
             return self._limit_order(rng, side)
-        return _newest_of_crowd(queue.levels[queue.keys[0]])
+        return _newest_background(queue.levels[queue.keys[0]])
 
     def _withdraw(self, rng: Random, queue: BookSide) -> BackgroundCancel | None:
         best = queue.keys[-1]
-        # A quote on the wrong side of the fair value loses money: its owner hurries.
+        # A quote on the wrong side of the fair value loses money, so it is canceled first.
         if best * FAIR_SCALE > queue.sign * self.fair:
-            return _newest_of_crowd(queue.levels[best])
+            return _newest_background(queue.levels[best])
         key = queue.keys[int(rng.random() * len(queue.keys))]
-        return _newest_of_crowd(queue.levels[key])
+        return _newest_background(queue.levels[key])
 
     def _limit_order(self, rng: Random, side: Side) -> BackgroundOrder:
         offset = self.half_spread + int(rng.expovariate(1 / self.depth))
@@ -142,7 +142,7 @@ def flow_mistakes(instrument: Instrument, settings: FlowSettings) -> Iterator[tu
 
 
 def synthetic_flow(instrument: Instrument, settings: FlowSettings) -> SyntheticFlow:
-    """Return the crowd that `settings` describe, at its start.
+    """Return the background traders that `settings` describe, at their start.
 
     Raises:
         ValueError: a price or quantity has more decimals than the instrument, the smallest
@@ -172,7 +172,7 @@ def synthetic_flow(instrument: Instrument, settings: FlowSettings) -> SyntheticF
     )
 
 
-def _newest_of_crowd(level: PriceLevel) -> BackgroundCancel | None:
+def _newest_background(level: PriceLevel) -> BackgroundCancel | None:
     for order in reversed(level.orders.values()):
         if not order.client_order_id:
             return BackgroundCancel(order.order_id)

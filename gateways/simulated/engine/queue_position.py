@@ -1,10 +1,10 @@
-"""Our own orders against recorded data: they see its liquidity, and it does not see them.
+"""Our own orders against recorded data: they trade with it, and do not change it.
 
-A marketable order takes what the recorded book, or where there is none the recorded quote, shows.
-A resting order waits behind the quantity that stood at its price when it joined. Recorded trades
-at its price shorten that queue, and so does a level that shrinks below it: those who leave are
-taken to have stood behind us, so we never advance on a guess. It fills when trades reach it, or
-when the recorded opposite side comes to its price.
+A marketable order takes what the recorded book shows or, without a book, the recorded quote. A
+resting order waits behind the quantity that rested at its price when it joined. Recorded trades at
+its price shorten that queue, and so does a level that shrinks below it: cancels are taken to be
+behind us, so we never advance on a guess. It fills when trades reach it, or when the recorded
+opposite side comes to its price.
 """
 
 from __future__ import annotations
@@ -20,11 +20,11 @@ from actors.model.book import Book
 from gateways.simulated.engine.venue_orders import OPPOSITE
 
 UNKNOWN = -1
-"""Quantity ahead of an order whose price the recorded data does not show."""
+"""Quantity ahead of an order at a price that the recorded data does not show."""
 
 
 class QueuedOrder(msgspec.Struct, gc=False):
-    """One of our resting orders and the recorded quantity that trades before it."""
+    """One of our resting orders, and the recorded quantity ahead of it."""
 
     client_order_id: str
     side: Side
@@ -42,17 +42,17 @@ class RestingFill(NamedTuple):
 
 
 class Depth(Protocol):
-    """What recorded data shows of both sides at one moment."""
+    """Both sides of the recorded market at one moment."""
 
     def levels(self, side: Side) -> Iterable[Level]:
         """Return the bids (BUY) or the asks (SELL), best first."""
 
     def shown(self, side: Side, px: int) -> int:
-        """Return the quantity at a price of that side, or `UNKNOWN`."""
+        """Return the quantity at a price of the side, or `UNKNOWN`."""
 
 
 class QuoteDepth(NamedTuple):
-    """One level a side: what is behind the best is not known."""
+    """One level per side: nothing is known behind the best price."""
 
     quote: Quote
 
@@ -108,11 +108,11 @@ class RecordedMarket(msgspec.Struct):
     taken: dict[Side, dict[int, Level]] = msgspec.field(
         default_factory=lambda: {Side.BUY: {}, Side.SELL: {}}
     )
-    """Price to (quantity shown, how much of it we took): what we took once is gone for us until
-    the recorded venue shows another quantity there."""
+    """(quantity shown, how much of it we took) by price: what we took is gone for us until the
+    recorded venue shows another quantity there."""
 
     def depth(self) -> Depth:
-        """Return the best knowledge of the present liquidity."""
+        """Return the most complete current liquidity."""
         if self.book.state is BookState.LIVE:
             return BookDepth(self.book)
         return NOTHING if self.quote is None else QuoteDepth(self.quote)
@@ -121,9 +121,9 @@ class RecordedMarket(msgspec.Struct):
         """Return (price, quantity) that an order could take now, best first.
 
         Args:
-            depth: what is shown.
+            depth: the recorded liquidity.
             side: of the order.
-            qty: at most so much.
+            qty: most to take.
             limit_px: worst price allowed; None for any.
         """
         opposite, plan = OPPOSITE[side], []
@@ -139,7 +139,7 @@ class RecordedMarket(msgspec.Struct):
         return plan
 
     def take(self, depth: Depth, side: Side, plan: list[Level]) -> None:
-        """Remember that an order of `side` took the plan, and forget what is no longer shown."""
+        """Note that an order of `side` took the plan, and forget prices no longer shown."""
         opposite, newest = OPPOSITE[side], self.depth()
         taken = {
             px: entry
@@ -151,7 +151,7 @@ class RecordedMarket(msgspec.Struct):
         self.taken[opposite] = taken
 
     def join(self, order: QueuedOrder) -> None:
-        """Let an order rest, behind ours of the same price."""
+        """Add a resting order, behind ours at the same price."""
         insort(self.resting, order, key=lambda queued: -queued.side * queued.px)
 
     def leave(self, client_order_id: str) -> None:
@@ -159,11 +159,11 @@ class RecordedMarket(msgspec.Struct):
         self.resting = [o for o in self.resting if o.client_order_id != client_order_id]
 
     def best_own_px(self, side: Side) -> int:
-        """Return the best price at which we rest on a side, or 0."""
+        """Return the best price of our resting orders on a side, or 0."""
         return next((order.px for order in self.resting if order.side == side), 0)
 
     def meet_depth(self, depth: Depth) -> list[RestingFill]:
-        """Bring queue positions up to date, and fill what the opposite side came to meet."""
+        """Update queue positions, and fill the orders that the opposite side has reached."""
         fills: list[RestingFill] = []
         for order in self.resting:
             shown = depth.shown(order.side, order.px)
@@ -179,7 +179,7 @@ class RecordedMarket(msgspec.Struct):
         return fills
 
     def meet_trade(self, trade: Trade) -> list[RestingFill]:
-        """Fill what a recorded trade would have met on its way through our queues."""
+        """Fill the orders that a recorded trade would have reached in our queues."""
         side = OPPOSITE[trade.aggressor]
         left, ours = trade.qty, 0
         fills: list[RestingFill] = []
@@ -194,7 +194,7 @@ class RecordedMarket(msgspec.Struct):
             elif order.ahead_qty == UNKNOWN:
                 qty = 0
             else:
-                # Between two of our orders stand others, but our first is not among those
+                # Others rest between two of our orders, but our first is not among those
                 # that the second counted: what it takes is no progress in the second's queue.
                 qty = max(0, min(left - ours - order.ahead_qty, order.leaves_qty))
                 order.ahead_qty = max(0, order.ahead_qty - (left - ours))

@@ -1,6 +1,6 @@
 """A venue for our own orders on recorded data: (requests, recorded data, time) -> reports.
 
-Pure, like the venue with a crowd; only what an order meets differs.
+Pure, like the matching venue; only what an order trades against differs.
 """
 
 from __future__ import annotations
@@ -51,7 +51,7 @@ class RecordedVenue(msgspec.Struct):
         self.markets[listing.instrument.instrument] = RecordedMarket()
 
     def handle(self, request: VenueRequest, now: int) -> Sequence[VenueReport]:
-        """Carry out one of our requests that reached the venue at `now` (UTC ns)."""
+        """Execute one of our requests, which reached the venue at `now` (UTC ns)."""
         match request:
             case NewOrderSingle():
                 return self._submit(request, now)
@@ -66,17 +66,17 @@ class RecordedVenue(msgspec.Struct):
                 return [self.desk.answer(request, now)]
 
     def on_quote(self, market: RecordedMarket, now: int) -> list[ExecutionReport]:
-        """Let our resting orders meet the market's newest quote, already stored in it."""
+        """Match our resting orders against the newest quote, which the market has already."""
         if market.quote is None:
             return []
         return self._fill(market.meet_depth(QuoteDepth(market.quote)), now)
 
     def on_trade(self, trade: Trade, now: int) -> list[ExecutionReport]:
-        """Let our resting orders meet a recorded trade."""
+        """Match our resting orders against a recorded trade."""
         return self._fill(self.markets[trade.instrument].meet_trade(trade), now)
 
     def on_depth(self, depth: DepthDiff | DepthSnapshot, now: int) -> list[ExecutionReport]:
-        """Bring the recorded book up to date and let our resting orders meet it."""
+        """Update the recorded book, and match our resting orders against it."""
         market = self.markets[depth.instrument]
         book = market.book
         live = book.apply(depth) if isinstance(depth, DepthDiff) else book.restore(depth)
@@ -85,7 +85,7 @@ class RecordedVenue(msgspec.Struct):
         return self._fill(market.meet_depth(BookDepth(book)), now)
 
     def forget_data(self, reason: str) -> None:
-        """Forget all recorded data, because some of it was missed; our orders stay."""
+        """Forget all recorded data because some was missed; our orders stay."""
         for market in self.markets.values():
             market.quote = None
             market.book.reset(reason)
@@ -130,7 +130,7 @@ class RecordedVenue(msgspec.Struct):
 
 
 def _best_px(market: RecordedMarket, side: Side) -> int:
-    """Return the best price on a side of the recorded data and our own orders, or 0."""
+    """Return the best price of a side, in the recorded data and our own orders; 0 for none."""
     recorded = next((px for px, _ in market.depth().levels(side)), 0)
     own = market.best_own_px(side)
     if not own or not recorded:

@@ -1,4 +1,4 @@
-"""Our own orders at a simulated venue: what it accepted, filled and ended, and its reports."""
+"""Our orders at a simulated venue: accepted, filled and ended, with a report of each change."""
 
 from __future__ import annotations
 
@@ -38,14 +38,14 @@ VenueReport: TypeAlias = ExecutionReport | OrderMassStatus
 OPPOSITE: Final = {Side.BUY: Side.SELL, Side.SELL: Side.BUY}
 
 REMEMBERED: Final = 4096
-"""At least so many ended orders are known by their client order id."""
+"""Ended orders that are remembered, at least."""
 
 UNKNOWN_ORDER = "unknown order"
 SELF_TRADE = "self-trade prevention: the rest would meet an order of our own"
 
 
 class Listing(msgspec.Struct, frozen=True):
-    """An instrument that the venue trades, and what a fill costs."""
+    """An instrument that the venue lists, and its fees."""
 
     instrument: Instrument
     maker_rate: int = 0
@@ -54,7 +54,7 @@ class Listing(msgspec.Struct, frozen=True):
 
 
 class RestingOrder(msgspec.Struct, gc=False):
-    """One of our orders as the venue knows it."""
+    """One of our orders, as the venue sees it."""
 
     client_order_id: str
     order_id: int
@@ -74,10 +74,10 @@ class RestingOrder(msgspec.Struct, gc=False):
 
 
 class VenueOrders(msgspec.Struct):
-    """Keeps the states of our orders and writes the report of every change.
+    """Our orders at the venue; each method that changes one returns its report.
 
-    Each method that changes an order returns its report. Execution ids are `prefix` and a count,
-    so they are unique for the life of the venue and the same in every run of the same inputs.
+    Execution ids are `prefix` and a counter, so they are unique for the life of the venue and the
+    same in every run of the same inputs.
     """
 
     prefix: str = ""
@@ -85,14 +85,14 @@ class VenueOrders(msgspec.Struct):
     working: dict[str, RestingOrder] = {}
     """By client order id, oldest first."""
     ended: dict[str, RestingOrder] = {}
-    """The newest of those that work no more, so that a late cancel or a repeated id is known."""
+    """The newest orders that have ended, to recognize late cancels and repeated ids."""
     open_orders: dict[str, int] = {}
     """Working orders by instrument."""
     order_ids: int = 0
     executions: int = 0
 
     def refusal(self, order: NewOrderSingle, opposite_px: int) -> str:
-        """Return why a new order is refused; empty if it is not.
+        """Return why a new order is refused; empty if it is accepted.
 
         Args:
             order: as it arrived.
@@ -120,7 +120,7 @@ class VenueOrders(msgspec.Struct):
         return self.order_ids
 
     def accept(self, order: NewOrderSingle, now: int) -> tuple[RestingOrder, ExecutionReport]:
-        """Let an order work, whatever becomes of it next."""
+        """Accept an order, which is working from now on."""
         own = RestingOrder(
             order.client_order_id,
             self.next_order_id(),
@@ -134,13 +134,13 @@ class VenueOrders(msgspec.Struct):
         return own, self._report(own, ExecType.NEW, now)
 
     def reject(self, order: NewOrderSingle, text: str, now: int) -> ExecutionReport:
-        """Refuse a new order; its client order id stays free."""
+        """Reject a new order; its client order id may be used again."""
         return rejection(order, text, exec_id=self._next_exec_id(), now=now)
 
     def fill(
         self, own: RestingOrder, qty: int, px: int, liquidity: Liquidity, now: int
     ) -> ExecutionReport:
-        """Trade `qty` of a working order at `px`; it ends when nothing is left."""
+        """Fill `qty` of a working order at `px`; it ends when nothing is left."""
         own.cum_qty += qty
         own.status = OrdStatus.PARTIALLY_FILLED
         if own.cum_qty == own.qty:
@@ -177,9 +177,9 @@ class VenueOrders(msgspec.Struct):
         return self._report(own, ExecType.CANCELED, now, text)
 
     def reject_cancel(self, request: OrderCancelRequest, now: int) -> ExecutionReport:
-        """Answer a request for an order that does not work (any more).
+        """Reject a cancel of an order that is not working, or no longer.
 
-        The side in the report of an order that the venue never saw means nothing.
+        In the report of an order that the venue never saw, the side means nothing.
         """
         own = self.ended.get(request.client_order_id)
         if own is not None:
@@ -189,7 +189,7 @@ class VenueOrders(msgspec.Struct):
         return self._report(_unknown(request), ExecType.CANCEL_REJECTED, now, UNKNOWN_ORDER)
 
     def answer(self, request: StatusRequest, now: int) -> VenueReport:
-        """Say how one order stands, open or ended, or list the open ones; nothing changes."""
+        """Return the status of one order, open or ended, or of all open ones; changes nothing."""
         if isinstance(request, OrderMassStatusRequest):
             return self._list(request)
         own = self.working.get(request.client_order_id) or self.ended.get(request.client_order_id)
@@ -204,12 +204,12 @@ class VenueOrders(msgspec.Struct):
         )
 
     def find(self, request: OrderCancelRequest) -> RestingOrder | None:
-        """Return the working order that a request names, if there is one."""
+        """Return the working order that a request names; None if there is none."""
         own = self.working.get(request.client_order_id)
         return own if own is not None and own.instrument == request.instrument else None
 
     def works_in(self, instrument: str) -> list[RestingOrder]:
-        """Return our working orders of one instrument, or (empty) of all, oldest first."""
+        """Return the working orders of an instrument, oldest first; of all if it is empty."""
         return [o for o in self.working.values() if instrument in ("", o.instrument)]
 
     def _list(self, request: OrderMassStatusRequest) -> OrderMassStatus:
@@ -275,14 +275,14 @@ def _unknown(request: OrderCancelRequest | OrderStatusRequest) -> RestingOrder:
 
 
 def end_of_rest(order: NewOrderSingle) -> str:
-    """Return why what an order could not trade at once expires; empty if it rests."""
+    """Return why the rest of an order expires; empty if it stays in the book."""
     if order.order_type is OrderType.MARKET:
         return "no liquidity left for a MARKET order"
     return "" if order.time_in_force is TimeInForce.GTC else f"rest of an {order.time_in_force}"
 
 
 def fill_or_kill_text(order: NewOrderSingle, available: int) -> str:
-    """Return why a FOK order expires of which only `available` could trade; empty if it trades."""
+    """Return why a FOK order expires if only `available` could trade; empty if it trades."""
     if order.time_in_force is not TimeInForce.FOK or available >= order.qty:
         return ""
     return f"FOK: {available} of {order.qty} units could be filled"

@@ -1,4 +1,4 @@
-"""The simulated venue from afar: a gateway and a feed that reach `kaiju venue` over a socket."""
+"""The client of a simulated venue: a gateway and a feed that reach `kaiju venue` over a socket."""
 
 from __future__ import annotations
 
@@ -41,15 +41,15 @@ from gateways.simulated.session.messages import (
 from gateways.sockets import Endpoint
 
 ACKNOWLEDGED_EVERY: Final = 16
-"""Reports between two words to the venue that it may forget them."""
+"""Reports after which the venue is told that it may forget them."""
 
 Cancel: TypeAlias = OrderCancelRequest | OrderMassCancelRequest
 
 
 class SessionBegan(Event):
-    """Requests from here on are meant for this logon; those before it are not sent after it."""
+    """Requests emitted after this belong to this logon; earlier ones are no longer sent."""
 
-    cancels = True  # without it, no cancel could leave after it
+    cancels = True  # leaves where only cancels may: without it no later cancel would be sent
 
     incarnation: int
 
@@ -57,8 +57,8 @@ class SessionBegan(Event):
 class VenueGateway(Gateway):
     """Trade at a simulated venue in another process, in a session that outlives both.
 
-    What was emitted before a logon is never sent after it: a new order that was not sent is
-    rejected, a cancel is emitted again, and what may or may not have arrived is asked for.
+    Nothing emitted before a logon is sent after it: an order that was not sent is rejected, a
+    cancel is emitted again, and the venue is asked about what may have arrived.
     """
 
     class Settings(Gateway.Settings):
@@ -67,21 +67,21 @@ class VenueGateway(Gateway):
         endpoint: Endpoint = "tcp://127.0.0.1:7100"
         """Where `kaiju venue` listens."""
         venue_session: str = Field(default="kaiju", min_length=1, max_length=MAX_NAME_LENGTH)
-        """Whoever logs on to the same session takes it over."""
+        """Name of the session; another process that logs on to it takes it over."""
 
     class State(Gateway.State):
-        """Where the session stands, besides what every gateway remembers."""
+        """The state of the session, besides that of every gateway."""
 
         incarnation: int = 0
-        """Of the last logon; 0 before the first."""
+        """Incarnation of the last logon; 0 before the first."""
         handled: int = -1
         """Number of the last report; -1 before the first logon."""
         repeated: int = 0
-        """Reports that came again, told by their numbers."""
+        """Reports whose number was handled already."""
         unsent: int = 0
         """Requests that never left this process."""
         owed: dict[str, Cancel] = msgspec.field(default_factory=dict)
-        """Cancels that were not sent, to be sent after the next logon."""
+        """Cancels that were not sent, and will be after the next logon."""
 
     outputs: ClassVar[Mapping[str, tuple[type[Event], ...]]] = {
         **Gateway.outputs,
@@ -95,7 +95,7 @@ class VenueGateway(Gateway):
 
     @handles(LogonAccepted)
     def on_logon_accepted(self, accepted: LogonAccepted) -> None:
-        """Send from now on in the new incarnation, first the cancels that are owed."""
+        """Send in the new incarnation from now on, owed cancels first."""
         state = self.state
         state.incarnation = accepted.incarnation
         if state.handled < 0:
@@ -107,7 +107,7 @@ class VenueGateway(Gateway):
 
     @handles(ActorRecovered)
     def on_actor_recovered(self, _recovered: ActorRecovered) -> None:
-        """Say that the connection is gone: it ended with the process that had it."""
+        """Report the connection as lost: it ended with the previous process."""
         if self._connected():
             self.on_connection(ConnectionLost(self.name, "the gateway's process began again"))
 
@@ -128,7 +128,7 @@ class VenueGateway(Gateway):
 
     @handles(RequestUnsent)
     def on_request_unsent(self, unsent: RequestUnsent) -> None:
-        """Reject an order that never left; emit a cancel again, or owe it until the next logon."""
+        """Reject an order that was not sent; emit a cancel again, or keep it for the next logon."""
         state, request = self.state, unsent.body
         state.unsent += 1
         match request:
@@ -142,7 +142,7 @@ class VenueGateway(Gateway):
 
     @handles(MessageDiscarded)
     def on_message_discarded(self, discarded: MessageDiscarded) -> None:
-        """Say that a frame was not understood."""
+        """Report a frame that could not be decoded."""
         self.emit(discarded)
 
     def ports(self) -> Sequence[SessionPort]:
@@ -168,8 +168,8 @@ class VenueGateway(Gateway):
 class VenueFeed(Actor):
     """Bring the market data of a simulated venue in another process.
 
-    Whenever the connection comes up, it asks for all books anew: what was published meanwhile is
-    lost, and nobody must take an old book for the present one.
+    Whenever the connection comes up, it asks for all books again: what was published meanwhile is
+    lost, and an old book must not pass for the current one.
     """
 
     class Settings(Actor.Settings):
@@ -212,12 +212,12 @@ class VenueFeed(Actor):
 
     @handles(StreamReset)
     def on_stream_reset(self, _reset: StreamReset) -> None:
-        """Ask for all books: that somebody asked for one may have been missed."""
+        """Ask for all books: a request for one may have been missed."""
         self._request_snapshots()
 
     @handles(ConnectionEstablished, ConnectionLost, ConnectionRestored)
     def on_connection(self, news: ConnectionNews) -> None:
-        """Pass the news on, and ask for all books of a connection that came up."""
+        """Pass the news on, and ask for all books once the connection is up."""
         self.state.connection = news
         self.emit(news)
         if not isinstance(news, ConnectionLost):
@@ -225,17 +225,17 @@ class VenueFeed(Actor):
 
     @handles(ActorRecovered)
     def on_actor_recovered(self, _recovered: ActorRecovered) -> None:
-        """Say that the connection is gone: it ended with the process that had it."""
+        """Report the connection as lost: it ended with the previous process."""
         if not isinstance(self.state.connection, ConnectionLost | None):
             self.on_connection(ConnectionLost(self.name, "the feed's process began again"))
 
     @handles(MessageDiscarded)
     def on_message_discarded(self, discarded: MessageDiscarded) -> None:
-        """Say that a frame was not understood: it may have been of any book."""
+        """Report a frame that could not be decoded: it may have been of any book."""
         self.emit(discarded)
 
     def snapshot(self, output: str) -> Iterable[Event]:
-        """Return what was last heard of the connection; books are asked for, not remembered."""
+        """Return the last news of the connection; books are requested, not kept."""
         connection = self.state.connection
         return (connection,) if output == "connection" and connection else ()
 
@@ -257,11 +257,11 @@ class VenueFeed(Actor):
 
 
 class VenuePort:
-    """Sends what its actor emits for the venue over a connection that it keeps up.
+    """Sends what its actor emits to the venue, over a connection that it keeps up.
 
     Args:
         connection: not open yet.
-        virtual: whether the node's time is; a venue elsewhere cannot follow that.
+        virtual: whether the node's time is virtual, which a venue elsewhere cannot follow.
     """
 
     output = "venue"
@@ -271,35 +271,37 @@ class VenuePort:
         self._virtual = virtual
 
     def resume(self) -> None:
-        """Connect; what was emitted before is never sent, so nothing is sent twice.
+        """Connect; nothing emitted before is sent, so nothing is sent twice.
 
         Raises:
             ValueError: the node's time is virtual.
         """
         if self._virtual:
-            raise ValueError("time is virtual, and at a venue it is not: run with --live")
+            raise ValueError(
+                "virtual time was asked for, and a venue has real time: run with --live"
+            )
         self._connection.open()
 
     def perform(self, envelopes: Sequence[Envelope]) -> None:
         """Hand these events to the connection's thread.
 
         Raises:
-            RuntimeError: it has failed.
+            RuntimeError: the thread has failed.
         """
         self._connection.send(envelope.event for envelope in envelopes)
 
     def close(self) -> None:
-        """Send what is queued, and release the socket."""
+        """Send what is queued, and close the socket."""
         self._connection.close()
 
 
 class SessionPort(VenuePort):
-    """Sends a gateway's requests, each in the logon after which it was emitted or never.
+    """Sends each request of a gateway in the logon after which it was emitted, or never.
 
     Args:
         connection: not open yet.
         session: its name.
-        incarnation: of the last logon that the gateway knows of.
+        incarnation: of the last logon known to the gateway.
         virtual: see `VenuePort`.
     """
 
@@ -312,9 +314,9 @@ class SessionPort(VenuePort):
 
     def perform(self, envelopes: Sequence[Envelope]) -> None:
         """See `VenuePort.perform`."""
-        self._connection.send(self._meant(envelopes))
+        self._connection.send(self._requests(envelopes))
 
-    def _meant(self, envelopes: Sequence[Envelope]) -> Iterable[Event]:
+    def _requests(self, envelopes: Sequence[Envelope]) -> Iterable[Event]:
         for envelope in envelopes:
             event: Any = envelope.event
             if isinstance(event, SessionBegan):

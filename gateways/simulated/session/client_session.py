@@ -1,4 +1,4 @@
-"""What a gateway and a feed say to the venue, apart from keeping the connection up."""
+"""The sessions of a gateway and a feed with the venue, apart from keeping the connection up."""
 
 from __future__ import annotations
 
@@ -22,17 +22,17 @@ from gateways.simulated.session.messages import (
 
 
 class RequestUnsent(Event):
-    """A request never left this process: there was no session that it was meant for."""
+    """A request was not sent: the session for which it was meant was over."""
 
     incarnation: int
-    """Logon after which it was emitted; 0 for none."""
+    """Incarnation of the logon after which it was emitted; 0 for none."""
     body: VenueRequest
     reason: str = ""
     """Why; empty where there was no session."""
 
 
 class LogonNeeded(Event):
-    """The gateway lacks a report: log on again, so that everything is asked for."""
+    """The gateway lacks a report: log on again, so that the venue repeats it."""
 
     reason: str
 
@@ -56,13 +56,13 @@ class OrderSession:
         self._seq = 0
 
     def greeting(self) -> Event:
-        """Log on; requests of the logon before are not sent any more."""
+        """Return the logon; requests of the previous one are no longer sent."""
         self.ready = False
         self._incarnation = 0
         return Logon(self._session, self._client, again=self._again, after=self._after)
 
     def hear(self, event: Event) -> Event | None:
-        """Take reports in the order of their numbers; one that is missing ends the connection."""
+        """Take reports in the order of their numbers; a missing one ends the connection."""
         match event:
             case LogonAccepted():
                 self._again = True
@@ -84,7 +84,7 @@ class OrderSession:
         return event
 
     def say(self, event: Event) -> Event | None:
-        """Number a request; None if it was meant for another logon than the present one."""
+        """Return the request with its number; None if it belongs to another logon."""
         match event:
             case SessionRequest() if event.incarnation == self._incarnation:
                 self._seq += 1
@@ -96,20 +96,20 @@ class OrderSession:
         return None
 
     def unsent(self, event: Event) -> Event | None:
-        """Name the request that was not sent."""
+        """Return that the request was not sent."""
         if isinstance(event, SessionRequest):
             return RequestUnsent(event.incarnation, event.body)
         return None
 
 
 class MarketDataSession:
-    """A feed's side of its subscription; whoever connects anew asks for whole books anew."""
+    """A feed's side of its subscription, which asks for whole books at each connection."""
 
     def __init__(self) -> None:
         self.ready = False
 
     def greeting(self) -> Event:
-        """Subscribe."""
+        """Return the subscription."""
         self.ready = False
         return Subscribe()
 
@@ -123,9 +123,9 @@ class MarketDataSession:
         return None
 
     def say(self, event: Event) -> Event | None:
-        """Ask for a whole book, once the venue listens."""
+        """Return a request for a whole book, once subscribed."""
         return event if self.ready and isinstance(event, RequestSnapshot) else None
 
     def unsent(self, event: Event) -> Event | None:  # noqa: ARG002
-        """Return None: books are asked for again when the connection is up."""
+        """Return None: books are requested again once the connection is up."""
         return None

@@ -35,15 +35,15 @@ log = logging.getLogger("kaiju")
 
 FIRST_PAUSE: Final = 0.05
 MAX_PAUSE: Final = 5.0
-"""Seconds between two attempts to connect: each waits twice as long as the one before."""
+"""Seconds between attempts to connect; each pause is twice the previous one."""
 
 
 class ConnectionEndedError(Exception):
-    """A connection cannot go on; the text says why.
+    """The connection has to end; the text says why.
 
     Args:
-        reason: for people.
-        final: whether there is no use in connecting again.
+        reason: why, for people.
+        final: whether connecting again is pointless.
     """
 
     def __init__(self, reason: str, *, final: bool = False) -> None:
@@ -52,38 +52,38 @@ class ConnectionEndedError(Exception):
 
 
 class ClientSession(Protocol):
-    """What is said over a connection, apart from keeping it up; used on its thread alone."""
+    """What is sent and received over a connection; used on the connection's thread only."""
 
     ready: bool
-    """Whether the venue has welcomed us, and told what we had missed."""
+    """Whether the venue has accepted us and sent everything we had missed."""
 
     def greeting(self) -> Event:
-        """Return what a new connection begins with; nothing said before counts any more."""
+        """Return the first message of a new connection, which replaces any earlier state."""
 
     def hear(self, event: Event) -> Event | None:
-        """Take an event from the venue, and return what the actor is to be told.
+        """Take an event from the venue, and return what to tell the actor.
 
         Raises:
-            ConnectionEndedError: the connection is of no more use.
+            ConnectionEndedError: the connection cannot be used any more.
         """
 
     def say(self, event: Event) -> Event | None:
-        """Return what goes to the venue for an event of the actor; None where nothing may."""
+        """Return what to send to the venue for an event of the actor; None for nothing."""
 
     def unsent(self, event: Event) -> Event | None:
-        """Return what the actor is to be told of an event that will never be sent."""
+        """Return what to tell the actor about an event that will never be sent."""
 
 
 class Connection:
-    """Connects, keeps the connection alive, and connects again, for as long as it is open.
+    """Keeps one connection to a venue up, and connects again whenever it is lost.
 
-    A connection brings everything in order or ends. Whatever was to be sent while there was none
-    is not sent afterwards.
+    A connection delivers everything in order or ends. What could not be sent while there was none
+    is not sent later.
 
     Args:
-        name: what events about the connection call it.
+        name: of the connection in the events about it.
         endpoint: where the venue listens.
-        talk: what is said.
+        session: what is sent and received.
         tell: hands an event to the actor; called on the connection's thread.
         known: whether there was a connection before, in another process.
     """
@@ -92,16 +92,16 @@ class Connection:
         self,
         name: str,
         endpoint: str,
-        talk: ClientSession,
+        session: ClientSession,
         tell: Callable[[Event], None],
         *,
         known: bool,
     ) -> None:
         self.discarded: Counter[str] = Counter()
-        """Frames that could not be understood, by reason."""
+        """Number of frames that could not be decoded, by reason."""
         self._name = name
         self._endpoint = endpoint
-        self._talk = talk
+        self._session = session
         self._tell = tell
         self._known = known
         self._up = False
@@ -114,7 +114,7 @@ class Connection:
         self._failure: BaseException | None = None
 
     def open(self) -> None:
-        """Connect, and stay connected from now on."""
+        """Start the thread that connects and stays connected."""
         self._thread = threading.Thread(
             target=self._run, name=f"{self._name} {self._endpoint}", daemon=True
         )
@@ -132,7 +132,7 @@ class Connection:
         self._wake.set()
 
     def close(self) -> None:
-        """Send what is queued, and release the socket."""
+        """Send what is queued, and close the socket."""
         if self._thread is not None:
             self._closing = True
             self._wake.set()
@@ -153,7 +153,7 @@ class Connection:
                     self._pause(None if end.final else pause)
             self._give_up()
         except Exception as error:
-            self._failure = error  # the next `send` says so, and trading halts
+            self._failure = error  # the next `send` raises it, and trading halts
             log.exception("the connection %s to %s failed", self._name, self._endpoint)
             self._lose(f"its thread failed: {error}", final=True)
 
@@ -161,7 +161,7 @@ class Connection:
         socket = ClientSocket(self._endpoint, self._wake)
         linger = 0.0
         try:
-            self._send(socket, self._talk.greeting())
+            self._send(socket, self._session.greeting())
             heard = said = time.monotonic()
             while not self._closing:
                 socket.wait(HEARTBEAT)
@@ -194,8 +194,8 @@ class Connection:
             case NotConnected():
                 raise ConnectionEndedError("the venue does not know this connection")
             case _:
-                self._pass_on(self._talk.hear(event))
-        if self._talk.ready and not self._up:
+                self._pass_on(self._session.hear(event))
+        if self._session.ready and not self._up:
             back = ConnectionRestored if self._known else ConnectionEstablished
             self._up = self._known = True
             self._last_reason = ""
@@ -204,22 +204,22 @@ class Connection:
     def _drain(self, socket: ClientSocket) -> None:
         while self._outbox:
             event = self._outbox[0]
-            said = self._talk.say(event)
+            said = self._session.say(event)
             if said is not None:
                 self._send(socket, said)
             self._outbox.popleft()
             if said is None:
-                self._pass_on(self._talk.unsent(event))
+                self._pass_on(self._session.unsent(event))
 
     def _send(self, socket: ClientSocket, event: Event) -> None:
         if not socket.send(encode(event)):
-            raise ConnectionEndedError("the venue does not take what is sent")
+            raise ConnectionEndedError("the venue does not take messages")
 
     def _lose(self, reason: str, *, final: bool = False) -> None:
         if self._up or final:
             self._up = False
             self._pass_on(ConnectionLost(self._name, reason))
-        if reason != self._last_reason:  # one attempt after the other may fail for the same
+        if reason != self._last_reason:  # attempt after attempt may fail for the same reason
             self._last_reason = reason
             stays = " for good" if final else ""
             log.warning(
@@ -228,7 +228,7 @@ class Connection:
         self._give_up()
 
     def _pause(self, seconds: float | None) -> None:
-        """Wait before the next attempt, or (None) for the end; what is to be sent is not."""
+        """Wait before the next attempt, for ever if None; meanwhile nothing is sent."""
         until = None if seconds is None else time.monotonic() + seconds
         while not self._closing and (until is None or time.monotonic() < until):
             self._wake.wait(HEARTBEAT if until is None else until - time.monotonic())
@@ -236,7 +236,7 @@ class Connection:
 
     def _give_up(self) -> None:
         while self._outbox:
-            self._pass_on(self._talk.unsent(self._outbox.popleft()))
+            self._pass_on(self._session.unsent(self._outbox.popleft()))
 
     def _pass_on(self, event: Event | None) -> None:
         # Counted as a dead letter: the node is stopping, or the actor has failed.

@@ -1,11 +1,11 @@
-"""What is said between the simulated venue as a process and those who reach it.
+"""The messages between the simulated venue and its gateways and feeds.
 
 A frame is a version byte and one event of this module, or one that it wraps, in MessagePack. A
-**session** belongs to one gateway: its logon raises the session's incarnation, requests carry it,
-and the venue drops those of an older one. So once a gateway is logged on, nothing that was sent
-before can still arrive: "unknown order" is then final. Reports of a session are numbered without
-gaps; the logon says which the gateway has, and it gets all after it. A **subscription** to market
-data has no past: whoever connects asks for snapshots.
+**session** belongs to one gateway: a logon raises its incarnation, requests carry it, and the venue
+drops requests of an older one. So after a logon nothing sent earlier can still arrive, and "unknown
+order" is final. Reports of a session are numbered without gaps; the logon says which the gateway
+has, and the venue sends all later ones. A **subscription** to market data has no history: whoever
+connects asks for snapshots.
 """
 
 from __future__ import annotations
@@ -21,11 +21,11 @@ from gateways.simulated.engine.venue_orders import VenueReport, VenueRequest
 
 VERSION: Final = 1
 LARGEST_BODY: Final = 4 * 2**20
-"""Bytes; a snapshot of a deep book has a hundredth of it."""
+"""Bytes; a snapshot of a deep book needs a hundredth of that."""
 HEARTBEAT: Final = 0.5
-"""Seconds between two signs of life, from either side."""
+"""Seconds between two signs of life of either side."""
 SILENCE: Final = 2.0
-"""Seconds without one, after which the other side is gone."""
+"""Seconds of silence after which the other side is considered gone."""
 MAX_NAME_LENGTH: Final = 64
 """Characters of a session's name."""
 
@@ -37,11 +37,11 @@ class Logon(Event):
 
     session: str
     client: str
-    """Names the gateway's process: no two have the same."""
+    """Unique id of the gateway's process."""
     again: bool
-    """Whether this process had the session before; if another took it since, it stays there."""
+    """Whether this process held the session before; if another took it since, it keeps it."""
     after: int
-    """Number of the last report that it has; -1 for none that it would want."""
+    """Number of the last report that it has; -1 to get none of the past."""
 
 
 class LogonAccepted(Event):
@@ -51,19 +51,19 @@ class LogonAccepted(Event):
     session: str
     incarnation: int
     after: int
-    """Reports follow from the next number on."""
+    """The next report has the number after this."""
     last_report: int
-    """Newest number so far."""
+    """Number of the newest report."""
 
 
 class LogonRefused(Event):
-    """The session stays closed to this gateway."""
+    """The session is refused to this gateway."""
 
     connection: bytes
     session: str
     reason: str
     final: bool
-    """Whether there is no use in trying again."""
+    """Whether trying again is pointless."""
 
 
 class SessionEnded(Event):
@@ -85,7 +85,7 @@ class SessionRequest(Event):
 
 
 class NumberedReport(Event):
-    """One report of a session; numbers go on from incarnation to incarnation."""
+    """One report of a session; numbers continue across incarnations."""
 
     session: str
     number: int
@@ -93,7 +93,7 @@ class NumberedReport(Event):
 
 
 class ReportsHandled(Event):
-    """A gateway will never need the reports up to `number` again."""
+    """A gateway will not ask for the reports up to `number` again."""
 
     session: str
     incarnation: int
@@ -101,23 +101,23 @@ class ReportsHandled(Event):
 
 
 class Subscribe(Event):
-    """Somebody wants to have market data."""
+    """A request for market data."""
 
 
 class Subscribed(Event):
-    """Market data follows, from now on."""
+    """Market data follows."""
 
 
 class ClientAlive(Event):
-    """A gateway or a feed is there."""
+    """A sign of life of a gateway or a feed."""
 
 
 class VenueAlive(Event):
-    """The venue is there, and knows this connection."""
+    """A sign of life of the venue, which knows this connection."""
 
 
 class NotConnected(Event):
-    """The venue does not know this connection (any more): log on, or subscribe, again."""
+    """The venue does not know this connection: log on or subscribe again."""
 
 
 ToVenue: TypeAlias = (
@@ -136,7 +136,7 @@ FromVenue: TypeAlias = (
 
 
 class FrameError(Exception):
-    """A frame cannot be understood; `reason` is a word to count by."""
+    """A frame cannot be decoded; `reason` is a word to count by."""
 
     def __init__(self, reason: str, detail: str) -> None:
         super().__init__(detail)
@@ -144,7 +144,7 @@ class FrameError(Exception):
 
 
 class Codec:
-    """Frames of one direction.
+    """Decodes the frames of one direction.
 
     Args:
         events: union of the classes that may come.
@@ -177,7 +177,7 @@ def encode(event: Event) -> bytes:
     """Return the frame of an event.
 
     Raises:
-        ValueError: it is too large to be taken.
+        ValueError: it is larger than the other side accepts.
     """
     frame = bytes((VERSION,)) + msgspec.msgpack.encode(event)
     if len(frame) > LARGEST_BODY:
@@ -188,7 +188,7 @@ def encode(event: Event) -> bytes:
 
 
 def _problem(event: Event) -> str:
-    """Return what an event says that its types allow and nobody can mean."""
+    """Return what is invalid in an event although its types allow it; empty for nothing."""
     match event:
         case Logon(session=name) if not 0 < len(name) <= MAX_NAME_LENGTH:
             found = name[:MAX_NAME_LENGTH]

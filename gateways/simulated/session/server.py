@@ -1,4 +1,4 @@
-"""The door of the simulated venue as a process: sessions on one side, the exchange on the other."""
+"""The server of the simulated venue: sessions on one side, the exchange on the other."""
 
 from __future__ import annotations
 
@@ -38,26 +38,26 @@ from gateways.simulated.session.server_socket import LogonRequested, ServerSocke
 from gateways.sockets import Endpoint
 
 REMEMBERED = 4096
-"""At least so many ended orders are known to belong to their session."""
+"""Ended orders whose session is remembered, at least."""
 
 
 class Session(msgspec.Struct):
-    """What the venue knows of one gateway's session; it outlives connections and processes."""
+    """The session of one gateway, which outlives connections and processes."""
 
     incarnation: int = 0
-    """Logons so far."""
+    """Number of logons so far."""
     client: str = ""
-    """Process that has the session now."""
+    """Process that holds the session now."""
     connection: bytes = b""
     last_request: int = 0
     """Sequence number of the last request of this incarnation."""
     last_report: int = 0
     reports: list[NumberedReport] = []
-    """Those that the gateway has not said it will never need again, oldest first."""
+    """Reports that the gateway may still ask for, oldest first."""
 
     @property
     def forgotten(self) -> int:
-        """Number of the newest report that is not kept any more."""
+        """Number of the newest report that is no longer kept."""
         return self.last_report - len(self.reports)
 
     def forget(self, number: int) -> None:
@@ -66,31 +66,31 @@ class Session(msgspec.Struct):
 
 
 class VenueServer(Actor):
-    """Let gateways trade at the exchange beside it over a socket, each in a session of its own.
+    """Let gateways trade over a socket at the exchange of the same node, each in its own session.
 
-    A request passes once, in order and in the session's newest incarnation, or not at all. What
-    the exchange reports is numbered and kept until the gateway has handled it. The account is one:
-    a request that concerns all orders concerns those of all sessions.
+    A request passes once, in order and in the session's newest incarnation, or not at all. Reports
+    are numbered, and kept until the gateway has handled them. There is one account: a request for
+    all orders covers those of all sessions.
     """
 
     class Settings(Actor.Settings):
         """Where the venue is reached."""
 
         endpoint: Endpoint = "tcp://127.0.0.1:7100"
-        """Nobody who connects is asked for a key: let nobody reach it who may not trade."""
+        """There is no authentication: only those who may trade must be able to reach it."""
 
     class State(Actor.State):
-        """Sessions, and whose each order is."""
+        """Sessions, and the session of each order."""
 
         sessions: dict[str, Session] = msgspec.field(default_factory=dict)
         owners: dict[str, str] = msgspec.field(default_factory=dict)
         """Session by client order id, oldest first."""
         working: dict[str, bool] = msgspec.field(default_factory=dict)
-        """Client order ids that the exchange accepted and has not ended."""
+        """Client order ids of working orders."""
         askers: list[str] = msgspec.field(default_factory=list)
-        """Sessions that asked for all open orders and have no answer yet, oldest first."""
+        """Sessions that wait for a list of open orders, oldest first."""
         unowned: int = 0
-        """Reports that were nobody's."""
+        """Reports that belonged to no session."""
 
     outputs: ClassVar[Mapping[str, tuple[type[Event], ...]]] = {
         "requests": (
@@ -121,7 +121,7 @@ class VenueServer(Actor):
 
     @handles(LogonRequested)
     def on_logon_requested(self, requested: LogonRequested) -> None:
-        """Open the session to this process alone, and send it the reports that it lacks."""
+        """Give the session to this process alone, and send the reports that it lacks."""
         logon, connection = requested.logon, requested.connection
         session = self.state.sessions.setdefault(logon.session, Session())
         taken = logon.again and session.client != logon.client
@@ -146,7 +146,7 @@ class VenueServer(Actor):
 
     @handles(SessionRequest)
     def on_session_request(self, wrapped: SessionRequest) -> None:
-        """Pass a request on if it is the next one of the session's newest incarnation."""
+        """Pass a request on if it is the next of the session's newest incarnation."""
         session = self.state.sessions.get(wrapped.session)
         if session is None or wrapped.incarnation != session.incarnation:
             self._discard(wrapped, "fenced", "the request is of another incarnation")
@@ -163,14 +163,14 @@ class VenueServer(Actor):
 
     @handles(ReportsHandled)
     def on_reports_handled(self, handled: ReportsHandled) -> None:
-        """Forget what the gateway will never ask for again."""
+        """Forget reports that the gateway will not ask for again."""
         session = self.state.sessions.get(handled.session)
         if session is not None and handled.incarnation == session.incarnation:
             session.forget(min(handled.number, session.last_report))
 
     @handles(ExecutionReport)
     def on_execution_report(self, report: ExecutionReport) -> None:
-        """Give the report to the session that sent the order."""
+        """Send the report to the session of the order."""
         state, order_id = self.state, report.client_order_id
         if report.exec_type is ExecType.NEW:
             state.working[order_id] = True
@@ -180,7 +180,7 @@ class VenueServer(Actor):
 
     @handles(OrderMassStatus)
     def on_order_mass_status(self, status: OrderMassStatus) -> None:
-        """Tell whoever asked which of the open orders are its own; answers come in order."""
+        """Send the list to the session that asked, with its own orders; answers come in order."""
         owners, asker = self.state.owners, self.state.askers.pop(0)
         orders = tuple(
             order for order in status.orders if owners.get(order.client_order_id, asker) == asker
@@ -194,12 +194,12 @@ class VenueServer(Actor):
 
     @handles(RequestSnapshot)
     def on_request_snapshot(self, request: RequestSnapshot) -> None:
-        """Pass on that somebody wants to have a whole book."""
+        """Pass on a request for a whole book."""
         self.emit(request)
 
     @handles(MessageDiscarded)
     def on_message_discarded(self, discarded: MessageDiscarded) -> None:
-        """Say that frames were not understood."""
+        """Report frames that could not be decoded."""
         self.emit(discarded)
 
     def ports(self) -> Sequence[WirePort]:
@@ -236,40 +236,40 @@ class VenueServer(Actor):
 
 
 class WirePort:
-    """Sends what the door says on the socket; what nobody is there to hear is not kept.
+    """Sends what the server emits to those connected; it keeps nothing for others.
 
     Args:
-        switchboard: owns the socket.
+        socket_thread: owns the socket.
     """
 
     output = "wire"
 
-    def __init__(self, switchboard: ServerSocketThread) -> None:
-        self._switchboard = switchboard
+    def __init__(self, socket_thread: ServerSocketThread) -> None:
+        self._socket_thread = socket_thread
 
     def resume(self) -> None:
-        """Begin to listen; a gateway that logs on says itself what it has.
+        """Listen; a gateway says itself at logon which reports it has.
 
         Raises:
             OSError: nobody can listen there.
         """
-        self._switchboard.open()
+        self._socket_thread.open()
 
     def perform(self, envelopes: Sequence[Envelope]) -> None:
         """Hand these events to the socket's thread.
 
         Raises:
-            RuntimeError: it has failed.
+            RuntimeError: the thread has failed.
         """
-        self._switchboard.send(envelope.event for envelope in envelopes)
+        self._socket_thread.send(envelope.event for envelope in envelopes)
 
     def close(self) -> None:
-        """Send what is queued, and release the socket."""
-        self._switchboard.close()
+        """Send what is queued, and close the socket."""
+        self._socket_thread.close()
 
 
 def _misfit(session: Session, logon: Logon) -> str:
-    """Return why the reports that a gateway wants cannot be had; empty if they can."""
+    """Return why the reports that a gateway wants are not available; empty if they are."""
     if logon.after > session.last_report:
         return (
             f"the gateway has report {logon.after} and this ledger ends at {session.last_report}:"

@@ -41,36 +41,36 @@ log = logging.getLogger("kaiju")
 
 
 class LogonRequested(Event):
-    """A logon arrived; `connection` is where its answer goes."""
+    """A logon arrived; its answer goes to `connection`."""
 
     connection: bytes
     logon: Logon
 
 
 class ConnectedClient(msgspec.Struct):
-    """Somebody who is connected."""
+    """A connected gateway or feed."""
 
     heard: float
-    """When it last gave a sign of life, on the monotonic clock."""
+    """When it was last heard, on the monotonic clock."""
     subscribed: bool = False
-    """Whether it gets market data."""
+    """Whether it receives market data."""
 
 
 class ServerSocketThread:
-    """Owns the venue's socket: decodes what comes, and sends each event to whom it concerns.
+    """Owns the venue's socket: decodes what arrives, and sends each event to its receivers.
 
-    Whoever gives no sign of life, or does not take what is sent, is forgotten, and is told so when
-    it speaks again. So a connection either brings everything in order or ends.
+    A client that is silent, or does not take its messages, is dropped, and told so when it is heard
+    again. So a connection either delivers everything in order or ends.
 
     Args:
         endpoint: where to listen.
-        tell: hands an event to the venue's door; called on the socket's thread.
+        tell: hands an event to the venue's server actor; called on the socket's thread.
     """
 
     def __init__(self, endpoint: str, tell: Callable[[Event], None]) -> None:
         self.endpoint = endpoint
         self.discarded: Counter[str] = Counter()
-        """Frames that could not be understood, or that only a session may send, by reason."""
+        """Number of frames that were discarded, by reason."""
         self._tell = tell
         self._codec = Codec(ToVenue)
         self._wake = Wake()
@@ -78,20 +78,20 @@ class ServerSocketThread:
         self._peers: dict[bytes, ConnectedClient] = {}
         self._routes: dict[str, bytes] = {}
         """Connection by session."""
-        self._untold: dict[str, str] = {}
-        """Detail of the first discarded frame that was not told of yet, by reason."""
+        self._unreported: dict[str, str] = {}
+        """Detail of the first discarded frame that was not reported yet, by reason."""
         self._next_beat = 0.0
         self._closing = False
         self._thread: threading.Thread | None = None
         self._failure: BaseException | None = None
 
     def open(self) -> None:
-        """Listen, and serve from now on.
+        """Bind the socket, and start the thread that serves it.
 
         Raises:
             OSError: nobody can listen there.
         """
-        # Bound here, so that the caller hears of a failure; from then on the thread's alone.
+        # Bound here so that the caller sees a failure; from then on only the thread uses it.
         socket = ServerSocket(self.endpoint, self._wake)
         self._thread = threading.Thread(
             target=self._run, args=(socket,), name=f"venue {self.endpoint}", daemon=True
@@ -99,7 +99,7 @@ class ServerSocketThread:
         self._thread.start()
 
     def send(self, events: Iterable[Event]) -> None:
-        """Queue events of the door for whom they concern; callable from any thread.
+        """Queue events for their receivers; callable from any thread.
 
         Raises:
             RuntimeError: the socket's thread has failed.
@@ -110,7 +110,7 @@ class ServerSocketThread:
         self._wake.set()
 
     def close(self) -> None:
-        """Send what is queued, and release the socket."""
+        """Send what is queued, and close the socket."""
         if self._thread is not None:
             self._closing = True
             self._wake.set()
@@ -124,7 +124,7 @@ class ServerSocketThread:
                 self._turn(socket, time.monotonic())
             self._drain(socket)
         except Exception as error:
-            self._failure = error  # the next `send` says so, and trading halts
+            self._failure = error  # the next `send` raises it, and trading halts
             log.exception("the socket %s failed", self.endpoint)
         finally:
             socket.close(linger=HEARTBEAT)
@@ -144,7 +144,7 @@ class ServerSocketThread:
 
     def _discard(self, reason: str, detail: str) -> None:
         self.discarded[reason] += 1
-        self._untold.setdefault(reason, detail)
+        self._unreported.setdefault(reason, detail)
 
     def _hear(self, socket: ServerSocket, peer: bytes, event: ToVenue, now: float) -> None:
         known = self._peers.get(peer)
@@ -195,7 +195,7 @@ class ServerSocketThread:
 
     def _send(self, socket: ServerSocket, peer: bytes, frame: bytes) -> None:
         if peer in self._peers and not socket.send(peer, frame):
-            del self._peers[peer]  # something is missing from now on, so nothing may follow
+            del self._peers[peer]  # it missed a message, so nothing may follow
 
     def _beat(self, socket: ServerSocket, now: float) -> None:
         for peer in [p for p, known in self._peers.items() if now - known.heard > SILENCE]:
@@ -203,16 +203,16 @@ class ServerSocketThread:
         frame = encode(VenueAlive())
         for peer in list(self._peers):
             self._send(socket, peer, frame)
-        # At most one event a reason: a flood of garbage must not become one of inputs.
-        for reason, detail in self._untold.items():
+        # At most one event per reason: a flood of garbage must not become a flood of inputs.
+        for reason, detail in self._unreported.items():
             count = self.discarded[reason]
             log.warning(
                 "%s: frames discarded so far, %s: %d: %s", self.endpoint, reason, count, detail
             )
             self._pass_on(MessageDiscarded(self.endpoint, count, reason, detail))
-        self._untold.clear()
+        self._unreported.clear()
 
     def _pass_on(self, event: Event) -> None:
-        # Counted as a dead letter: the node is stopping, or the door has failed.
+        # Counted as a dead letter: the node is stopping, or the server actor has failed.
         with suppress(ActorDeadError):
             self._tell(event)

@@ -104,7 +104,7 @@ def test_an_order_of_ours_stops_before_another_of_ours(book: LimitOrderBook) -> 
     """)
 
 
-def test_the_crowd_takes_our_order_like_any_other(book: LimitOrderBook) -> None:
+def test_the_others_take_our_order_like_any_other(book: LimitOrderBook) -> None:
     book.add(7, SELL, 100, 6, client_order_id="mine")
 
     assert book.take(BUY, 7)[0] == [Match(7, "mine", 100, 6), Match(1, "", 101, 1)]

@@ -75,7 +75,7 @@ def reports(venue: Venue, *requests: VenueRequest, now: int = 0) -> list[str]:
     return [line for request in requests for line in told(venue.handle(request, now).reports)]
 
 
-def test_a_limit_order_that_does_not_cross_rests_among_the_crowd(venue: Venue) -> None:
+def test_a_limit_order_that_does_not_cross_rests_among_the_others(venue: Venue) -> None:
     assert reports(venue, limit("a", BUY, 7, 99), limit("b", SELL, 1, 100)) == ["a NEW", "b NEW"]
     assert draw(venue.markets[NAME].book) == table("""
                   |  102 | 4
@@ -176,7 +176,7 @@ def test_a_post_only_order_is_rejected_if_it_would_trade(venue: Venue) -> None:
     ]
 
 
-def test_the_crowd_fills_our_resting_order_as_maker_after_those_before_it(venue: Venue) -> None:
+def test_the_others_fill_our_resting_order_as_maker_after_those_before_it(venue: Venue) -> None:
     reports(venue, limit("a", BUY, 7, 99))
     outcome = venue.arrive(NAME, BackgroundOrder(SELL, 6), now=0)
 
@@ -429,7 +429,7 @@ def test_the_fee_of_an_inverse_contract_is_charged_in_the_base_currency() -> Non
     assert (taken.fee, taken.fee_currency) == (1_167, "BTC")  # 700 USD / 30,000 * 0.0005
 
 
-crowd = st.tuples(st.sampled_from([BUY, SELL]), st.integers(1, 9), st.integers(95, 105))
+background = st.tuples(st.sampled_from([BUY, SELL]), st.integers(1, 9), st.integers(95, 105))
 own_order = st.builds(
     lambda side, qty, px, kind: (
         market("", side, qty)
@@ -449,7 +449,7 @@ own_order = st.builds(
     st.sampled_from(["GTC", "IOC", "FOK", "MARKET", "POST_ONLY"]),
 )
 session = st.lists(
-    st.one_of(crowd, own_order, st.integers(0, 30), st.just("mass cancel")), max_size=40
+    st.one_of(background, own_order, st.integers(0, 30), st.just("mass cancel")), max_size=40
 )
 
 
@@ -644,7 +644,7 @@ def test_a_report_takes_the_orders_latency_and_its_own() -> None:
 
 def test_a_cancel_loses_the_race_against_a_fill_that_is_already_on_its_way() -> None:
     kit = exchange(order_latency="2ms", report_latency="3ms")
-    kit.given(StopRequested("the crowd would move the price"), market("a", BUY, 100))
+    kit.given(StopRequested("background orders would move the price"), market("a", BUY, 100))
     kit.advance(MILLISECOND)
     kit.given(cancel("a"))
 
@@ -675,7 +675,7 @@ def test_jitter_varies_latency_and_keeps_the_order(seed: int) -> None:
     assert not kit.actor.busy()
 
 
-def test_a_stop_ends_the_crowd_and_lets_our_requests_arrive() -> None:
+def test_a_stop_ends_the_background_orders_and_lets_our_requests_arrive() -> None:
     kit = exchange(order_latency="2ms", report_latency="2ms")
     kit.given(limit("a", BUY, 100, 100))
     kit.given(StopRequested("test"))
@@ -744,11 +744,11 @@ class Requester(Actor):
 def chain(slice_steps: int = 1024) -> SystemTest:
     """Return a finished run of a requester, a gateway and the exchange."""
     system = SystemTest(instruments=[BTCUSDT, ETHUSDT], seed=3, slice_steps=slice_steps)
-    crowd_of_two = {NAME: flow(), ETHUSDT.instrument: flow(start_price="3000", depth="2")}
+    flows = {NAME: flow(), ETHUSDT.instrument: flow(start_price="3000", depth="2")}
     system.add(
         "market",
         SimulatedExchange,
-        settings={"flow": crowd_of_two, "order_latency": "1ms", "latency_jitter": "1ms"},
+        settings={"flow": flows, "order_latency": "1ms", "latency_jitter": "1ms"},
         inputs=["gateway.venue"],
     )
     system.add(

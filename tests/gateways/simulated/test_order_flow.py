@@ -125,7 +125,7 @@ def test_the_fair_value_moves_with_the_volatility_asked_for() -> None:
     assert (sum(ends) / len(ends)) ** 0.5 == pytest.approx(0.6, rel=0.25)
 
 
-def test_a_maker_is_filled_by_the_crowd_and_a_taker_pays_the_spread() -> None:
+def test_a_maker_is_filled_by_the_others_and_a_taker_pays_the_spread() -> None:
     session = open_session(BTCUSDT, BITCOIN, 4)
     venue, name = session.venue, session.name
     book, made, paid, quoted = venue.markets[name].book, 0, [], ""

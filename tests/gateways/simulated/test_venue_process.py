@@ -369,19 +369,19 @@ def test_a_subscriber_that_takes_nothing_is_dropped_and_the_others_get_everythin
     folder: Path,
 ) -> None:
     told: list[Event] = []
-    switchboard = ServerSocketThread(f"ipc://{folder}/v", told.append)
-    switchboard.open()
-    with RawClient(switchboard.endpoint) as stuck, RawClient(switchboard.endpoint) as other:
+    server = ServerSocketThread(f"ipc://{folder}/v", told.append)
+    server.open()
+    with RawClient(server.endpoint) as stuck, RawClient(server.endpoint) as other:
         for client in (stuck, other):
             client.say(Subscribe())
             client.hear(Subscribed)
         for n in range(60):
-            switchboard.send(Quote("BTCUSDT.SIM", 1_000 * n + m, 1, 1, 2, 1) for m in range(1_000))
+            server.send(Quote("BTCUSDT.SIM", 1_000 * n + m, 1, 1, 2, 1) for m in range(1_000))
             for m in range(1_000):
                 assert other.hear(Quote).update_id == 1_000 * n + m
         stuck.say(ClientAlive())
         stuck.hear(NotConnected)
-    switchboard.close()
+    server.close()
     assert told == []
 
 

@@ -239,7 +239,7 @@ def exchange() -> ActorTest:
     return ActorTest(SimulatedExchange, settings, instruments=INSTRUMENTS, name="market")
 
 
-def test_a_crowd_that_went_home_comes_back_after_a_recovery() -> None:
+def test_background_orders_that_ended_come_back_after_a_recovery() -> None:
     kit = exchange()
     assert kit.advance(SECOND)
     kit.given(StopRequested("SIGTERM"))
@@ -249,7 +249,7 @@ def test_a_crowd_that_went_home_comes_back_after_a_recovery() -> None:
     assert kit.advance(SECOND)
 
 
-def test_a_crowd_that_is_there_stays_as_it_is_after_a_recovery() -> None:
+def test_background_orders_stay_as_they_are_after_a_recovery() -> None:
     recovered, other = exchange(), exchange()
     for kit in (recovered, other):
         kit.advance(SECOND)

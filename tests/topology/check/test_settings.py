@@ -63,7 +63,7 @@ def mistakes(folder: Path, old: str, new: str) -> list[str]:
         (
             'max_qty: "0.5"}',
             'max_qty: "0.5"}\n      taker_fee: "-1"',
-            "18:18: actors.market.settings.taker_fee: was -1, allowed is a part of the notional between -1 and 1",
+            "18:18: actors.market.settings.taker_fee: was -1, allowed is a fraction of the notional between -1 and 1",
         ),
         (
             'max_daily_loss: {USDT: "20000"}',
