@@ -6,7 +6,8 @@ import ast
 import re
 import sys
 import tomllib
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
+from functools import cache
 from importlib.metadata import packages_distributions
 from pathlib import Path
 from typing import Any
@@ -40,17 +41,25 @@ def imported(folders: Iterable[str]) -> set[str]:
         for file in (ROOT / folder).rglob("*.py")
         for module in modules_of(file)
     }
-    installed = packages_distributions()
+    installed = installed_distributions()
     foreign = modules - sys.stdlib_module_names - OURS
     return {distribution(name) for module in foreign for name in installed.get(module, [module])}
 
 
-def modules_of(file: Path) -> Iterable[str]:
+@cache
+def installed_distributions() -> Mapping[str, list[str]]:
+    return packages_distributions()
+
+
+@cache
+def modules_of(file: Path) -> list[str]:
+    found = list[str]()
     for node in ast.walk(ast.parse(file.read_text())):
         if isinstance(node, ast.Import):
-            yield from (alias.name for alias in node.names)
+            found += [alias.name for alias in node.names]
         elif isinstance(node, ast.ImportFrom) and node.module:
-            yield node.module
+            found.append(node.module)
+    return found
 
 
 def test_what_the_shipped_packages_import_is_declared_and_nothing_else() -> None:
@@ -83,4 +92,4 @@ def test_containers_get_a_version_of_every_dependency() -> None:
 def test_an_import_is_found_wherever_it_stands(tmp_path: Path, text: str, found: list[str]) -> None:
     (tmp_path / "planted.py").write_text(text)
 
-    assert list(modules_of(tmp_path / "planted.py")) == found
+    assert modules_of(tmp_path / "planted.py") == found
