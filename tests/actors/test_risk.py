@@ -143,7 +143,7 @@ def test_a_halt_survives_a_snapshot_of_the_state() -> None:
 
 
 def test_a_loss_beyond_the_days_limit_halts_and_cancels() -> None:
-    kit = risk(max_daily_loss={"USDT": "0.0001"})
+    kit = risk(max_daily_loss={"USDT": "0.0001"}, loss_confirmations=1)
     text = "day's loss 0.00010001 USDT exceeds limit 0.00010000"
 
     assert kit.given(pnl(-10_000)) == []
@@ -156,14 +156,14 @@ def test_a_loss_beyond_the_days_limit_halts_and_cancels() -> None:
 
 
 def test_the_days_loss_adds_up_over_strategies_and_instruments() -> None:
-    kit = risk(max_daily_loss={"USDT": "0.0001"})
+    kit = risk(max_daily_loss={"USDT": "0.0001"}, loss_confirmations=1)
 
     assert kit.given(pnl(-6_000), pnl(-4_000, instrument=ETHUSDT.instrument)) == []
     assert kit.given(pnl(-1, strategy="taker")) != []
 
 
 def test_a_new_day_counts_losses_anew() -> None:
-    kit = risk(max_daily_loss={"USDT": "0.0001"})
+    kit = risk(max_daily_loss={"USDT": "0.0001"}, loss_confirmations=1)
     kit.given(pnl(-9_000))
     kit.advance(DAY_NS)
 
@@ -171,16 +171,49 @@ def test_a_new_day_counts_losses_anew() -> None:
     assert kit.given(pnl(-19_001)) != []
 
 
-def test_resuming_counts_losses_from_there_on() -> None:
-    kit = risk(max_daily_loss={"USDT": "0.0001"})
+def test_resuming_gives_no_new_budget_the_days_loss_stays() -> None:
+    kit = risk(max_daily_loss={"USDT": "0.0001"}, loss_confirmations=1)
     kit.given(pnl(-10_001), ResumeTrading("accepted"))
 
-    assert kit.given(pnl(-20_001)) == []
-    assert kit.given(pnl(-20_002)) != []
+    assert kit.state.trading_state is TradingState.ACTIVE
+    assert kit.given(pnl(-10_001)) != []
+    assert kit.state.trading_state is TradingState.HALTED
+
+
+def test_one_bad_mark_does_not_halt_three_in_a_row_do() -> None:
+    kit = risk(max_daily_loss={"USDT": "0.0001"}, loss_confirmations=3)
+
+    assert kit.given(pnl(-10_001), pnl(-5), pnl(-10_001), pnl(-10_001)) == []
+    assert kit.given(pnl(-10_001))[1:2] == [
+        TradingStateChanged(
+            TradingState.HALTED,
+            "day's loss 0.00010001 USDT exceeds limit 0.00010000, by 3 events in a row",
+        )
+    ]
+
+
+def test_a_position_told_after_the_first_order_counts() -> None:
+    kit = risk(max_position={BTC: "0.0001"})
+    kit.given(buy(6), position(4))
+
+    assert kit.state.exposures.of_account(BTC) == Exposure(qty=4, buying=6, open_orders=1)
+    assert code_of(kit.given(an_order(2, Side.BUY, 1))) == "MAX_POSITION"
+
+
+def test_what_positions_say_holds_and_fills_behind_it_are_added() -> None:
+    kit = risk()
+    kit.given(filled(buy(6), 2, exec_id="E-1"), filled(buy(6), 3, cum_qty=5, exec_id="E-2"))
+
+    kit.given(position(12, exec_id="E-1"))  # ten were there before the first of these fills
+    assert kit.state.exposures.of_strategy("maker", BTC).qty == 15
+    kit.given(position(15, exec_id="E-2"))
+    assert kit.state.exposures.of_account(BTC).qty == 15
 
 
 def test_reducing_lets_only_orders_through_that_cannot_open() -> None:
-    kit = risk(max_daily_loss={"USDT": "0"}, on_daily_loss="REDUCING")
+    kit = risk(
+        max_daily_loss={"USDT": "0"}, on_daily_loss="REDUCING", loss_confirmations=1
+    )
     kit.given(position(10), pnl(-1))
 
     assert code_of(kit.given(an_order(1, Side.BUY, 1))) == "REDUCING_ONLY"

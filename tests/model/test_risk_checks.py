@@ -284,6 +284,27 @@ def test_gross_exposure_leaves_out_what_settles_in_another_currency(settled_in: 
     assert code_of(kit.given(beyond)) == "MAX_GROSS_EXPOSURE"
 
 
+def test_a_position_that_nothing_values_denies_what_adds_to_the_gross_exposure() -> None:
+    kit = risk(max_gross_exposure={"USDT": "250"})
+    kit.given(position(ETHUSDT.qty("2"), instrument=ETHUSDT.instrument))
+    bitcoin = an_order(1, Side.BUY, ONE)
+    text = "gross exposure is not known: no mark yet for ETHUSDT.SIM, which is held"
+
+    assert kit.given(bitcoin) == [denied(bitcoin, "MAX_GROSS_EXPOSURE", text)]
+    kit.given(top(instrument=ETHUSDT.instrument))
+    assert code_of(kit.given(an_order(2, Side.BUY, ONE // 2))) == "OrderApproved"
+
+
+def test_the_same_order_again_and_again_is_throttled() -> None:
+    kit = risk(max_repeats=2, repeat_window="1s")
+    codes = [code_of(kit.given(an_order(n, Side.BUY, 1))) for n in range(3)]
+
+    assert codes == ["OrderApproved", "OrderApproved", "REPEATED_ORDER"]
+    assert code_of(kit.given(an_order(4, Side.BUY, 2))) == "OrderApproved"
+    kit.advance(SECOND // 2)
+    assert code_of(kit.given(an_order(5, Side.BUY, 1))) == "OrderApproved"
+
+
 def test_an_order_that_adds_no_exposure_passes_a_full_gross_limit() -> None:
     kit = risk(max_gross_exposure={"USDT": "0"})
     kit.given(position(ONE))
