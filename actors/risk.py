@@ -34,18 +34,20 @@ from actors.events.system import HaltTrading, ResumeTrading, StreamReset
 from actors.model.daily_pnl import DayResult
 from actors.model.exposure import Exposures
 from actors.model.market_view import MarketView
-from actors.model.order_rate import OrderRate
+from actors.model.order_rate import OrderRate, Repeats
 from actors.model.risk_checks import first_failure, unknown_instrument
 from actors.model.risk_order import (
+    SECOND_NS,
     AccountLimits,
     Case,
     Denial,
     InstrumentLimits,
     RiskCode,
+    same_order,
     worst_px,
 )
 from actors.runtime.actor import Actor, handles
-from actors.runtime.settings import Amount, CurrencyCode, InstrumentId
+from actors.runtime.settings import Amount, CurrencyCode, Duration, InstrumentId
 
 EVERY = "*"
 
@@ -68,8 +70,8 @@ class Risk(Actor):
     """Approve or deny every order against limits, and stop trading when losses pass theirs.
 
     An approved order reserves its quantity until it fills or ends; a fill turns reserve into
-    position in the same step. A resumed halt stays lifted until a new cause arises: resuming counts
-    the day's loss from there on.
+    position in the same step. Resuming gives no new budget: the day's loss stays, and halts again
+    where it is still beyond its limit.
     """
 
     class Settings(Actor.Settings):
@@ -89,12 +91,17 @@ class Risk(Actor):
         """Largest loss of a UTC day, realized and unrealized; default 100,000."""
         on_daily_loss: Literal["REDUCING", "HALTED"] = "HALTED"
         """What the daily loss limit makes of the trading state."""
+        loss_confirmations: int = Field(default=3, ge=1)
+        """Outside events in a row that must leave the loss beyond its limit."""
         price_collar_bps: int = Field(default=500, ge=0)
         """How far outside the spread a limit price may be, in basis points; 0 for any."""
         max_open_orders: int = Field(default=200, ge=1)
         orders_per_second: int = Field(default=100, ge=1, le=1_000_000)
         order_burst: int = Field(default=100, ge=1)
         """Orders that may come at once before the rate limits them."""
+        max_repeats: int = Field(default=20, ge=1)
+        """Times that a strategy may send the same order within `repeat_window`."""
+        repeat_window: Duration = Field(default=SECOND_NS, gt=0)
         remembered_orders: int = Field(default=1_000, ge=1)
         """Ended orders whose ids are still recognized as used."""
 
@@ -105,6 +112,7 @@ class Risk(Actor):
         exposures: Exposures = msgspec.field(default_factory=Exposures)
         market: MarketView = msgspec.field(default_factory=MarketView)
         rate: OrderRate = msgspec.field(default_factory=OrderRate)
+        repeats: Repeats = msgspec.field(default_factory=Repeats)
         day: DayResult = msgspec.field(default_factory=DayResult)
         known_ids: dict[str, bool] = {}
         """Ids of approved orders, oldest first."""
@@ -129,7 +137,12 @@ class Risk(Actor):
         """Limits of the account as a whole."""
         s = self.settings
         return AccountLimits(
-            s.price_collar_bps, s.max_open_orders, s.orders_per_second, s.order_burst
+            s.price_collar_bps,
+            s.max_open_orders,
+            s.orders_per_second,
+            s.order_burst,
+            s.max_repeats,
+            s.repeat_window,
         )
 
     @cached_property
@@ -162,7 +175,9 @@ class Risk(Actor):
             return
         state = self.state
         state.exposures.reserve(order)
-        state.rate.take(self.now, self.account_limits.order_interval_ns)
+        limits = self.account_limits
+        state.rate.take(self.now, limits.order_interval_ns)
+        state.repeats.take(same_order(order), self.now, limits.repeat_interval_ns)
         self._remember(order.client_order_id)
         self.emit(OrderApproved(order))
 
@@ -180,22 +195,24 @@ class Risk(Actor):
 
     @handles(PositionUpdated)
     def on_position_updated(self, position: PositionUpdated) -> None:
-        """Adopt a position from before this strategy's first order; later ones come as fills."""
-        if not self.state.exposures.knows(position.strategy, position.instrument):
-            self.state.exposures.adopt(position.strategy, position.instrument, position.qty)
+        """Hold what positions say, with the fills that they have not told yet."""
+        about = (position.strategy, position.instrument)
+        self.state.exposures.take_position(*about, position.qty, position.exec_id)
 
     @handles(PnlUpdated)
     def on_pnl_updated(self, pnl: PnlUpdated) -> None:
         """Watch the day's loss in the currency of `pnl`."""
-        loss = self.state.day.take(pnl, self.now)
-        limit = self.loss_limits[pnl.currency]
+        day, limit = self.state.day, self.loss_limits[pnl.currency]
+        loss = day.take(pnl, self.now)
+        root = self.envelope.root[:3]
+        confirmed = day.confirm(pnl.currency, beyond=loss > limit, root=root)
         target = TradingState(self.settings.on_daily_loss)
-        if loss <= limit or not self._is_stricter(target):
+        if confirmed < self.settings.loss_confirmations or not self._is_stricter(target):
             return
         scale = self.currencies[pnl.currency].scale
         text = (
             f"day's loss {from_units(loss, scale):f} {pnl.currency} "
-            f"exceeds limit {from_units(limit, scale):f}"
+            f"exceeds limit {from_units(limit, scale):f}; {confirmed} in a row"
         )
         self.emit(RiskLimitExceeded(RiskCode.DAILY_LOSS.value, "", "", loss, limit, text))
         self._change_state(target, text)
@@ -219,8 +236,7 @@ class Risk(Actor):
 
     @handles(ResumeTrading)
     def on_resume_trading(self, resume: ResumeTrading) -> None:
-        """Let everything through again, and count losses from here on."""
-        self.state.day.rearm()
+        """Let everything through again; the day's loss stays."""
         self._change_state(TradingState.ACTIVE, resume.reason)
 
     @handles(StreamReset)
@@ -255,6 +271,7 @@ class Risk(Actor):
             state.exposures.of_account(name),
             self.instruments,
             state.rate,
+            state.repeats,
             self.now,
         )
 

@@ -12,8 +12,8 @@ DAY_NS = 86_400 * 10**9
 class DayResult(msgspec.Struct):
     """Net profit of every strategy, summed by currency, against its value at the day's start.
 
-    Days are UTC. Only marks of LIVE books reach `PnlUpdated`, so one bad tick cannot trip a limit
-    that watches this.
+    Days are UTC. Only marks of LIVE books reach `PnlUpdated`; a limit that watches this waits for
+    `beyond` to count several events in a row, so that one bad tick cannot trip it.
     """
 
     day: int = 0
@@ -23,7 +23,11 @@ class DayResult(msgspec.Struct):
     totals: dict[str, int] = {}
     """Sum of `nets` by currency, in smallest units."""
     base: dict[str, int] = {}
-    """What `totals` were when the day began, or when the limit was armed again."""
+    """What `totals` were when the day began."""
+    beyond: dict[str, int] = {}
+    """By currency, how many outside events in a row left the loss beyond its limit."""
+    last_roots: dict[str, tuple[str, int, int]] = {}
+    """By currency, the last outside event that was counted."""
 
     def take(self, pnl: PnlUpdated, now: int) -> int:
         """Count the newest profit or loss of one strategy in one instrument.
@@ -37,13 +41,30 @@ class DayResult(msgspec.Struct):
         """
         if now // DAY_NS != self.day:
             self.day = now // DAY_NS
-            self.rearm()
+            self.base = dict(self.totals)
         own = self.nets.setdefault(pnl.strategy, {})
         total = self.totals.get(pnl.currency, 0) + pnl.net - own.get(pnl.instrument, 0)
         own[pnl.instrument] = pnl.net
         self.totals[pnl.currency] = total
         return self.base.get(pnl.currency, 0) - total
 
-    def rearm(self) -> None:
-        """Count losses from here on only."""
-        self.base = dict(self.totals)
+    def confirm(self, currency: str, *, beyond: bool, root: tuple[str, int, int]) -> int:
+        """Count the outside events in a row that left the loss beyond its limit.
+
+        Args:
+            currency: of the loss.
+            beyond: whether it is beyond its limit now.
+            root: (stream, epoch, number) of the outside event behind it, such as a tick; what
+                several strategies lose by one tick counts once.
+
+        Returns:
+            How many there are; 0 where the loss is within its limit.
+        """
+        if not beyond:
+            self.beyond.pop(currency, None)
+            self.last_roots.pop(currency, None)
+            return 0
+        if self.last_roots.get(currency) != root:
+            self.last_roots[currency] = root
+            self.beyond[currency] = self.beyond.get(currency, 0) + 1
+        return self.beyond[currency]

@@ -7,6 +7,9 @@ import msgspec
 from actors.events.market import Side
 from actors.events.orders import OrderFilled, SubmitOrder
 
+MAX_UNCONFIRMED = 1_000
+"""Fills of a strategy in an instrument that are remembered until positions tell them."""
+
 
 class Exposure(msgspec.Struct):
     """A position and the quantities reserved on either side of it, in quantity units."""
@@ -17,6 +20,10 @@ class Exposure(msgspec.Struct):
     """Quantity that approved buy orders may still fill."""
     selling: int = 0
     open_orders: int = 0
+    unconfirmed: list[tuple[str, int]] = []
+    """(execution id, signed quantity) of a strategy's fills that positions did not tell yet."""
+    confirmed: str = ""
+    """Execution id of the last fill that positions told; empty where no position was told."""
 
     def worst(self, side: Side) -> int:
         """Return the position in direction `side` once every order of that side filled."""
@@ -66,10 +73,6 @@ class Exposures(msgspec.Struct):
         """Return a strategy's exposure, all zero where there is none."""
         return self.by_strategy.get(strategy, {}).get(instrument) or Exposure()
 
-    def knows(self, strategy: str, instrument: str) -> bool:
-        """Return whether the strategy ever had an order or a position in the instrument."""
-        return instrument in self.by_strategy.get(strategy, {})
-
     def reserve(self, order: SubmitOrder) -> None:
         """Count an approved order in full."""
         self.reservations[order.client_order_id] = Reservation(
@@ -83,9 +86,12 @@ class Exposures(msgspec.Struct):
         """Turn the reserve of a fill into position; a late fill, already released, only adds."""
         reservation = self.reservations.get(fill.client_order_id)
         reserved = min(fill.last_qty, reservation.leaves_qty) if reservation else 0
-        for exposure in self._both(fill.strategy, fill.instrument):
+        account, own = self._both(fill.strategy, fill.instrument)
+        for exposure in (account, own):
             exposure.qty += fill.side * fill.last_qty
             exposure.reserve(fill.side, -reserved)
+        own.unconfirmed.append((fill.exec_id, fill.side * fill.last_qty))
+        del own.unconfirmed[:-MAX_UNCONFIRMED]
         if reservation:
             reservation.leaves_qty -= reserved
             if fill.leaves_qty == 0:
@@ -100,10 +106,22 @@ class Exposures(msgspec.Struct):
             exposure.reserve(reservation.side, -reservation.leaves_qty)
             exposure.open_orders -= 1
 
-    def adopt(self, strategy: str, instrument: str, qty: int) -> None:
-        """Add a position that existed before the strategy's first order."""
-        for exposure in self._both(strategy, instrument):
-            exposure.qty += qty
+    def take_position(self, strategy: str, instrument: str, qty: int, exec_id: str) -> None:
+        """Hold what positions say: their quantity after a fill, and the fills known behind it.
+
+        So a position of before the first order counts, whenever it is told. One that names a fill
+        that was not heard here yet is passed over where fills are known: the next one settles it.
+        """
+        account, own = self._both(strategy, instrument)
+        known = [name for name, _ in own.unconfirmed]
+        if exec_id in known:
+            del own.unconfirmed[: len(known) - known[::-1].index(exec_id)]
+        elif known and exec_id != own.confirmed:
+            return
+        own.confirmed = exec_id
+        qty += sum(signed for _, signed in own.unconfirmed)
+        account.qty += qty - own.qty
+        own.qty = qty
 
     def _both(self, strategy: str, instrument: str) -> tuple[Exposure, Exposure]:
         own = self.by_strategy.setdefault(strategy, {})

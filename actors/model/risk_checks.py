@@ -6,13 +6,14 @@ a `Case`.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterator, Mapping
 
 from actors.events.accounts import TradingState
 from actors.events.orders import OrderType, SubmitOrder, TimeInForce
 from actors.events.reference import Instrument
+from actors.model.exposure import Exposure
 from actors.model.money import BASIS_POINTS, amount
-from actors.model.risk_order import Case, Denial, RiskCode
+from actors.model.risk_order import Case, Denial, RiskCode, same_order
 
 Check = Callable[[Case], Denial | None]
 
@@ -206,6 +207,9 @@ def _max_gross_exposure(case: Case) -> Denial | None:
     worst = case.account.worst(order.side) + order.qty
     if worst <= present:
         return None
+    if unknown := _held_without_a_mark(case):
+        text = f"gross exposure is not known: no mark yet for {unknown}, which is held"
+        return Denial(RiskCode.MAX_GROSS_EXPOSURE, text)
     gross = _gross_of_others(case) + _worth(case, case.instrument, worst)
     if gross <= limit:
         return None
@@ -213,13 +217,24 @@ def _max_gross_exposure(case: Case) -> Denial | None:
     return Denial(RiskCode.MAX_GROSS_EXPOSURE, text, gross, limit)
 
 
-def _gross_of_others(case: Case) -> int:
-    own, currency = case.order.instrument, case.instrument.settle
-    return sum(
-        _worth(case, case.instruments[name], exposure.worst_qty)
-        for name, exposure in case.exposures.by_instrument.items()
-        if name != own and case.instruments[name].settle == currency
+def _held_without_a_mark(case: Case) -> str:
+    """Return an instrument that is held, counts in the same sum and cannot be valued."""
+    return next(
+        (n for n, e in _others(case) if e.worst_qty and not case.market.marks.get(n)),
+        "",
     )
+
+
+def _gross_of_others(case: Case) -> int:
+    return sum(_worth(case, case.instruments[n], e.worst_qty) for n, e in _others(case))
+
+
+def _others(case: Case) -> Iterator[tuple[str, Exposure]]:
+    """Yield the exposure of the account in each other instrument that settles alike."""
+    own, currency = case.order.instrument, case.instrument.settle
+    for name, exposure in case.exposures.by_instrument.items():
+        if name != own and case.instruments[name].settle == currency:
+            yield name, exposure
 
 
 def _worth(case: Case, instrument: Instrument, qty: int) -> int:
@@ -255,6 +270,19 @@ def _order_rate(case: Case) -> Denial | None:
     return Denial(RiskCode.ORDER_RATE, text, limit + 1, limit)
 
 
+def _repeated(case: Case) -> Denial | None:
+    account, order = case.account_limits, case.order
+    interval, limit = account.repeat_interval_ns, account.max_repeats
+    waiting = case.repeats.waiting(same_order(order), case.now, interval, limit)
+    if not waiting:
+        return None
+    text = (
+        f"{order.strategy} sent the same order more than {limit} times within "
+        f"{account.repeat_window} ns; it may come again in {waiting} ns"
+    )
+    return Denial(RiskCode.REPEATED_ORDER, text, limit + 1, limit)
+
+
 CHECKS: tuple[Check, ...] = (
     _halted,
     _duplicate,
@@ -274,5 +302,6 @@ CHECKS: tuple[Check, ...] = (
     _max_gross_exposure,
     _max_open_orders,
     _order_rate,
+    _repeated,
 )
 """Every check, in the order of `RiskCode`."""

@@ -14,7 +14,7 @@ from actors.events.reference import Contract, Instrument, from_units
 from actors.model.exposure import Exposure, Exposures
 from actors.model.market_view import MarketView
 from actors.model.money import amount
-from actors.model.order_rate import OrderRate
+from actors.model.order_rate import OrderRate, Repeats
 
 SECOND_NS = 1_000_000_000
 
@@ -41,6 +41,7 @@ class RiskCode(StrEnum):
     MAX_GROSS_EXPOSURE = "MAX_GROSS_EXPOSURE"
     MAX_OPEN_ORDERS = "MAX_OPEN_ORDERS"
     ORDER_RATE = "ORDER_RATE"
+    REPEATED_ORDER = "REPEATED_ORDER"
     DAILY_LOSS = "DAILY_LOSS"
     """Denies nothing by itself: it changes the trading state."""
 
@@ -76,6 +77,15 @@ class AccountLimits(msgspec.Struct, frozen=True):
     max_open_orders: int
     orders_per_second: int
     order_burst: int
+    max_repeats: int
+    """Times that a strategy may send the same order within `repeat_window`."""
+    repeat_window: int
+    """Nanoseconds."""
+
+    @property
+    def repeat_interval_ns(self) -> int:
+        """Nanoseconds that one repetition costs."""
+        return self.repeat_window // self.max_repeats
 
     @property
     def order_interval_ns(self) -> int:
@@ -106,6 +116,7 @@ class Case(msgspec.Struct, frozen=True, gc=False):
     """The account's exposure in the instrument."""
     instruments: Mapping[str, Instrument]
     rate: OrderRate
+    repeats: Repeats
     now: int
 
     @property
@@ -128,6 +139,12 @@ class Case(msgspec.Struct, frozen=True, gc=False):
     def money(self, units: int) -> str:
         """Return an amount with its currency, as people write it."""
         return f"{from_units(units, self.instrument.settle_scale):f} {self.instrument.settle}"
+
+
+def same_order(order: SubmitOrder) -> str:
+    """Return what two orders have in common that ask for the same, whatever their ids."""
+    what = (order.strategy, order.instrument, order.side.name, order.qty, order.order_type.value)
+    return " ".join(map(str, (*what, order.limit_px)))
 
 
 def worst_px(order: SubmitOrder, top: TopOfBook | None, contract: Contract) -> int:

@@ -81,7 +81,9 @@ def test_a_late_fill_of_a_canceled_order_still_counts_as_position() -> None:
     kit = risk()
     kit.given(buy(6), canceled(buy(6)), filled(buy(6), 6, leaves_qty=0))
 
-    assert kit.state.exposures.of_strategy("maker", BTC) == Exposure(qty=6)
+    assert kit.state.exposures.of_strategy("maker", BTC) == Exposure(
+        qty=6, unconfirmed=[("E-fill", 6)]
+    )
 
 
 def test_a_position_beyond_its_limit_may_be_reduced_but_not_grow() -> None:
@@ -144,7 +146,7 @@ def test_a_halt_survives_a_snapshot_of_the_state() -> None:
 
 def test_a_loss_beyond_the_days_limit_halts_and_cancels() -> None:
     kit = risk(max_daily_loss={"USDT": "0.0001"}, loss_confirmations=1)
-    text = "day's loss 0.00010001 USDT exceeds limit 0.00010000"
+    text = "day's loss 0.00010001 USDT exceeds limit 0.00010000; 1 in a row"
 
     assert kit.given(pnl(-10_000)) == []
     assert kit.given(pnl(-10_001)) == [
@@ -173,11 +175,11 @@ def test_a_new_day_counts_losses_anew() -> None:
 
 def test_resuming_gives_no_new_budget_the_days_loss_stays() -> None:
     kit = risk(max_daily_loss={"USDT": "0.0001"}, loss_confirmations=1)
-    kit.given(pnl(-10_001), ResumeTrading("accepted"))
+    resumed = kit.given(pnl(-10_001), ResumeTrading("accepted"))
+    halted = kit.given(pnl(-10_001))
 
-    assert kit.state.trading_state is TradingState.ACTIVE
-    assert kit.given(pnl(-10_001)) != []
-    assert kit.state.trading_state is TradingState.HALTED
+    assert resumed[-1:] == [TradingStateChanged(TradingState.ACTIVE, "accepted")]
+    assert [type(event) for event in halted][1:] == [TradingStateChanged, CancelAll]
 
 
 def test_one_bad_mark_does_not_halt_three_in_a_row_do() -> None:
@@ -187,7 +189,7 @@ def test_one_bad_mark_does_not_halt_three_in_a_row_do() -> None:
     assert kit.given(pnl(-10_001))[1:2] == [
         TradingStateChanged(
             TradingState.HALTED,
-            "day's loss 0.00010001 USDT exceeds limit 0.00010000, by 3 events in a row",
+            "day's loss 0.00010001 USDT exceeds limit 0.00010000; 3 in a row",
         )
     ]
 
@@ -211,9 +213,7 @@ def test_what_positions_say_holds_and_fills_behind_it_are_added() -> None:
 
 
 def test_reducing_lets_only_orders_through_that_cannot_open() -> None:
-    kit = risk(
-        max_daily_loss={"USDT": "0"}, on_daily_loss="REDUCING", loss_confirmations=1
-    )
+    kit = risk(max_daily_loss={"USDT": "0"}, on_daily_loss="REDUCING", loss_confirmations=1)
     kit.given(position(10), pnl(-1))
 
     assert code_of(kit.given(an_order(1, Side.BUY, 1))) == "REDUCING_ONLY"
