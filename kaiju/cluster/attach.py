@@ -2,21 +2,12 @@
 
 from __future__ import annotations
 
-import json
 from pathlib import Path
-from typing import Any, NamedTuple
-from urllib.error import URLError
-from urllib.request import ProxyHandler, build_opener
+from typing import NamedTuple
 
 from kaiju.cluster.layout import read_plan
 from topology.check.check import CheckedTopology, check_file
 from topology.links.endpoints import ENDPOINTS_FILE, Endpoints, endpoints_of
-
-ANSWER_TIME = 1.0
-"""Seconds that a node has to say how it is."""
-
-# Nodes are asked at addresses of a topology, never through a proxy that the environment names.
-_open = build_opener(ProxyHandler({})).open
 
 
 class Running(NamedTuple):
@@ -45,17 +36,3 @@ def attach(target: Path) -> Running:
     endpoints = endpoints_of(checked)
     hosts = {name: node.host for name, node in checked.topology.nodes.items()}
     return Running(checked, endpoints.on(hosts))
-
-
-def status_of_node(http: str) -> dict[str, Any]:
-    """Return what a node says of itself, as `status_of` puts it; nothing if it is silent.
-
-    Args:
-        http: ``HOST:PORT`` of the node.
-    """
-    try:
-        with _open(f"http://{http}/status", timeout=ANSWER_TIME) as answer:
-            found: dict[str, Any] = json.load(answer)
-    except (OSError, URLError, ValueError):
-        return {}
-    return found

@@ -10,18 +10,14 @@ from asyncio.subprocess import PIPE, STDOUT, Process
 from collections.abc import Collection, Iterable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
-from typing import Any
-
-import msgspec
 
 from actors.runtime.errors import ExitCode
 from actors.runtime.node.node import END_OF_DATA
 from kaiju.cluster.backoff import Restarts
+from kaiju.monitor.status import NodeStatus, fetch_status
 
 KAIJU = (sys.executable, "-m", "kaiju")
 """The command line, whatever the path of programs is."""
-ANSWER_WITHIN = 1.0
-"""Seconds that a node may take to say how it is."""
 
 
 class Child:
@@ -118,25 +114,9 @@ class Child:
             self.interrupted = True
             self.signal(signal.SIGINT)
 
-    async def status(self) -> dict[str, Any]:
-        """Return what the node says of itself; nothing while it does not answer."""
-        if not self.alive:
-            return {}
-        with suppress(OSError, TimeoutError, msgspec.DecodeError):
-            async with asyncio.timeout(ANSWER_WITHIN):
-                answer = await self._get("/status")
-            head, _, body = answer.partition(b"\r\n\r\n")
-            if b" 200 " in head.partition(b"\r\n")[0]:
-                return msgspec.json.decode(body, type=dict[str, Any])
-        return {}
-
-    async def _get(self, path: str) -> bytes:
-        reader, writer = await asyncio.open_connection(*self._http)
-        try:
-            writer.write(f"GET {path} HTTP/1.0\r\n\r\n".encode("ascii"))
-            return await reader.read()
-        finally:
-            writer.close()
+    async def status(self) -> NodeStatus | None:
+        """Return the node's status; None while it does not answer."""
+        return await asyncio.to_thread(fetch_status, *self._http) if self.alive else None
 
 
 class Log:
@@ -174,37 +154,37 @@ class Log:
             return []
 
 
-def end_reason(statuses: Iterable[dict[str, Any]]) -> str:
-    """Return why a run comes to its end by itself, by the word of its nodes; empty: it does not.
+def end_reason(statuses: Iterable[NodeStatus | None]) -> str:
+    """Return why a run ends by itself, as its nodes say; empty while it does not.
 
-    A node whose data is at its end waits for those that have more, or do not say.
+    A node whose data is at its end waits for those that have more, or do not answer.
     """
     found = list(statuses)
-    ending = {s["node"]: s["ending"] for s in found if s and s["ending"]}
-    if all(s and not s["has_data"] for s in found):
+    ending = {s.node: s.ending for s in found if s is not None and s.ending}
+    if all(s is not None and not s.has_data for s in found):
         return next((f"{node}: {why}" for node, why in ending.items()), "")
     return next((f"{node}: {why}" for node, why in ending.items() if why != END_OF_DATA), "")
 
 
-def pending_work(status: dict[str, Any], alive: Collection[str]) -> str:
-    """Return what a node has left to do that was told of the end, by its own word; empty: nothing.
+def pending_work(status: NodeStatus | None, alive: Collection[str]) -> str:
+    """Return the work a stopping node still reports; empty if none.
 
     Args:
-        status: what it says of itself.
-        alive: nodes that have a process; what is to come from others is waited for in vain.
+        status: of the node; None where it does not answer.
+        alive: nodes that have a process; nothing more comes from the others.
     """
-    if not status:
+    if status is None:
         return "it does not answer"
-    if not status["ending"]:
+    if not status.ending:
         return "it has not heard of the end"
-    found = ["orders or other business open"] if status["busy"] else []
-    if status["queued"]:
-        found.append(f"{status['queued']} events to handle")
+    found = ["orders or other business open"] if status.busy else []
+    if status.queued:
+        found.append(f"{status.queued} events to handle")
     # What others have not handled yet says nothing: an actor with a timer may emit for ever, and
     # what matters of it, an order on its way, is open business of whoever placed it.
     found += [
-        f"{link['behind']} events of {link['stream']} on their way from {link['node']}"
-        for link in status["links"]
-        if link["behind"] and link["kind"] == "input" and link["node"] in alive
+        f"{link.behind} events of {link.stream} on their way from {link.node}"
+        for link in status.inputs
+        if link.behind and link.node in alive
     ]
     return ", ".join(found)

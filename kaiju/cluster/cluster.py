@@ -208,10 +208,11 @@ class Cluster:
             clocks = {}
             for child, status in zip(alive, statuses, strict=True):
                 child.pending_work = pending_work(status, names)
+                if status is None:
+                    continue  # it does not handle signals yet
                 if not child.pending_work:
-                    clocks[child.node] = status["clock"]
-                if status:  # before that it has no ear for signals yet
-                    child.interrupt()
+                    clocks[child.node] = status.clock
+                child.interrupt()
             if len(clocks) < len(alive):
                 quiet = {}
             elif not quiet:

@@ -3,30 +3,31 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
 
 from rich.console import Group
 from rich.table import Table
 from rich.text import Text
 
-from kaiju.cluster.attach import Running, status_of_node
-from kaiju.monitor.http_server import LIVE
+from actors.runtime.statistics import LinkCounts
+from kaiju.cluster.attach import Running
+from kaiju.monitor.status import NodeStatus, fetch_status
 
-Statuses = Mapping[str, dict[str, Any]]
-"""What nodes say of themselves, by name; nothing where they are silent."""
+Statuses = Mapping[str, NodeStatus | None]
+"""Of all nodes by name; None for one that does not answer."""
 MICROSECOND = 1_000
+NO_ANSWER = "does not answer"
 
 
-def look(run: Running) -> dict[str, dict[str, Any]]:
-    """Ask every node how it is."""
-    return {name: status_of_node(node.http) for name, node in run.endpoints.nodes.items()}
+def look(run: Running) -> dict[str, NodeStatus | None]:
+    """Ask every node for its status."""
+    return {name: fetch_status(*run.endpoints.http(name)) for name in run.endpoints.nodes}
 
 
 def draw(now: Statuses, before: Statuses, seconds: float) -> Group:
     """Return what to show.
 
     Args:
-        now: what nodes say.
+        now: what nodes say now.
         before: what they said `seconds` ago; rates count from then.
         seconds: between the two; 0 for no rates.
     """
@@ -36,77 +37,80 @@ def draw(now: Statuses, before: Statuses, seconds: float) -> Group:
 def _nodes(now: Statuses, before: Statuses, seconds: float) -> Table:
     table = _table("node", "steps/s", "steps", "queued", "state", "links")
     for name in sorted(now, key=lambda n: not _trouble(now[n])):
-        status = now[name]
-        if not status:
-            table.add_row(name, "", "", "", Text("does not answer", "bold red"), "")
+        status, earlier = now[name], before.get(name)
+        if status is None:
+            table.add_row(name, "", "", "", Text(NO_ANSWER, "bold red"), "")
             continue
-        rate = _rate(status["steps"], before.get(name, {}).get("steps"), seconds)
+        rate = _rate(status.steps, None if earlier is None else earlier.steps, seconds)
         problem = _trouble(status)
-        state = Text(problem, "bold red") if problem else Text(status["ending"] or "ok", "green")
-        counts = (f"{status['steps']:,}", f"{status['queued']:,}")
-        table.add_row(name, rate, *counts, state, _told_of_links(status["link_counts"]))
+        state = Text(problem, "bold red") if problem else Text(status.ending or "ok", "green")
+        counts = (f"{status.steps:,}", f"{status.queued:,}")
+        table.add_row(name, rate, *counts, state, _link_trouble(status.link_counts))
     return table
 
 
-def _trouble(status: dict[str, Any]) -> str:
-    if not status:
-        return "does not answer"
-    if status["halted"]:
-        return f"halted: {status['halted']}"
-    stale = [x["stream"] for x in status["links"] if x["kind"] == "input" and x["state"] != LIVE]
+def _trouble(status: NodeStatus | None) -> str:
+    if status is None:
+        return NO_ANSWER
+    if status.halted:
+        return f"halted: {status.halted}"
+    stale = [link.stream for link in status.inputs if not link.live]
     return f"not live: {', '.join(stale)}" if stale else ""
 
 
-def _told_of_links(counts: dict[str, Any] | None) -> str:
+def _link_trouble(counts: LinkCounts | None) -> str:
     """Return what went wrong on links since the node's start; empty for nothing."""
     if counts is None:
         return ""
-    sums = {name: sum(counts[name].values()) for name in ("refused", "malformed", "redials")}
-    sums["unsent"] = counts["unsent"]
+    sums = {
+        "refused": sum(counts.refused.values()),
+        "malformed": sum(counts.malformed.values()),
+        "redials": sum(counts.redials.values()),
+        "unsent": counts.unsent,
+    }
     return ", ".join(f"{count:,} {name}" for name, count in sums.items() if count)
 
 
 def _links(now: Statuses) -> Table:
-    counted = ("gaps", "resumes", "resets")
-    table = _table("stream", "from", "to", "state", "at", "behind", *counted, "delay p50")
+    table = _table(
+        *("stream", "from", "to", "state", "at", "behind"),
+        *("gaps", "resumes", "resets", "delay p50"),
+    )
     links = [
-        (status["node"], link)
+        (status.node, link)
         for status in now.values()
-        if status
-        for link in status["links"]
-        if link["kind"] == "input"
+        if status is not None
+        for link in status.inputs
     ]
-    for node, link in sorted(links, key=lambda x: (x[1]["state"] == LIVE, -x[1]["behind"])):
-        live = link["state"] == LIVE
+    for node, link in sorted(links, key=lambda found: (found[1].live, -found[1].behind)):
         table.add_row(
-            link["stream"],
-            link["node"],
+            link.stream,
+            link.node,
             node,
-            Text(link["state"], "green" if live else "bold red"),
-            f"{link['epoch']}/{link['position']:,}",
-            f"{link['behind']:,}",
-            *(f"{link[name]:,}" for name in counted),
-            _microseconds(link["delay_p50"]),
+            Text(link.state, "green" if link.live else "bold red"),
+            f"{link.epoch}/{link.position:,}",
+            *(f"{count:,}" for count in (link.behind, link.gaps, link.resumes, link.resets)),
+            _microseconds(link.delay_p50),
         )
     return table
 
 
 def _actors(now: Statuses, before: Statuses, seconds: float) -> Table:
     table = _table("actor", "node", "events/s", "handled", "queued", "wait p50", "handler p50", "")
-    found = [(s["node"], actor) for s in now.values() if s for actor in s["actors"]]
-    earlier = {a["name"]: a["handled"] for s in before.values() if s for a in s["actors"]}
-    for node, actor in sorted(found, key=lambda x: (x[1]["alive"], -x[1]["queued"])):
-        problem = "" if actor["alive"] else "stopped"
-        if actor["failed"]:
-            problem += f" {actor['failed']} failures"
+    found = [(s.node, actor) for s in now.values() if s is not None for actor in s.actors]
+    earlier = {a.name: a.handled for s in before.values() if s is not None for a in s.actors}
+    for node, actor in sorted(found, key=lambda x: (x[1].alive, -x[1].queued)):
+        problem = "" if actor.alive else "stopped"
+        if actor.failed:
+            problem += f" {actor.failed} failures"
         table.add_row(
-            actor["name"],
+            actor.name,
             node,
-            _rate(actor["handled"], earlier.get(actor["name"]), seconds),
-            f"{actor['handled']:,}",
-            f"{actor['queued']:,}",
-            _microseconds(actor["wait_p50"]),
-            _microseconds(actor["handle_p50"]),
+            _rate(actor.handled, earlier.get(actor.name), seconds),
+            f"{actor.handled:,}",
+            f"{actor.queued:,}",
+            _microseconds(actor.wait_p50),
+            _microseconds(actor.handle_p50),
             Text(problem, "bold red"),
         )
     return table

@@ -11,16 +11,14 @@ from wsgiref.simple_server import WSGIRequestHandler, WSGIServer, make_server
 import msgspec
 
 from actors.runtime.node.node import Node
-from actors.runtime.statistics import LinkRecord
 from kaiju.monitor.node_metrics import NodeCollector, order_edges
 from kaiju.monitor.observer import NodeView
 from kaiju.monitor.prometheus import metrics_page
+from kaiju.monitor.status import LIVE, status_of
 
 SECOND = 1_000_000_000
 SILENCE = 10 * SECOND
 """Real time without a turn of the loop after which a node is not healthy."""
-LIVE = "LIVE"
-"""State of an input from another node of which nothing is missing."""
 
 
 class NodeServer:
@@ -28,7 +26,7 @@ class NodeServer:
 
     ``/healthz`` answers 200 while the loop turns and trading is not halted, ``/readyz`` while
     moreover everything that is read of other nodes is live; else both say 503 and why. ``/status``
-    is the node as JSON: see `status_of`.
+    is the node as JSON: see `NodeStatus`.
 
     Args:
         node: whose metrics; only its actors' classes are looked at.
@@ -105,43 +103,3 @@ class _Server(ThreadingMixIn, WSGIServer):
 class _SilentHandler(WSGIRequestHandler):
     def log_message(self, *_args: object) -> None:
         """Write no line a scrape."""
-
-
-def status_of(view: NodeView) -> dict[str, Any]:
-    """Return a node as plain data; counts are since its start, times in nanoseconds."""
-    statistics = view.statistics
-    return {
-        "topology": view.topology,
-        "node": statistics.node,
-        "clock": statistics.now,
-        "steps": statistics.steps,
-        "halted": statistics.halted,
-        "ending": view.ending,
-        "busy": view.busy,
-        "has_data": view.has_data,
-        "queued": statistics.queued,
-        "orders": {f"{strategy} {state}": n for (strategy, state), n in view.orders.items()},
-        "actors": [
-            {
-                "name": actor.name,
-                "handled": actor.handled,
-                "failed": actor.failed,
-                "queued": actor.mailbox_depth,
-                "alive": actor.alive,
-                "wait_p50": actor.since_arrival.quantile(0.5),
-                "handle_p50": actor.handle.quantile(0.5),
-            }
-            for actor in statistics.actors
-        ],
-        "streams": [
-            {"name": s.name, "epoch": s.epoch, "next_seq": s.next_seq} for s in statistics.streams
-        ],
-        "links": [_status_of_link(link) for link in statistics.links],
-        "link_counts": statistics.link_counts,
-    }
-
-
-def _status_of_link(link: LinkRecord) -> dict[str, Any]:
-    plain = msgspec.structs.asdict(link)
-    delay = plain.pop("delay")
-    return {**plain, "delay_p50": delay.quantile(0.5), "delay_p99": delay.quantile(0.99)}

@@ -109,7 +109,7 @@ class Desk(Accounts):
     def _rests(self) -> bool:
         """Tell whether nobody has an order open; market data comes as long as there are nodes."""
         found = [self.nodes.status(node) for node in NODES]
-        return all(status and status["ending"] and not status["busy"] for status in found)
+        return all(status is not None and status.ending and not status.busy for status in found)
 
     def _defect(self, edge: Edge) -> str:
         given, told = self._given(edge), self._told(edge)

@@ -6,7 +6,6 @@ simulated network says what is wrong with it.
 
 from __future__ import annotations
 
-import json
 import signal
 import socket
 import time
@@ -14,14 +13,13 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, NamedTuple
-from urllib.error import URLError
-from urllib.request import urlopen
 
 import msgspec
 
 from actors.runtime.journal.data_directory import JOURNALS
 from actors.runtime.journal.segments import JournalReader
 from actors.runtime.journal.steps import read_step
+from kaiju.monitor.status import LinkStatus, NodeStatus, fetch_status
 from tests.kit.killable_kaiju import MortalProcess
 from tests.kit.run_folder import run_folder
 from tests.kit.simulated_network import Seen, defects
@@ -101,32 +99,39 @@ class LinkedRun:
         for node in nodes or self.nodes:
             self.processes[node].start()
 
-    def status(self, node: str) -> dict[str, Any]:
-        """Return what a node says of itself; nothing while it does not answer."""
-        host, port = self.endpoints.http(node)
-        try:
-            with urlopen(f"http://{host}:{port}/status", timeout=2) as answer:
-                found: dict[str, Any] = json.load(answer)
-        except (OSError, URLError, ValueError):
-            return {}
-        return found
+    def status(self, node: str) -> NodeStatus | None:
+        """Return what a node says of itself; None while it does not answer."""
+        return fetch_status(*self.endpoints.http(node))
+
+    def known_status(self, node: str) -> NodeStatus:
+        """Return what a node says of itself, which answers."""
+        status = self.status(node)
+        assert status is not None, self.logs()
+        return status
 
     def is_live(self, *nodes: str) -> bool:
         """Tell whether all inputs of these nodes, or of all, are live."""
         found = [self.status(node) for node in nodes or self.nodes]
-        return all(status and all_live(status) for status in found)
+        return all(status is not None and all_live(status) for status in found)
 
-    def link(self, node: str, stream: str) -> dict[str, Any]:
-        """Return what a node says of an input from another one; nothing while it says nothing."""
-        links = self.status(node).get("links", ())
-        found = (link for link in links if (link["kind"], link["stream"]) == ("input", stream))
-        return next(found, {})
+    def link(self, node: str, stream: str) -> LinkStatus | None:
+        """Return what a node says of an input from another one; None while it says nothing."""
+        status = self.status(node)
+        inputs = () if status is None else status.inputs
+        return next((link for link in inputs if link.stream == stream), None)
+
+    def known_link(self, node: str, stream: str) -> LinkStatus:
+        """Return what a node says of an input from another one, which is there."""
+        link = self.link(node, stream)
+        assert link is not None, self.logs()
+        return link
 
     def emitted(self, stream: str) -> int:
         """Return how many events a stream has, as far as its node says; 0 while it does not."""
         node = self.checked.graph.actors[stream.partition(".")[0]].node
-        streams = self.status(node).get("streams", ())
-        return next((s["next_seq"] - 1 for s in streams if s["name"] == stream), 0)
+        status = self.status(node)
+        streams = () if status is None else status.streams
+        return next((s.next_seq - 1 for s in streams if s.name == stream), 0)
 
     def until_emitted(self, stream: str, count: int) -> None:
         until(lambda: self.emitted(stream) >= count, f"{count} events of {stream}", self.logs)
@@ -135,7 +140,8 @@ class LinkedRun:
         """Wait until a node has counted so many gaps, resumes or so in a stream."""
 
         def enough() -> bool:
-            return bool(self.link(node, stream).get(what, 0) >= count)
+            link = self.link(node, stream)
+            return link is not None and bool(getattr(link, what) >= count)
 
         until(enough, f"{count} {what} of {stream}", self.logs)
 
@@ -190,9 +196,9 @@ class LinkedRun:
     def _is_quiet(self) -> bool:
         found = [self.status(node) for node in self.nodes]
         return all(
-            status
-            and status["ending"]
-            and not (status["busy"] or status["queued"] or behind(status))
+            status is not None
+            and status.ending
+            and not (status.busy or status.queued or behind(status))
             for status in found
         )
 
@@ -247,13 +253,13 @@ def linked(topology: str = TOPOLOGY, **options: Any) -> Iterator[LinkedRun]:
                 process.end()
 
 
-def all_live(status: dict[str, Any]) -> bool:
-    return all(link["state"] == "LIVE" for link in status["links"] if link["kind"] == "input")
+def all_live(status: NodeStatus) -> bool:
+    return all(link.live for link in status.inputs)
 
 
-def behind(status: dict[str, Any]) -> int:
+def behind(status: NodeStatus) -> int:
     """Return how many events readers of a node lack."""
-    return sum(link["behind"] for link in status["links"])
+    return sum(link.behind for link in status.links)
 
 
 def until(condition: Callable[[], bool], what: str, logs: Callable[[], str]) -> None:

@@ -10,10 +10,11 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
+import msgspec
 import pytest
 
+from kaiju.monitor.status import NodeStatus
 from tests.kit import node_processes as linked
 from tests.kit.killed_trading import Accounts
 from tests.kit.node_processes import until
@@ -132,29 +133,28 @@ class Project:
         assert not check or done.returncode == 0, done.stdout + done.stderr
         return done.stdout
 
-    def status(self, node: str) -> dict[str, Any]:
+    def status(self, node: str) -> NodeStatus | None:
         said = self.compose("exec", "-T", node, "bash", "-c", STATUS, check=False)
         try:
-            found: dict[str, Any] = json.loads(said.rpartition("\n")[2])
-        except ValueError:
-            return {}
-        return found
+            return msgspec.json.decode(said.rpartition("\n")[2], type=NodeStatus)
+        except msgspec.DecodeError:
+            return None
 
     def orders(self, state: str) -> int:
-        orders: dict[str, int] = self.status("core").get("orders", {})
+        status = self.status("core")
+        orders = {} if status is None else status.orders
         return sum(count for name, count in orders.items() if name.endswith(f" {state}"))
 
     def handled(self, node: str, actor: str) -> int:
         """Return how many events an actor handled; 0 where it does not live there."""
-        found = {a["name"]: a["handled"] for a in self.status(node).get("actors", ())}
-        return int(found.get(actor, 0))
+        status = self.status(node)
+        found = {} if status is None else {a.name: a.handled for a in status.actors}
+        return found.get(actor, 0)
 
     def is_well(self, nodes: tuple[str, ...] = NODES) -> bool:
         found = [self.status(node) for node in nodes]
         return all(
-            status
-            and not status["halted"]
-            and all(link["state"] == "LIVE" for link in status["links"])
+            status is not None and not status.halted and all(link.live for link in status.links)
             for status in found
         )
 
@@ -255,6 +255,6 @@ def test_nothing_was_lost_and_the_ledger_agrees(project: Project, tmp_path: Path
     assert len(accounts.sent_orders()) > 100
 
 
-def at_rest(status: dict[str, Any]) -> bool:
+def at_rest(status: NodeStatus | None) -> bool:
     """Tell whether nothing is open any more; market data comes all the same."""
-    return bool(status.get("ending")) and not status["busy"]
+    return status is not None and bool(status.ending) and not status.busy

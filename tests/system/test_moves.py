@@ -59,5 +59,5 @@ def test_a_node_that_asks_the_old_place_halts_so_the_plan_is_right_to_name_it() 
         begin(run)
         restart(run, plan(move_relay(run), run.checked).restarts.keys() - {"three"})
 
-        until(lambda: bool(run.status("three")["halted"]), "a halt", run.logs)
-        assert "relay.ticks is not given to node 'three'" in run.status("three")["halted"]
+        until(lambda: bool(run.known_status("three").halted), "a halt", run.logs)
+        assert "relay.ticks is not given to node 'three'" in run.known_status("three").halted

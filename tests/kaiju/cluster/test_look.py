@@ -11,6 +11,7 @@ from kaiju.cluster.layout import UP_FILE
 from kaiju.cluster.top import draw
 from tests.kit import commands
 from tests.kit.node_processes import LinkedRun, linked, until
+from tests.kit.statuses import node_status
 from topology.config.keys import SECRET
 from topology.links.endpoints import ENDPOINTS_FILE
 
@@ -65,8 +66,8 @@ def test_tap_refuses_what_is_not_there_and_what_is_not_given(run: LinkedRun) -> 
 
 def test_who_taps_is_waited_for_by_nobody(run: LinkedRun) -> None:
     kaiju(run, "tap", "kept.ticks", "--count", "1")
-    outputs = [link for link in run.status("one")["links"] if link["kind"] == "output"]
-    assert {link["node"] for link in outputs} == {"two", "three"}
+    outputs = [link for link in run.known_status("one").links if link.kind == "output"]
+    assert {link.node for link in outputs} == {"two", "three"}
 
 
 def test_top_shows_nodes_streams_and_actors(run: LinkedRun) -> None:
@@ -78,16 +79,6 @@ def test_top_shows_nodes_streams_and_actors(run: LinkedRun) -> None:
 
 
 def test_what_is_in_trouble_comes_first() -> None:
-    well = {
-        "node": "a",
-        "steps": 1,
-        "queued": 0,
-        "halted": "",
-        "ending": "",
-        "links": [],
-        "link_counts": None,
-        "actors": [],
-    }
-    halted = {**well, "node": "b", "halted": "the disk is full"}
-    nodes = draw({"a": well, "b": halted, "c": {}}, {}, 0).renderables[0]
+    well, halted = node_status("a"), node_status("b", halted="the disk is full")
+    nodes = draw({"a": well, "b": halted, "c": None}, {}, 0).renderables[0]
     assert list(nodes.columns[0].cells) == ["b", "c", "a"]  # type: ignore[union-attr]

@@ -2,18 +2,17 @@
 
 from __future__ import annotations
 
-import asyncio
 import os
 import re
 import select
 import shutil
 import signal
 import subprocess
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from random import Random
-from typing import Any
+from typing import Any, Literal
 
 import msgspec
 import pytest
@@ -25,13 +24,15 @@ from actors.runtime.node.node import END_OF_DATA
 from gateways.sockets import IPC
 from kaiju.cluster import child
 from kaiju.cluster.backoff import FIRST_DELAY, JITTER, MAX_DEATHS, MAX_DELAY, STEADY, Restarts
-from kaiju.cluster.child import Child, end_reason, pending_work
+from kaiju.cluster.child import end_reason, pending_work
 from kaiju.cluster.cluster import UpOptions, up
 from kaiju.cluster.layout import UP_FILE, ClusterPlan
 from kaiju.journals.verify import verify
+from kaiju.monitor.status import LinkStatus, NodeStatus, fetch_status
 from tests.kit.node_processes import told as told_of
 from tests.kit.node_processes import until
 from tests.kit.small_system import STUBBORN, TOPOLOGY, write_topology
+from tests.kit.statuses import link_status, node_status
 from topology.links.endpoints import ENDPOINTS_FILE, Endpoints, EndpointsError
 
 pytestmark = pytest.mark.xdist_group("live")
@@ -63,8 +64,8 @@ def split(text: str = TOPOLOGY) -> str:
     return text
 
 
-def link(kind: str, node: str) -> dict[str, Any]:
-    return {"kind": kind, "node": node, "stream": "a.b", "behind": 3}
+def link(kind: Literal["input", "output"], node: str) -> LinkStatus:
+    return link_status(kind, node, "a.b", behind=3)
 
 
 def fresh_restarts() -> Restarts:
@@ -100,14 +101,17 @@ class Running:
     def pid(self, node: str) -> int:
         return self.endpoints.nodes[node].pid
 
-    def status(self, node: str) -> dict[str, Any]:
-        """Return what a node says of itself; nothing while it does not answer."""
+    def status(self, node: str) -> NodeStatus | None:
+        """Return what a node says of itself; None while it does not answer."""
         try:
             http = self.endpoints.http(node)
         except (EndpointsError, ValueError, FileNotFoundError):
-            return {}
-        asked = Asked(node, [], self.run / "unused", http, fresh_restarts())
-        return asyncio.run(asked.status())
+            return None
+        return fetch_status(*http)
+
+    def is_ending(self, node: str) -> bool:
+        status = self.status(node)
+        return status is not None and bool(status.ending)
 
     def until(self, condition: Callable[[], bool], what: str) -> None:
         until(condition, what, self.output.read_text)
@@ -116,8 +120,8 @@ class Running:
         self.until(lambda: self.fills() >= fills, f"{fills} fills")
 
     def fills(self) -> int:
-        orders: Mapping[str, int] = self.status(ONE).get("orders", {})
-        return orders.get("metronome filled", 0)
+        status = self.status(ONE)
+        return 0 if status is None else status.orders.get("metronome filled", 0)
 
     def signal(self, number: signal.Signals) -> None:
         assert self.process is not None
@@ -134,14 +138,6 @@ class Running:
         """Return the restarts of each node, from the table at the end."""
         found = re.findall(r"^(\w+) +\w+ +(\d+) *$", self.said(), re.MULTILINE)
         return {node: int(count) for node, count in found}
-
-
-class Asked(Child):
-    """A node of somebody else, to ask how it is."""
-
-    @property
-    def alive(self) -> bool:
-        return True
 
 
 @contextmanager
@@ -233,9 +229,9 @@ def test_a_node_that_cannot_run_ends_the_run_at_once_and_with_its_words(tmp_path
 def test_a_second_signal_no_longer_waits_for_rest(tmp_path: Path) -> None:
     with running(tmp_path, STUBBORN) as one:
         one.start()
-        one.until(lambda: bool(one.status(ONE)), "start")
+        one.until(lambda: one.status(ONE) is not None, "start")
         one.signal(signal.SIGINT)
-        one.until(lambda: bool(one.status(ONE).get("ending")), "news of the end")
+        one.until(lambda: one.is_ending(ONE), "news of the end")
         one.signal(signal.SIGINT)
         assert one.wait() == ExitCode.OK, one.said()
     assert "after the end" not in one.said()
@@ -244,7 +240,7 @@ def test_a_second_signal_no_longer_waits_for_rest(tmp_path: Path) -> None:
 def test_a_run_is_nobody_elses_and_a_third_signal_kills_a_node_that_hangs(tmp_path: Path) -> None:
     with running(tmp_path, STUBBORN) as one:
         one.start()
-        one.until(lambda: bool(one.status(ONE)), "start")
+        one.until(lambda: one.status(ONE) is not None, "start")
         command = [*child.KAIJU, "up", "--resume", str(one.run)]
         refused = subprocess.run(command, capture_output=True, text=True, check=False)
         assert refused.returncode == ExitCode.MISUSED
@@ -319,13 +315,13 @@ def test_eight_deaths_within_a_minute_are_enough() -> None:
 def test_a_node_is_at_rest_once_nothing_is_left_to_do_or_to_come(
     changed: dict[str, Any], left: str
 ) -> None:
-    status = {"ending": "SIGINT", "busy": False, "queued": 0, "links": []}
-    assert pending_work({**status, **changed}, {ONE}) == left
-    assert pending_work({}, {ONE}) == "it does not answer"
+    status = node_status(ONE, **{"ending": "SIGINT", **changed})
+    assert pending_work(status, {ONE}) == left
+    assert pending_work(None, {ONE}) == "it does not answer"
 
 
-def says(node: str, ending: str = "", *, has_data: bool = False) -> dict[str, Any]:
-    return {"node": node, "ending": ending, "has_data": has_data}
+def says(node: str, ending: str = "", *, has_data: bool = False) -> NodeStatus:
+    return node_status(node, ending=ending, has_data=has_data)
 
 
 @pytest.mark.parametrize(
@@ -334,12 +330,12 @@ def says(node: str, ending: str = "", *, has_data: bool = False) -> dict[str, An
         ([says(ONE), says(TWO)], ""),
         ([says(ONE, END_OF_DATA), says(TWO)], "one: end of data"),
         ([says(ONE, END_OF_DATA), says(TWO, has_data=True)], ""),
-        ([says(ONE, END_OF_DATA), {}], ""),
+        ([says(ONE, END_OF_DATA), None], ""),
         ([says(ONE, "SIGINT"), says(TWO, has_data=True)], "one: SIGINT"),
     ],
 )
 def test_a_run_ends_when_no_node_has_more_data_or_somebody_ends_a_node(
-    statuses: list[dict[str, Any]], end: str
+    statuses: list[NodeStatus | None], end: str
 ) -> None:
     assert end_reason(statuses) == end
 

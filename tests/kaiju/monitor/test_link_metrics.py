@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import urllib.request
 from collections.abc import Iterator
-from typing import Any
 
 import pytest
 import zmq
+from msgspec.structs import replace
 
 from kaiju.cluster.top import draw
+from kaiju.monitor.status import NodeStatus
 from tests.kit.metrics_text import Samples, samples_in, value
 from tests.kit.node_processes import LinkedRun, linked, until
 from tests.kit.runtime_actors import Tick
@@ -61,14 +62,14 @@ def page(run: LinkedRun, node: str) -> Samples:
         return samples_in(answer.read().decode())
 
 
-def look(run: LinkedRun, node: str) -> tuple[dict[str, Any], Samples]:
+def look(run: LinkedRun, node: str) -> tuple[NodeStatus, Samples]:
     """Return what a node says of itself, and its metrics, both of the same moment."""
-    pages: list[tuple[dict[str, Any], Samples]] = []
+    pages: list[tuple[NodeStatus, Samples]] = []
 
     def of_one_moment() -> bool:
-        pages.append((run.status(node), page(run, node)))
+        pages.append((run.known_status(node), page(run, node)))
         status, samples = pages[-1]
-        return bool(status["clock"] / 10**9 == value(samples, "kaiju_clock_seconds"))
+        return bool(status.clock / 10**9 == value(samples, "kaiju_clock_seconds"))
 
     until(of_one_moment, "two pages of one moment", run.logs)
     return pages[-1]
@@ -78,36 +79,39 @@ def look(run: LinkedRun, node: str) -> tuple[dict[str, Any], Samples]:
 def test_the_figures_of_each_stream_are_those_of_the_status(run: LinkedRun, node: str) -> None:
     status, samples = look(run, node)
 
-    assert status["links"]
-    for link in status["links"]:
-        place = {"peer": link["node"], "stream": link["stream"]}
+    assert status.links
+    for link in status.links:
+        place = {"peer": link.node, "stream": link.stream}
         states = {
-            state: value(samples, "kaiju_link_state", kind=link["kind"], **place, state=state)
+            state: value(samples, "kaiju_link_state", kind=link.kind, **place, state=state)
             for state in State
         }
-        assert states == {state: state == link["state"] for state in State}
-        behind = value(samples, "kaiju_link_behind", kind=link["kind"], **place)
-        assert behind == link["behind"]
-        if link["kind"] == "input":
+        assert states == {state: state == link.state for state in State}
+        behind = value(samples, "kaiju_link_behind", kind=link.kind, **place)
+        assert behind == link.behind
+        if link.kind == "input":
             for name in COUNTS:
-                assert value(samples, f"kaiju_link_{name}_total", **place) == link[name], name
-            durable = "yes" if link["durable"] else "no"
+                assert value(samples, f"kaiju_link_{name}_total", **place) == getattr(link, name), (
+                    name
+                )
+            durable = "yes" if link.durable else "no"
             resets = value(samples, "kaiju_link_resets_total", **place, durable=durable)
-            assert resets == link["resets"]
+            assert resets == link.resets
 
 
 def test_what_is_counted_of_a_whole_node_is_that_of_its_status(run: LinkedRun) -> None:
     status, samples = look(run, "two")
-    counts = status["link_counts"]
+    counts = status.link_counts
+    assert counts is not None
 
-    assert value(samples, "kaiju_link_unsent_total") == counts["unsent"]
-    for what, count in counts["refused"].items():
+    assert value(samples, "kaiju_link_unsent_total") == counts.unsent
+    for what, count in counts.refused.items():
         assert value(samples, "kaiju_link_refused_total", what=what) == count
-    for peer, count in counts["malformed"].items():
+    for peer, count in counts.malformed.items():
         assert value(samples, "kaiju_link_malformed_total", peer=peer, stream="") == count
-    for peer, count in counts["redials"].items():
+    for peer, count in counts.redials.items():
         assert value(samples, "kaiju_link_redials_total", peer=peer) == count
-    assert counts["redials"].keys() == {"one"}
+    assert counts.redials.keys() == {"one"}
 
 
 def test_a_durable_stream_goes_on_after_a_kill_and_another_one_is_reset(run: LinkedRun) -> None:
@@ -127,7 +131,7 @@ def test_the_delay_of_frames_is_measured_between_nodes(run: LinkedRun) -> None:
 
     assert count > 0
     assert 0 < value(samples, "kaiju_link_delay_seconds_sum", **place) / count < 1
-    assert 0 < run.link("two", "kept.ticks")["delay_p50"] < 10**9
+    assert 0 < run.known_link("two", "kept.ticks").delay_p50 < 10**9
 
 
 def test_what_strangers_want_and_what_nobody_can_read_is_counted(run: LinkedRun) -> None:
@@ -143,8 +147,9 @@ def test_what_strangers_want_and_what_nobody_can_read_is_counted(run: LinkedRun)
         ask.send(b"nonsense")
 
         def counted() -> bool:
-            counts = run.status("one")["link_counts"]
-            return bool(counts["refused"]["subscription"] and counts["malformed"][""])
+            counts = run.known_status("one").link_counts
+            assert counts is not None
+            return bool(counts.refused["subscription"] and counts.malformed[""])
 
         until(counted, "count", run.logs)
         context.destroy(linger=0)
@@ -154,10 +159,10 @@ def test_what_strangers_want_and_what_nobody_can_read_is_counted(run: LinkedRun)
 
 
 def test_top_says_what_went_wrong_on_links(run: LinkedRun) -> None:
-    status = run.status("one")
-    status["link_counts"]["redials"] = {"two": 3, "three": 4}
-    status["link_counts"]["unsent"] = 1
-    [nodes, *_] = draw({"one": status}, {}, 0).renderables
+    status = run.known_status("one")
+    assert status.link_counts is not None
+    counts = replace(status.link_counts, redials={"two": 3, "three": 4}, unsent=1)
+    [nodes, *_] = draw({"one": replace(status, link_counts=counts)}, {}, 0).renderables
     [said] = nodes.columns[-1].cells  # type: ignore[union-attr]
 
     assert str(said).endswith("7 redials, 1 unsent")
