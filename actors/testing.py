@@ -18,6 +18,7 @@ from actors.events.system import ActorStarted
 from actors.runtime.actor import Actor, handles
 from actors.runtime.clock import VirtualClock
 from actors.runtime.envelope import Envelope
+from actors.runtime.node.config import NodeConfig
 from actors.runtime.node.node import Node
 from actors.runtime.statistics import NodeStatistics
 from actors.runtime.stream import Input
@@ -59,9 +60,8 @@ class ActorTest:
         state: Any = None,
     ) -> None:
         self._clock = VirtualClock(start)
-        self._node = Node(
-            "test", clock=self._clock, seed=seed, instruments=instruments, currencies=currencies
-        )
+        config = NodeConfig("test", seed=seed, instruments=instruments, currencies=currencies)
+        self._node = Node(config, clock=self._clock)
         self.actor = self._node.add(name, actor_class, settings)
         if state is not None:
             self.actor.state = state
@@ -149,11 +149,11 @@ class SystemTest:
         currencies: Iterable[Currency] = (),
         seed: int = 0,
         start: int = START,
-        **node_options: Any,
+        **config: Any,
     ) -> None:
-        node_options.setdefault("clock", VirtualClock(start))
         self.node = Node(
-            "test", seed=seed, instruments=instruments, currencies=currencies, **node_options
+            NodeConfig("test", seed=seed, instruments=instruments, currencies=currencies, **config),
+            clock=VirtualClock(start),
         )
         self._inputs: list[tuple[str, str, Literal["stream", "latest"]]] = []
 

@@ -14,6 +14,7 @@ import msgspec
 
 from actors.events.event import Event
 from actors.runtime.actor import Actor, handles
+from actors.runtime.node.config import NodeConfig
 from actors.runtime.node.node import Node
 from actors.runtime.node.wiring import Durable
 from bench.rounds import Contestant, Figures, Results, run_rounds, write_raw
@@ -82,7 +83,7 @@ def ring(
     hops: int, actors: int, in_flight: int, *, durable: Durable = "none", **options: Any
 ) -> Node:
     """Return a node whose actors pass `in_flight` pings round until `hops` are done."""
-    node = Node("ring", **options)
+    node = Node(NodeConfig("ring", **options))
     limit = hops // actors
     for index in range(actors):
         first = 0 if index else in_flight

@@ -12,6 +12,7 @@ from actors.events.event import Event
 from actors.runtime.actor import Actor, handles
 from actors.runtime.clock import LiveClock
 from actors.runtime.envelope import Envelope
+from actors.runtime.node.config import NodeConfig
 from actors.runtime.node.node import Node
 from actors.runtime.node.wiring import Durable
 from actors.runtime.ports import Port
@@ -112,13 +113,14 @@ def measure_live(durable: Durable, duration: int) -> Figures:
     """
     clock = LiveClock()
     with temporary_directory() as directory:
-        node = Node("relay", clock=clock, metrics=False, data=directory)
+        node = Node(NodeConfig("relay", metrics=False, data=directory), clock=clock)
         settings = {"first": IN_FLIGHT, "limit": clock.read() + duration}
         node.add("relay0", LastingRelay, settings, durable=durable)
         node.connect("relay0", "relay0.pings")
         node.run(duration)
-        assert node._archive is not None
-        commits = node._archive.commits.sync_time
+        durability = node.statistics().durability
+        assert durability is not None
+        commits = durability.sync_time
         return {
             "per_second": node.loop.steps / duration * SECOND,
             "group": node.loop.steps / max(1, commits.count),
@@ -133,7 +135,7 @@ def measure_port(durable: Durable, events: int) -> Figures:
     Outgoing.landing = Landing(clock)
     Outgoing.due = [(start + number * INTERVAL_NS, Ping(number)) for number in range(events)]
     with temporary_directory() as directory:
-        node = Node("outgoing", clock=clock, metrics=False, data=directory)
+        node = Node(NodeConfig("outgoing", metrics=False, data=directory), clock=clock)
         node.add("outgoing", Outgoing, durable=durable)
         node.run()
     waits = sorted(Outgoing.landing.waits)

@@ -24,6 +24,7 @@ from actors.events.orders import (
 )
 from actors.order_management import OrderManagement
 from actors.runtime.actor import Actor, handles
+from actors.runtime.node.config import NodeConfig
 from actors.runtime.node.node import Node
 from actors.runtime.node.wiring import Durable
 from bench.kept import Stopwatch, journal_of, seconds_of, step_bytes, temporary_directory
@@ -110,7 +111,7 @@ class Desk(Actor):
 
 def order_node(orders: int, durable: Durable, **options: Any) -> Node:
     """Return a node whose OMS alone may be durable; a desk gives it work."""
-    node = Node("orders", metrics=False, **options)
+    node = Node(NodeConfig("orders", metrics=False, **options))
     node.add("desk", Desk, {"orders": orders})
     node.add("oms", OrderManagement, durable=durable)
     node.connect("desk", "oms.requests")

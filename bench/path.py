@@ -22,6 +22,7 @@ from actors.pnl import ProfitAndLoss
 from actors.positions import PositionKeeper
 from actors.risk import Risk
 from actors.runtime.actor import Actor, handles
+from actors.runtime.node.config import NodeConfig
 from actors.runtime.node.node import Node
 from bench.recorded import (
     ABSENT,
@@ -134,7 +135,7 @@ ACTORS: Actors = {
 
 def trading_node(actors: Actors, durable: Collection[str] = (), **node: Any) -> Node:
     """Return a node with these actors, some of them `os`, wired as the whole path."""
-    path = Node("path", instruments=[BTCUSDT], currencies=[USDT, BTC], **node)
+    path = Node(NodeConfig("path", instruments=[BTCUSDT], currencies=[USDT, BTC], **node))
     for name, (actor_class, settings) in actors.items():
         path.add(name, actor_class, settings, durable="os" if name in durable else "none")
     for reader, streams in WIRING.items():

@@ -42,9 +42,6 @@ class Loop:
         "_arrival",
         "_clocked",
         "_inboxes",
-        "_on_dead_letter",
-        "_on_lag",
-        "_on_source_failure",
         "_virtual",
         "_waits",
         "clock",
@@ -55,8 +52,11 @@ class Loop:
         "heads",
         "latest",
         "now",
+        "on_dead_letter",
         "on_failure",
+        "on_lag",
         "on_reply",
+        "on_source_failure",
         "outbox",
         "queue",
         "replies",
@@ -68,16 +68,17 @@ class Loop:
         "until",
     )
 
-    def __init__(
-        self,
-        clock: Clock,
-        *,
-        clocked: bool,
-        on_failure: Callable[[Input, Envelope, BaseException], None],
-        on_lag: Callable[[Input], None],
-        on_source_failure: Callable[[str, Exception], None],
-        on_dead_letter: Callable[[Input, Envelope, str], None],
-    ) -> None:
+    on_failure: Callable[[Input, Envelope, BaseException], None]
+    """Called with input, envelope and error when a handler raised; may raise itself. This and the
+    next three are set by the supervisor."""
+    on_lag: Callable[[Input], None]
+    """Called with an input that is further behind than its stream allows."""
+    on_source_failure: Callable[[str, Exception], None]
+    """Called with the actor's name when a source raised, which ends it."""
+    on_dead_letter: Callable[[Input, Envelope, str], None]
+    """Called with an event for an actor that takes nothing any more, and why it does not."""
+
+    def __init__(self, clock: Clock, *, clocked: bool) -> None:
         self.clock = clock
         self._virtual = clock.virtual
         self._waits = clock.waits
@@ -97,8 +98,6 @@ class Loop:
         """Latest moment whose inputs are taken."""
         self.envelope = Envelope(("", 0, 0), None, ("", 0, 0, 0), self.now, Event())
         self.flight: deque[Step] = deque(maxlen=FLIGHT_STEPS)
-        self.on_failure = on_failure
-        """Called with reader, envelope and error when a handler raised; may raise itself."""
         self.on_reply: Callable[[Reply, Any], None] = _answer
         """Called with an `ask` and the value that its handler returned."""
         self.grown: list[Stream] = []
@@ -111,9 +110,6 @@ class Loop:
         self._inboxes: dict[str, Input] = {}
         self._clocked = clocked
         self._arrival = 0
-        self._on_lag = on_lag
-        self._on_source_failure = on_source_failure
-        self._on_dead_letter = on_dead_letter
 
     def add(self, actor: str, inbox: Input) -> None:
         """Let timers of `actor` find it."""
@@ -346,7 +342,7 @@ class Loop:
         try:
             return next(source, None)
         except Exception as error:  # noqa: BLE001 - a source that raises ends there, and it is said
-            self._on_source_failure(actor, error)
+            self.on_source_failure(actor, error)
             return None
 
     def _note_grown(self, stream: Stream) -> None:
@@ -357,14 +353,14 @@ class Loop:
         for stream in self.grown:
             stream.trim()
             for reader in stream.lagging():
-                self._on_lag(reader)
+                self.on_lag(reader)
         self.grown.clear()
 
     def _unhandled(self, reader: Input, envelope: Envelope) -> None:
         waiting = self.replies.pop((reader, reader.position - 1), None)
         if reader.closed:
             reader.drop(reader.closed)
-            self._on_dead_letter(reader, envelope, reader.closed)
+            self.on_dead_letter(reader, envelope, reader.closed)
             error: Exception = ActorDeadError(f"{reader.actor.name} {reader.closed}")
         else:
             reader.unhandled += 1

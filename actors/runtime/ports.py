@@ -82,7 +82,7 @@ class PortRunner(Outlet):
         port: performs what is read.
         on_failure: called when the port fails for good, with the error.
         classes: what the stream may hold.
-        most_waiting: events that may wait for a port that is to be tried later.
+        max_waiting: events that may wait for a port that is to be tried later.
     """
 
     def __init__(
@@ -91,13 +91,13 @@ class PortRunner(Outlet):
         port: Port,
         on_failure: Callable[[BaseException], None],
         classes: Iterable[type[Event]] = (),
-        most_waiting: int = FOREVER,
+        max_waiting: int = FOREVER,
     ) -> None:
         super().__init__(reader)
         self._port = port
         self._on_failure = on_failure
         self._cancels = any(event_class.cancels for event_class in classes)
-        self._most_waiting = most_waiting
+        self._max_waiting = max_waiting
         self._failed = False
         self.refused: TryLaterError | None = None
         """Why the port could not perform what is due; None while it could."""
@@ -170,7 +170,7 @@ class PortRunner(Outlet):
                 self._port.perform(kept)
         except TryLaterError as error:
             self.refused = error
-            if self._closing or reader.queued > self._most_waiting:
+            if self._closing or reader.queued > self._max_waiting:
                 self._fail(error)
         except (Exception, SystemExit) as error:  # noqa: BLE001 - never die in silence
             reader.skip_to(reader.position + len(batch), "port failed")

@@ -17,6 +17,7 @@ from actors.runtime.actor import Actor
 from actors.runtime.errors import ExitCode, KaijuError
 from actors.runtime.journal.segments import JournalFiles, Segment
 from actors.runtime.moved import present_path
+from actors.runtime.node.config import NodeConfig
 from actors.runtime.node.node import Node
 from actors.runtime.recovery.configuration import configure
 from actors.runtime.recovery.replay import JournalReplay
@@ -148,7 +149,7 @@ class IsolatedActor:
                 f" program reads {FORMAT}"
             )
         try:
-            node = Node(header["node"], seed=header["seed"], session=header["session"])
+            node = Node(NodeConfig(header["node"], seed=header["seed"], session=header["session"]))
             actor_class = load_class(present_path(header["class"]))
             actor = node.add(header["actor"], actor_class, header["settings"])
             configure(actor, header)

@@ -29,11 +29,11 @@ from actors.events.system import (
 )
 from actors.runtime.actor import Actor
 from actors.runtime.clock import FOREVER, VirtualClock
-from actors.runtime.journal.data_directory import CONTROL as CONTROL_JOURNAL
-from actors.runtime.journal.data_directory import JOURNALS, NODE_FILE, NodeFile
+from actors.runtime.journal.data_directory import CONTROL, JOURNALS, NODE_FILE, NodeFile
 from actors.runtime.journal.segments import JournalReader, segment_paths
 from actors.runtime.journal.steps import read_step
-from actors.runtime.node.node import CONTROL, Node
+from actors.runtime.node.control_log import ANNOUNCED
+from actors.runtime.node.node import Node
 from actors.runtime.node.outside import Outside
 from actors.runtime.ports import Port
 from actors.runtime.recovery.capture import FROM_THE_RUNTIME, classes_read
@@ -87,11 +87,11 @@ class OpenLoop:
         """
         node = compose(
             checked,
-            clock=VirtualClock(self.original.began),
             seed=self.original.seed,
             session=self.original.session,
             directory=directory,
             metrics=False,
+            clock=VirtualClock(self.original.began),
             outside=Disconnected(self.journals),
         )
         self._add_recorded_outside(node, pairing)
@@ -126,7 +126,7 @@ class OpenLoop:
                 event = decoders[name](pairing.translated(what))
                 node.loop.post(node.actors[name].inbox, event)
             elif isinstance(what, HaltTrading):
-                node.supervisor.halt(what.reason)
+                node.halts.halt(what.reason)
             else:
                 node.supervisor.resume(what.reason)
         yield FOREVER, Moment()  # never taken: timers go on, even if nothing more comes
@@ -287,10 +287,10 @@ def ended_at(run: Path) -> int | None:
 
 
 def _announced(run: Path) -> Iterator[tuple[int, int, Event]]:
-    path = run / JOURNALS / CONTROL_JOURNAL
+    path = run / JOURNALS / CONTROL
     if not path.is_dir():
         return
-    read = msgspec.msgpack.Decoder(reduce(or_, CONTROL)).decode
+    read = msgspec.msgpack.Decoder(reduce(or_, ANNOUNCED)).decode
     for body in JournalReader(path).steps():
         _, node_step, now, _, _, _, _, _, encoded, _ = read_step(body)
         yield now, node_step, read(encoded)

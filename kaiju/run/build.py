@@ -8,35 +8,53 @@ from __future__ import annotations
 
 from typing import Any
 
-from actors.runtime.node.durability import Retention
+from actors.runtime.clock import Clock
+from actors.runtime.journal.disk import Disk
+from actors.runtime.node.config import NodeConfig, Retention
+from actors.runtime.node.links import Links
 from actors.runtime.node.node import Node
+from actors.runtime.node.outside import Outside
+from actors.runtime.poller import Poller
 from topology.check.check import CheckedTopology
 from topology.config.class_loader import settings_context
+from topology.config.spec import Topology
 
 
-def compose(checked: CheckedTopology, name: str = "", **options: Any) -> Node:
+def compose(
+    checked: CheckedTopology,
+    name: str = "",
+    *,
+    clock: Clock | None = None,
+    poller: Poller | None = None,
+    disk: Disk | None = None,
+    links: Links | None = None,
+    outside: Outside | None = None,
+    **config: Any,
+) -> Node:
     """Return a node with all actors of a topology, or with those of one of its nodes.
 
     Args:
         checked: what `topology.check.check.check_file` returned for the file.
         name: of the node whose actors are wanted; empty for all of the file.
-        options: of `Node`, such as `clock`, `seed`, `session` or `metrics`.
+        clock: as `Node` takes it, like the next four.
+        poller: how the loop waits.
+        disk: how journals are written.
+        links: to other nodes.
+        outside: where inputs come from and outputs go.
+        config: fields of `NodeConfig`, such as `seed`; they go before what the file says.
 
     Raises:
         TopologyError: the file has mistakes; the text lists every one of them.
     """
-    topology = checked.topology
-    journal = topology.journal
-    options.setdefault("segment_bytes", journal.segment_bytes)
     node = Node(
-        name or topology.name,
-        retention=Retention(journal.keep_bytes, journal.keep_for),
-        instruments=[
-            spec.build(name, topology.currencies) for name, spec in topology.instruments.items()
-        ],
-        currencies=[spec.build(name) for name, spec in topology.currencies.items()],
-        **options,
+        NodeConfig(**{**_config(checked.topology, name), **config}),
+        clock=clock,
+        poller=poller,
+        disk=disk,
+        links=links,
+        outside=outside,
     )
+    topology = checked.topology
     context = settings_context(checked.document.path, topology.instruments, topology.currencies)
     read_here = {edge.source for edge in checked.graph.edges if is_on(checked, edge.reader, name)}
     for actor, entry in topology.actors.items():
@@ -53,6 +71,19 @@ def compose(checked: CheckedTopology, name: str = "", **options: Any) -> Node:
         if is_on(checked, edge.reader, name):
             node.connect(edge.reader, edge.stream, edge.delivery)
     return node
+
+
+def _config(topology: Topology, name: str) -> dict[str, Any]:
+    journal = topology.journal
+    return {
+        "name": name or topology.name,
+        "segment_bytes": journal.segment_bytes,
+        "retention": Retention(journal.keep_bytes, journal.keep_for),
+        "instruments": [
+            spec.build(name, topology.currencies) for name, spec in topology.instruments.items()
+        ],
+        "currencies": [spec.build(name) for name, spec in topology.currencies.items()],
+    }
 
 
 def is_on(checked: CheckedTopology, actor: str, node: str) -> bool:

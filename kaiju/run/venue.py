@@ -56,10 +56,10 @@ def serve(options: VenueOptions) -> int:
     _refuse_taken(settings.endpoint)
     node = compose(
         checked,
-        clock=LiveClock(),
         session=f"{int(time.time()):x}",
         directory=options.data,
         data=options.data,
+        clock=LiveClock(),
     )
     if not is_local(settings.endpoint):
         errors.print(f"warning: {settings.endpoint}: whoever reaches it can trade", markup=False)
@@ -69,7 +69,7 @@ def serve(options: VenueOptions) -> int:
     )
     with signal_handlers(node):
         node.run()
-    halted = node.supervisor.halted
+    halted = node.halts.reason
     for failure in dict.fromkeys([halted, *node.supervisor.failures]):
         if failure:
             errors.print(f"error: {failure}", markup=False)

@@ -403,7 +403,7 @@ def test_a_strategy_that_says_what_cannot_be_meant_fails_alone() -> None:
     failures = system.node.supervisor.failures
     assert failures
     assert all(text.startswith("careless (Careless) raised ValueError: ") for text in failures)
-    assert not system.node.supervisor.halted
+    assert not system.node.halts.reason
     assert system.emitted("execution.orders") == [
         order(Side.BUY, 3, 0, client_order_id="0-execution-1", strategy="careful")
     ]

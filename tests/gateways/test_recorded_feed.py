@@ -23,7 +23,6 @@ from actors.events.market import (
 )
 from actors.events.system import ConnectionEstablished, MessageDiscarded, RawMessage
 from actors.order_book import OrderBook
-from actors.runtime.clock import VirtualClock
 from actors.testing import ActorTest, SystemTest
 from gateways.captures import Line, Recording, in_time_order
 from gateways.recorded import RecordedFeed
@@ -49,7 +48,7 @@ def places(items: Iterable[tuple[int, Event]]) -> list[tuple[int, str, int]]:
 
 
 def play(recordings: dict[str, Any]) -> SystemTest:
-    system = SystemTest(instruments=[SPOT, USDM], clock=VirtualClock(START))
+    system = SystemTest(instruments=[SPOT, USDM], start=START)
     settings = {"recordings": recordings}
     system.add("feed", RecordedFeed, settings=settings, inputs=["book.requests"])
     inputs = ["feed.depth", "feed.connection", "feed.discarded"]

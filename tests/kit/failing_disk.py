@@ -31,6 +31,7 @@ from actors.runtime.journal.data_directory import CONTROL, JOURNALS
 from actors.runtime.journal.disk import UNFINISHED, Disk
 from actors.runtime.journal.segments import JournalReader
 from actors.runtime.journal.steps import read_step
+from actors.runtime.node.config import NodeConfig
 from actors.runtime.node.node import Node
 from actors.runtime.ports import Port
 from tests.kit.runtime_actors import Feed, Tick
@@ -153,7 +154,7 @@ def trading(
 ) -> Node:
     """Return a node on which a feed ticks, a desk trades and somebody adds up."""
     options.setdefault("session", "s")
-    node = Node(clock=clock, data=data, disk=disk, **options)
+    node = Node(NodeConfig(data=data, **options), clock=clock, disk=disk)
     node.add("feed", Feed, {"count": ticks, "gap": gap, "start": clock.read()}, durable="os")
     desk = node.add("desk", Desk, durable=durable)
     assert isinstance(desk, Desk)

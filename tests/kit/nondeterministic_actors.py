@@ -19,6 +19,7 @@ from actors.events.system import StopActor, TimerFired
 from actors.runtime.actor import Actor, handles
 from actors.runtime.clock import VirtualClock
 from actors.runtime.journal.disk import Disk
+from actors.runtime.node.config import NodeConfig
 from actors.runtime.node.node import Node
 from actors.testing import START
 
@@ -140,7 +141,9 @@ def node_of(
 ) -> Node:
     """Return a node with one durable actor, `speaker`, that keeps its journal in `directory`."""
     directory.mkdir(exist_ok=True)
-    node = Node(clock=VirtualClock(START), data=directory, disk=disk, segment_bytes=4_000)
+    node = Node(
+        NodeConfig(data=directory, segment_bytes=4_000), clock=VirtualClock(START), disk=disk
+    )
     node.add("speaker", actor_class, settings, durable="os")
     return node
 

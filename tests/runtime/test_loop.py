@@ -9,6 +9,7 @@ from actors.events.event import Event
 from actors.events.system import HaltTrading, TimerFired
 from actors.runtime.actor import Actor, handles
 from actors.runtime.clock import VirtualClock
+from actors.runtime.node.config import NodeConfig
 from actors.runtime.node.node import Node
 from actors.testing import ActorTest, SystemTest
 from tests.kit.runtime_actors import Burst, Feed, Price, Relay, Sink, Tick, Ticker, Unlisted
@@ -135,7 +136,7 @@ def test_control_is_read_before_what_waits_in_the_mailbox() -> None:
     node.loop.post(node.actors["alarm"].inbox, Tick(1))
     node._start()
     node.loop.run(1)
-    node.control(HaltTrading("test"))
+    node._control.announce(HaltTrading("test"))
     while node.loop.run(10):
         pass
 
@@ -192,7 +193,7 @@ def test_a_timer_fires_when_it_is_due_and_not_when_canceled() -> None:
 
 def test_the_same_seed_gives_the_same_random_numbers_and_each_actor_its_own() -> None:
     def numbers(seed: int, name: str) -> list[float]:
-        actor = Node(seed=seed).add(name, Sink)
+        actor = Node(NodeConfig(seed=seed)).add(name, Sink)
         return [actor.rng.random() for _ in range(3)]
 
     assert numbers(1, "a") == numbers(1, "a")

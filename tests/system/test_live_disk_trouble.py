@@ -109,7 +109,7 @@ def test_a_live_node_on_a_full_disk_cancels_and_trades_again_when_there_is_room(
         outside.canceled.clear()
         room.fill()
         assert outside.canceled.wait(PATIENCE)
-        assert node.supervisor.halted.startswith("the disk is full or fails: [Errno 28]")
+        assert node.halts.reason.startswith("the disk is full or fails: [Errno 28]")
         room.make_room()
     outside.ordered.clear()
     assert outside.ordered.wait(PATIENCE)
@@ -117,7 +117,7 @@ def test_a_live_node_on_a_full_disk_cancels_and_trades_again_when_there_is_room(
     thread.join(PATIENCE)
 
     assert not thread.is_alive()
-    assert node.supervisor.halted == ""
+    assert node.halts.reason == ""
     assert node.supervisor.failures == []
     assert sorted(set(outside.orders)) == sorted(outside.orders)
     feed, tally = node.actors["feed"], node.actors["tally"]

@@ -118,8 +118,8 @@ class NodeLinks:
             readers={**readers, self._halts.name: others},
             on_position=self._note_position,
         )
-        node.supervisor.on_own_halt = self._halts.say
-        self._halts.say(node.supervisor.own_halt)
+        node.halts.on_own_change = self._halts.say
+        self._halts.say(node.halts.own_reason)
         for other in others:
             self._read_from(other)
 
@@ -313,7 +313,7 @@ class NodeLinks:
             case CannotResume():
                 log.error("%s cannot be read: %s", effect.stream, effect.reason)
                 if mirror.publisher.durable:
-                    self._node.supervisor.halt(f"{effect.stream}: {effect.reason}")
+                    self._node.halts.halt(f"{effect.stream}: {effect.reason}")
 
     def _take_halt(self, node: str, effect: Effect) -> None:
         match effect:
@@ -324,7 +324,7 @@ class NodeLinks:
             case _:
                 return
         reason = event.reason if isinstance(event, HaltTrading) else ""
-        self._node.supervisor.halt_elsewhere(node, reason)
+        self._node.halts.halt_elsewhere(node, reason)
 
     def _note_position(self, node: str, stream: str, read: int, kept: int) -> None:
         if (remote := self._given.get((stream, node))) is not None:

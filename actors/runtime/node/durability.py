@@ -4,124 +4,96 @@ from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Callable, Iterable, Mapping, Sequence
-from functools import partial, reduce
-from operator import or_
-from typing import TYPE_CHECKING, Any, Final, NamedTuple
+from collections.abc import Callable, Mapping, Sequence
+from functools import partial
+from typing import TYPE_CHECKING, Any
 
-import msgspec
-
-from actors.events.event import Event
-from actors.events.system import HaltTrading, ResumeTrading, StopRequested
-from actors.runtime.envelope import Envelope
-from actors.runtime.journal.commits import Commits
 from actors.runtime.journal.data_directory import CONTROL, DataDirectory
 from actors.runtime.journal.disk import Disk
-from actors.runtime.journal.steps import StepJournal, read_step
+from actors.runtime.journal.steps import StepJournal
 from actors.runtime.journal.writer import Journal
-from actors.runtime.node.supervision import NO_ROOM
+from actors.runtime.node.control_log import ControlLog
+from actors.runtime.node.halts import NO_ROOM
+from actors.runtime.node.sync_gate import SyncGate
 from actors.runtime.node.wiring import Wiring
 from actors.runtime.ports import Outlet
 from actors.runtime.recovery.capture import capture, configuration_changed, segment_header
 from actors.runtime.recovery.power_loss import cut_to_fit
 from actors.runtime.recovery.recovery import Recovery, RecoveryError, replayed
-from actors.runtime.ref import ActorDeadError
-from actors.runtime.schema import schema_table
 from actors.runtime.snapshot import ActorSnapshot, encode
 from actors.runtime.statistics import DurabilityRecord
-from actors.runtime.stream import Input, Stream
+from actors.runtime.stream import Input
 
 if TYPE_CHECKING:
     from actors.runtime.actor import Actor
 
 log = logging.getLogger("kaiju")
 
-JOURNAL: Final = "the journal"
-"""Who waits when the disk does not take a step."""
-
-
-class Retention(NamedTuple):
-    """How much of each journal is kept beyond what recovery and readers need."""
-
-    keep_bytes: int
-    keep_age: int
-    """Nanoseconds since a file was last written; 0 for any age."""
-
-
-EVERYTHING: Final = Retention(1 << 62, 0)
-
 
 class NodeDurability:
     """Keeps what a node's durable actors do, and brings them back.
 
     Args:
-        wiring: of the node.
+        wiring: the node's actors and streams.
+        data: the node's directory.
+        control: what is announced to all; kept where anything is.
         outlets: all that leaves the node and must wait for the disk.
-        request_stop: ends the run, for the reason that it is given.
-        data: its directory.
-        durable: (actor, whether ports wait for its syncs) of those that are kept.
-        control: the node's control stream.
         disk: does the writing.
-        segment_bytes: of journal after which a snapshot is taken.
-        retention: how much of a journal is kept.
-        most_held: bytes of steps that may wait for a disk which refuses them.
+        request_stop: ends the run, for the reason that it is given.
     """
 
     def __init__(
         self,
         wiring: Wiring,
         data: DataDirectory,
-        durable: Mapping[str, bool],
-        control: Stream,
-        control_classes: Iterable[type[Event]],
+        control: ControlLog,
         *,
         outlets: Sequence[Outlet],
-        request_stop: Callable[[str], None],
         disk: Disk,
-        seed: int,
-        segment_bytes: int,
-        retention: Retention,
-        most_held: int,
+        request_stop: Callable[[str], None],
     ) -> None:
         self.data = data
-        self._wiring, self._loop, self._supervisor = wiring, wiring.loop, wiring.supervisor
-        self._outlets, self._request_stop = outlets, request_stop
-        self._control, self._control_classes = control, tuple(control_classes)
-        self._seed = seed
-        self._retention = retention
-        self._most_held = most_held
-        self.commits = Commits(self._trouble, self._room)
-        self.syncs = any(durable.values())
-        """Whether ports and answers wait until what they speak of is synced."""
-        self._synced_steps = 0
+        self.journals: dict[str, StepJournal] = {}
+        """By actor."""
+        self.actors: list[Actor] = [wiring.actors[name] for name in wiring.durable]
+        self.gate = SyncGate(
+            wiring.loop,
+            outlets,
+            wiring.supervisor.halts,
+            waits_for_syncs=any(wiring.durable.values()),
+        )
+        self._commits = self.gate.commits
+        self._wiring, self._config = wiring, wiring.config
+        self._loop, self._supervisor = wiring.loop, wiring.supervisor
+        self._control, self._request_stop = control, request_stop
         self._recovered = self._recovery_time = 0
         self._on_disk: dict[str, Mapping[str, tuple[int, int]]] = {}
         """By actor and stream, the (epoch, position) from which it would go on after a crash."""
-        self._answers: list[tuple[Any, Any]] = []
-        self.journals: dict[str, StepJournal] = {}
-        """By actor."""
-        self.actors: list[Actor] = [wiring.actors[name] for name in durable]
         try:
-            self._control_journal = self._open(CONTROL, disk, segment_bytes)
-            data.begin()  # behind the first lock: another run's directory must stay as it is
-            self._put_aside_of_others(disk)
-            if data.power_lost:
-                self._fit_together(disk)
-            for actor in self.actors:
-                files = self._open(actor.name, disk, segment_bytes)
-                journal = StepJournal(files, self.commits, partial(self._header, actor))
-                self.journals[actor.name] = journal
-                for reader in actor.readers:
-                    reader.journal = journal
-            if not data.power_lost:
-                self._refuse_what_is_gone()
-            data.opened()
+            self._open(disk)
         except BaseException:
-            self.commits.close()
+            self._commits.close()
             raise
 
+    def _open(self, disk: Disk) -> None:
+        control = self._open_journal(CONTROL, disk)
+        self._control.keep_in(control, self._commits)
+        self.data.begin()  # behind the first lock: another run's directory must stay as it is
+        self._put_aside_of_others(disk)
+        if self.data.power_lost:
+            self._fit_together(disk)
+        for actor in self.actors:
+            files = self._open_journal(actor.name, disk)
+            journal = StepJournal(files, self._commits, partial(self._header, actor))
+            self.journals[actor.name] = journal
+            for reader in actor.readers:
+                reader.journal = journal
+        if not self.data.power_lost:
+            self._refuse_what_is_gone(control)
+        self.data.opened()
+
     def _put_aside_of_others(self, disk: Disk) -> None:
-        """Put aside journals of actors that are durable no more: others went on without them."""
+        """Put aside journals of actors that are no longer durable: others went on without them."""
         kept = {CONTROL, *(actor.name for actor in self.actors)}
         gone = [name for name in self.data.file.actors if name not in kept]
         for name in [name for name in gone if name not in self.data.elsewhere]:
@@ -133,14 +105,14 @@ class NodeDurability:
                 log.warning("%s: %s is not durable any more: kept as %s", path, name, aside.name)
                 disk.rename(path, aside)
 
-    def _refuse_what_is_gone(self) -> None:
+    def _refuse_what_is_gone(self, control: Journal) -> None:
         """Refuse to begin anew in silence what was there before.
 
         Raises:
             RecoveryError: a journal, or what says whose there are, is gone.
         """
         journals = {name: journal.files for name, journal in self.journals.items()}
-        journals[CONTROL] = self._control_journal
+        journals[CONTROL] = control
         gone = [
             name for name in self.data.file.actors if name in journals and not journals[name].header
         ]
@@ -190,7 +162,7 @@ class NodeDurability:
             begun, self.journals, read_before, self._loop, power_lost=self.data.power_lost
         )
         recovery.restore()
-        self._restore_control(recovery)
+        self._control.restore(recovery, self._moved_here())
         self._recovered = recovery.steps
         self._recovery_time = time.perf_counter_ns() - began
         for actor in begun:
@@ -208,7 +180,14 @@ class NodeDurability:
             DamagedFileError: the journal is damaged.
         """
         files = self.journals[actor.name].files
-        replayed(actor, files, self._loop, self.commits.held_of(files))
+        replayed(actor, files, self._loop, self._commits.held_of(files))
+
+    def _moved_here(self) -> set[str]:
+        """Return the actors whose journals were written by another node."""
+        headers = {name: journal.files.header for name, journal in self.journals.items()}
+        return {
+            n for n, header in headers.items() if header and header["node"] != self._config.name
+        }
 
     def begin(self) -> None:
         """Begin a segment for each actor that is new or is made otherwise than before."""
@@ -218,10 +197,9 @@ class NodeDurability:
                 files.begin(header)
             elif configuration_changed(files.header, header):
                 self._begin_otherwise(actor, files, header)
-        if self._control_journal.header is None:
-            self._control_journal.begin(self._control_header())
+        self._control.begin(self._config.name)
         self.data.begun([CONTROL, *(actor.name for actor in self.actors)])
-        self._synced_steps = self._loop.steps
+        self.gate.begin()
 
     def _begin_otherwise(self, actor: Actor, files: Journal, header: Mapping[str, Any]) -> None:
         """Begin a segment of other makings, behind a snapshot that is on disk.
@@ -241,19 +219,12 @@ class NodeDurability:
                 ) from error
         files.begin(header)
 
-    def keep_control(self, envelope: Envelope) -> None:
-        """Write what is announced to all, before anyone hears of it."""
-        number = envelope.id[2]
-        about = (envelope.id, envelope.cause, envelope.root, envelope.time)
-        body = (number, self._loop.steps, self._loop.now, *about, 0, envelope.event, ((), ()))
-        self.commits.append(self._control_journal, encode(body))
-
     def turn(self) -> None:
         """Do what is due between two slices: write what was held, snapshots, syncs."""
-        commits = self.commits
+        commits = self._commits
         if commits.held:
             commits.retry()
-            if commits.held_bytes > self._most_held:
+            if commits.held_bytes > self._config.max_held:
                 self._request_stop(f"{NO_ROOM}, and {commits.held_bytes:,} bytes wait for it")
             return
         for actor in self.actors:
@@ -262,19 +233,11 @@ class NodeDurability:
                 self._retain(actor, journal.files)
                 self._save_snapshot(actor)
                 self._write_positions_of_readers(actor)
-        if self.syncs and (self._loop.steps != self._synced_steps or self._answers):
-            self._sync()
-
-    def answer(self, waiting: Any, value: Any) -> None:
-        """Answer an `ask`, once its step is as safe as the node promises."""
-        if self.syncs or self.commits.held:
-            self._answers.append((waiting, value))
-        else:
-            waiting.answer(value)
+        self.gate.turn()
 
     def statistics(self) -> DurabilityRecord:
         """Return how steps reach the disk, as it is now."""
-        commits = self.commits
+        commits = self._commits
         return DurabilityRecord(
             {name: journal.files.appended for name, journal in self.journals.items()},
             commits.written,
@@ -293,7 +256,7 @@ class NodeDurability:
         Args:
             ended: why it did; empty where it was broken off, maybe in the middle of a step.
         """
-        commits = self.commits
+        commits = self._commits
         if commits.held:
             commits.retry()
         if commits.held:
@@ -301,25 +264,25 @@ class NodeDurability:
         elif ended:
             for actor in self.actors:
                 self._save_snapshot(actor)
-        if self.syncs and not commits.held:
-            self._sync()
+        if not commits.held:
+            self.gate.sync()
         commits.close()
         if ended and not commits.held:
             try:
-                self.data.end(ended, self._control.next_seq)
+                self.data.end(ended, self._control.stream.next_seq)
             except OSError as error:
                 self._supervisor.trouble("noting that the run ended in order", error)
 
     def _give_up(self, problem: str) -> None:
         log.error("%s", problem)
         self._supervisor.failures.append(problem)
-        for waiting, _ in self._answers:
-            waiting.fail(ActorDeadError(problem))
-        self._answers.clear()
+        self.gate.refuse_answers(problem)
 
-    def _open(self, name: str, disk: Disk, segment_bytes: int) -> Journal:
-        files = Journal(self.data.journal_of(name), disk=disk, segment_bytes=segment_bytes)
-        self.commits.journals.append(files)
+    def _open_journal(self, name: str, disk: Disk) -> Journal:
+        files = Journal(
+            self.data.journal_of(name), disk=disk, segment_bytes=self._config.segment_bytes
+        )
+        self._commits.journals.append(files)
         if files.torn:
             log.warning(
                 "%s: %d bytes of a step that was being written were cut off and kept aside",
@@ -329,17 +292,7 @@ class NodeDurability:
         return files
 
     def _header(self, actor: Actor) -> dict[str, Any]:
-        return segment_header(actor, node=self._wiring.name, seed=self._seed)
-
-    def _control_header(self) -> dict[str, Any]:
-        return {
-            "journal": 1,
-            "node": self._wiring.name,
-            "actor": CONTROL,
-            "epoch": self._control.epoch,
-            "next_seq": {"announced": self._control.next_seq},
-            "schema": schema_table(self._control_classes),
-        }
+        return segment_header(actor, node=self._config.name, seed=self._config.seed)
 
     def _save_snapshot(self, actor: Actor) -> None:
         journal = self.journals[actor.name]
@@ -356,7 +309,7 @@ class NodeDurability:
         def saved() -> None:
             self._on_disk[actor.name] = memory.positions
 
-        self.commits.save(journal.files, journal.number, body, saved)
+        self._commits.save(journal.files, journal.number, body, saved)
 
     def _retain(self, actor: Actor, files: Journal) -> None:
         """Delete what is older than wanted, and what nobody would need after a crash either."""
@@ -367,15 +320,15 @@ class NodeDurability:
             )
             for output, stream in actor.streams.items()
         }
-        needed = 1
+        needed, retention = 1, self._config.retention
         for segment in files.segments():
             if all(segment.header["next_seq"].get(o, 1) <= seq for o, seq in needs.items()):
                 needed = segment.first_step
         try:
             files.retain(
                 needed,
-                keep_bytes=self._retention.keep_bytes,
-                keep_age_ns=self._retention.keep_age or 1 << 62,
+                keep_bytes=retention.keep_bytes,
+                keep_age_ns=retention.keep_age or 1 << 62,
                 now=time.time(),
             )
         except OSError as error:
@@ -399,84 +352,6 @@ class NodeDurability:
         for name in sorted(behind):
             if name in self.journals:
                 self._save_snapshot(self._wiring.actors[name])
-
-    def _sync(self) -> None:
-        """Let out what was written until now, once it is synced."""
-        self._synced_steps = self._loop.steps
-        limits = [(outlet, outlet.reader.stream.next_seq) for outlet in self._outlets]
-        answers, self._answers = self._answers, []
-
-        def leave() -> None:
-            for outlet, limit in limits:
-                outlet.synced = limit
-                outlet.wake()
-            for waiting, value in answers:
-                waiting.answer(value)
-
-        self.commits.when_synced(leave)
-
-    def _trouble(self, error: OSError) -> None:
-        if self.syncs:
-            self._sync()
-        for outlet in self._outlets:
-            outlet.hold()
-        self._supervisor.wait_for_disk(JOURNAL, error)
-
-    def _room(self) -> None:
-        if self.syncs:
-            self._sync()
-        for outlet in self._outlets:
-            outlet.release()
-        for waiting, value in self._answers:
-            waiting.answer(value)
-        self._answers.clear()
-        self._supervisor.wait_for_disk(JOURNAL, None)
-
-    def _restore_control(self, recovery: Recovery) -> None:
-        control, queue = self._control, self._loop.queue
-        read = msgspec.msgpack.Decoder(reduce(or_, self._control_classes)).decode
-        for body in self._control_journal.steps():
-            _, _, _, place, cause, root, time, _, event, _ = read_step(body)
-            control.tail.append(Envelope(place, cause, root, time, read(event)))
-            control.next_seq += 1
-        # Who begins anew has not heard why trading is halted; what else was said is of the past.
-        first_halt = min((e.id[2] for e in self._in_force()), default=control.next_seq)
-        for reader in control.readers:
-            actor = recovery.actors.get(reader.actor.name)
-            if actor is not None and self._comes_from_elsewhere(actor):
-                actor = None  # what it has read of control was another node's
-            known = None if actor is None else recovery.position_of(actor, control.name)
-            reader.position = reader.began = first_halt if known is None else known
-        for envelope in control.tail:
-            for reader in reversed(control.readers):
-                if reader.position <= envelope.id[2]:
-                    queue.appendleft(reader)
-
-    def _comes_from_elsewhere(self, actor: Actor) -> bool:
-        header = self.journals[actor.name].files.header
-        return header is not None and header["node"] != self._wiring.name
-
-    def stop_in_progress(self) -> Envelope | None:
-        """Return the announcement of a stop that the run before did not come to the end of."""
-        for envelope in reversed(self._control.tail):
-            if isinstance(envelope.event, StopRequested):
-                return envelope if envelope.id[2] >= self.data.file.control else None
-        return None
-
-    def halts(self) -> list[str]:
-        """Return why trading was halted when the run before ended; empty if it was not."""
-        reasons = [e.event.reason for e in self._in_force() if isinstance(e.event, HaltTrading)]
-        return list(dict.fromkeys(reasons))
-
-    def _in_force(self) -> list[Envelope]:
-        """Return the halts that nobody lifted."""
-        found: list[Envelope] = []
-        for envelope in self._control.tail:
-            if isinstance(envelope.event, HaltTrading):
-                found.append(envelope)
-            elif isinstance(envelope.event, ResumeTrading):
-                found.clear()
-        return found
 
 
 def _capture(actor: Actor, journal: StepJournal) -> ActorSnapshot:

@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Protocol
 if TYPE_CHECKING:
     from actors.runtime.actor import Actor
     from actors.runtime.journal.writer import Journal
+    from actors.runtime.node.halts import Halts
     from actors.runtime.node.mirrors import Mirror
-    from actors.runtime.node.supervision import Supervisor
     from actors.runtime.ports import Outlet
     from actors.runtime.statistics import LinkCounts, LinkRecord
     from actors.runtime.stream import Input
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 class LinkedNode(Protocol):
     """What links know of their node."""
 
-    supervisor: Supervisor
+    halts: Halts
 
     @property
     def actors(self) -> Mapping[str, Actor]:
@@ -55,9 +55,6 @@ class Links(Protocol):
 
     def sources_may_run(self) -> bool:
         """Tell whether the readers of our streams are there and have kept up."""
-
-    def next_moment(self) -> int:
-        """Return the monotonic nanosecond at which there is something to do without any input."""
 
     def statistics(self) -> tuple[LinkRecord, ...]:
         """Return one record for each stream and each node at its other end."""

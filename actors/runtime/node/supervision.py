@@ -12,7 +12,7 @@ from __future__ import annotations
 import logging
 import traceback
 from collections import Counter, deque
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -20,8 +20,6 @@ from actors.events.event import Event
 from actors.events.system import (
     ActorFailed,
     ActorStarted,
-    HaltTrading,
-    ResumeTrading,
     StreamReset,
     StreamStale,
     TimerFired,
@@ -35,12 +33,11 @@ from actors.runtime.stream import Input, StepWriter, Stream
 if TYPE_CHECKING:
     from actors.runtime.actor import Actor
     from actors.runtime.loop import Loop
+    from actors.runtime.node.halts import Halts
     from actors.runtime.node.mirrors import Mirror, RemotePublisher
 
 log = logging.getLogger("kaiju")
 
-NO_ROOM = "the disk is full or fails"
-"""Begins the reason of every halt that ends by itself."""
 DEAD_LETTERS_KEPT = 100
 DURABLE_LAG_FACTOR = 4
 RESTARTS_ALLOWED = 5
@@ -53,18 +50,20 @@ class Supervisor:
     """Decides what a failure costs, and says so to everyone whom it concerns.
 
     Args:
-        publish: sends a control event to every actor that handles it.
+        loop: whose steps are supervised.
+        announce: sends a control event to every actor that handles it.
+        halts: of the node.
         flight_directory: where the flight recorder is dumped on a failure; None keeps it in memory.
     """
 
     def __init__(
-        self, publish: Callable[[Event], None], flight_directory: Path | None = None
+        self,
+        loop: Loop,
+        announce: Callable[[Event], None],
+        halts: Halts,
+        flight_directory: Path | None = None,
     ) -> None:
-        self._halts: list[str] = []
-        self._waiting: dict[str, str] = {}
-        """Reason of the halt by who waits for a disk."""
-        self.over = False
-        """Whether the loop has ended, so that nobody could hear control any more."""
+        self.halts = halts
         self.failures: list[str] = []
         self.dead_letters: deque[DeadLetter] = deque(maxlen=DEAD_LETTERS_KEPT)
         self.dead_letter_counts: Counter[str] = Counter()
@@ -73,10 +72,6 @@ class Supervisor:
         """Publisher by stream name."""
         self.mirrors: dict[str, Mirror] = {}
         """Streams of other nodes by name."""
-        self._elsewhere: dict[str, str] = {}
-        """Why trading is halted on other nodes, by node."""
-        self.on_own_halt: Callable[[str], None] = _tell_nobody
-        """Called with the reason when trading was halted here, with none when no longer."""
         self.next_epoch: Callable[[], int] | None = None
         """Gives numbers that no epoch of this data directory had; None where nothing is kept."""
         self.replay: Callable[[Actor], None] = _nothing_kept
@@ -84,92 +79,16 @@ class Supervisor:
         self._retried: dict[str, tuple[Input, int, str]] = {}
         """(input, position behind the event, what happened) of each actor that tries again."""
         self._restarts: dict[str, deque[int]] = {}
-        self._publish = publish
+        self._loop, self._announce = loop, announce
         self._flight_directory = flight_directory
-        self._loop: Loop | None = None
-
-    def watch(self, loop: Loop) -> None:
-        """Supervise the steps of this loop."""
-        self._loop = loop
-
-    @property
-    def loop(self) -> Loop:
-        """The loop under supervision."""
-        assert self._loop is not None
-        return self._loop
-
-    @property
-    def halted(self) -> str:
-        """Why trading was halted first; empty while it is not."""
-        return next(iter((*self._halts, *self._elsewhere.values())), "")
-
-    @property
-    def own_halt(self) -> str:
-        """Why trading was halted here first; empty while it is not, or only elsewhere."""
-        return next(iter(self._halts), "")
-
-    def halt(self, reason: str) -> None:
-        """Stop new orders from now on; cancels still pass."""
-        if reason not in self._halts:
-            self._halts.append(reason)
-            log.error("trading halted: %s", reason)
-            self.on_own_halt(self.own_halt)
-        if not self.over:
-            self._publish(HaltTrading(reason))
-
-    def halt_elsewhere(self, node: str, reason: str) -> None:
-        """Halt for as long as another node does; an empty `reason` says that it no longer does."""
-        known, text = self._elsewhere.get(node), f"node {node}: {reason}"
-        if reason and known != text:
-            self._elsewhere[node] = text
-            log.error("trading halted: %s", text)
-            if not self.over:
-                self._publish(HaltTrading(text))
-        elif not reason and known:
-            del self._elsewhere[node]
-            if not self.halted:
-                self._resumed(f"node {node} has resumed")
+        loop.on_failure, loop.on_lag = self.failed, self.lagging
+        loop.on_source_failure, loop.on_dead_letter = self.source_failed, self.dead_letter
 
     def resume(self, reason: str) -> None:
         """Lift all halts, unless an actor of the order path is down or the disk is full."""
-        down = [a.name for a in self.actors.values() if a.order_path and a.actor_stopped.is_set()]
-        if down:
-            log.error("trading stays halted: %s failed and must be started again", ", ".join(down))
-        elif self._waiting:
-            log.error("trading stays halted: %s", "; ".join(self._waiting.values()))
-        else:
-            self._halts.clear()
-            self.on_own_halt("")
-            if self._elsewhere:
-                others = "; ".join(self._elsewhere.values())
-                log.error("trading stays halted until it is resumed there too: %s", others)
-            else:
-                self._resumed(reason)
-
-    def wait_for_disk(self, who: str, refusal: OSError | None) -> None:
-        """Halt trading while a disk does not take what `who` has; None says that it does again."""
-        waits = who in self._waiting
-        if refusal is not None and not waits:
-            self._waiting[who] = f"{NO_ROOM}: {refusal}"
-            self.halt(self._waiting[who])
-        elif refusal is None and waits:
-            self._halts.remove(self._waiting.pop(who))
-            self.on_own_halt(self.own_halt)
-            if not self.halted:
-                self._resumed(f"the disk takes what {who} has again")
-
-    def remember(self, halts: Iterable[str]) -> None:
-        """Stay halted as the run before was, but not by a disk that was full then."""
-        found = list(halts)
-        self._halts = [reason for reason in found if not reason.startswith(NO_ROOM)]
-        self.on_own_halt(self.own_halt)
-        if found and not self._halts:
-            self._resumed("the run began again; the disk was full")
-
-    def _resumed(self, reason: str) -> None:
-        log.warning("trading resumed: %s", reason)
-        if not self.over:
-            self._publish(ResumeTrading(reason))
+        actors = self.actors.values()
+        down = [a.name for a in actors if a.order_path and a.actor_stopped.is_set()]
+        self.halts.resume(reason, down)
 
     def dead_letter(self, reader: Input, envelope: Envelope, reason: str) -> None:
         """Keep and count an event that nobody will finish."""
@@ -193,11 +112,11 @@ class Supervisor:
         """Note that a source ended by raising; its actor goes on with what it has."""
         self.trouble(f"the source of {name}", error)
         if self.actors[name].order_path:
-            self.halt(self.failures[-1])
+            self.halts.halt(self.failures[-1])
 
     def failed(self, reader: Input, envelope: Envelope, error: BaseException) -> None:
         """Deal with a handler that raised: drop its step, then try again, skip, halt or restart."""
-        actor, loop = self.actors[reader.actor.name], self.loop
+        actor, loop = self.actors[reader.actor.name], self._loop
         loop.discard()
         if isinstance(timer := envelope.event, TimerFired) and envelope.cause is not None:
             again = (timer.timer_id, timer.name, timer.due, envelope.cause)
@@ -222,9 +141,9 @@ class Supervisor:
             or isinstance(envelope.event, ActorStarted)
             or self._restarts_too_often(actor)
         )
-        self._publish(ActorFailed(actor.name, what, restarted=not hopeless))
+        self._announce(ActorFailed(actor.name, what, restarted=not hopeless))
         if actor.order_path:
-            self.halt(what)
+            self.halts.halt(what)
         if hopeless:
             hears = actor.order_path and not lost and reader is not actor.control_input
             self.close(actor, "actor failed", keep_control=hears)
@@ -241,7 +160,7 @@ class Supervisor:
                 text = f"{what}; on the same input it then did not: it is not deterministic"
                 self.failures.append(text)
                 log.error("%s", text)
-                self._publish(ActorFailed(name, text, restarted=True))
+                self._announce(ActorFailed(name, text, restarted=True))
 
     def _try_again(self, reader: Input, what: str) -> bool:
         """Put the input back before all others, unless this was the second time."""
@@ -251,22 +170,22 @@ class Supervisor:
             return False
         self._retried[name] = (reader, reader.position, what)
         reader.position -= 1
-        self.loop.queue.appendleft(reader)
+        self._loop.queue.appendleft(reader)
         log.warning("%s; it was rebuilt from its journal and tries again", what)
         return True
 
     def _skip(self, journal: StepWriter, reader: Input, envelope: Envelope) -> None:
         if isinstance(envelope.event, TimerFired):
-            self.loop.timers.remove(reader.actor.name, envelope.event.timer_id)
+            self._loop.timers.remove(reader.actor.name, envelope.event.timer_id)
         try:
-            journal.skip(self.loop.steps, self.loop.now, reader, envelope)
+            journal.skip(self._loop.steps, self._loop.now, reader, envelope)
         except (OverflowError, TypeError, ValueError) as error:
             # Nothing came of the input, so nothing is missing where it cannot even be noted.
             self.trouble(f"noting that {reader.actor.name} skipped an input", error)
 
     def _rebuild(self, actor: Actor, what: str) -> bool:
         """Bring a durable actor back to before the step that failed; return whether that went."""
-        loop = self.loop
+        loop = self._loop
         now, envelope = loop.now, loop.envelope
         timers, fired = actor.pending_timers(), loop.timers.fired(actor.name)
         try:
@@ -291,8 +210,8 @@ class Supervisor:
             reader.handlers = {}
             reader.closed = reason
         self._retried.pop(actor.name, None)
-        self.loop.timers.forget(actor.name)
-        self.loop.close_sources(actor.name)
+        self._loop.timers.forget(actor.name)
+        self._loop.close_sources(actor.name)
         if actor.actor_stopped.is_set():
             return
         actor.actor_stopped.set()
@@ -304,15 +223,15 @@ class Supervisor:
         for reader in stream.readers:
             inbox = self.actors[reader.actor.name].inbox
             if not inbox.closed:
-                self.loop.post(inbox, StreamStale(stream.name, reason))
+                self._loop.post(inbox, StreamStale(stream.name, reason))
 
     def lagging(self, reader: Input) -> None:
         """Reset a reader that fell too far behind; on a durable stream, halt trading instead."""
         publisher, bound = self.owners[reader.source.name], reader.source.lag_bound
         if not publisher.durable:
             self.reset(reader, "fell behind")
-        elif reader.queued > DURABLE_LAG_FACTOR * bound and not self.halted:
-            self.halt(
+        elif reader.queued > DURABLE_LAG_FACTOR * bound and not self.halts.reason:
+            self.halts.halt(
                 f"{reader.actor.name} is {reader.queued} events behind {reader.source.name}, "
                 f"allowed are {DURABLE_LAG_FACTOR * bound}"
             )
@@ -324,26 +243,26 @@ class Supervisor:
             return
         reader.skip_to(reader.stream.next_seq, "reset")
         # Tokens of what was skipped would read what comes next ahead of the reset.
-        self.loop.withdraw(reader)
-        self._announce(reader, reason)
+        self._loop.withdraw(reader)
+        self._post_reset(reader, reason)
 
-    def _announce(self, reader: Input, reason: str) -> None:
+    def _post_reset(self, reader: Input, reason: str) -> None:
         source, inbox = reader.source, self.actors[reader.actor.name].inbox
         publisher = self.actors[self.owners[source.name].name]
-        self.loop.post(inbox, StreamReset(source.name, source.epoch, source.next_seq, reason))
-        emitted = len(self.loop.outbox)
+        self._loop.post(inbox, StreamReset(source.name, source.epoch, source.next_seq, reason))
+        emitted = len(self._loop.outbox)
         try:
             for event in publisher.snapshot(source.name.partition(".")[2]):
-                self.loop.post(inbox, event)
+                self._loop.post(inbox, event)
         except Exception as error:  # noqa: BLE001 - the reader was told of the reset at least
             self.trouble(f"{publisher.name}.snapshot({source.name})", error)
-        del self.loop.outbox[emitted:]  # a snapshot returns; what it emitted is nobody's step
+        del self._loop.outbox[emitted:]  # a snapshot returns; what it emitted is nobody's step
 
     def _restarts_too_often(self, actor: Actor) -> bool:
         times = self._restarts.setdefault(actor.name, deque(maxlen=RESTARTS_ALLOWED))
-        if len(times) == RESTARTS_ALLOWED and self.loop.now - times[0] < RESTART_WINDOW:
+        if len(times) == RESTARTS_ALLOWED and self._loop.now - times[0] < RESTART_WINDOW:
             return True
-        times.append(self.loop.now)
+        times.append(self._loop.now)
         return False
 
     def _restart(self, actor: Actor) -> None:
@@ -355,9 +274,9 @@ class Supervisor:
                 self.trouble(f"{actor.name} cannot start again: noting its epoch", error)
                 self.close(actor, "actor failed")
                 return
-        self.loop.timers.forget(actor.name)
+        self._loop.timers.forget(actor.name)
         actor.forget()
-        self.loop.post(actor.inbox, ActorStarted(actor.name))
+        self._loop.post(actor.inbox, ActorStarted(actor.name))
         for reader in actor.inputs:
             self.reset(reader, "reader restarted")
         actor.inbox.stream.epoch = epoch
@@ -368,7 +287,7 @@ class Supervisor:
                     # An unread value of the old epoch could be replaced by one of the new.
                     self.reset(reader, "publisher restarted")
                 else:
-                    self._announce(reader, "publisher restarted")
+                    self._post_reset(reader, "publisher restarted")
 
 
 def describe(actor: Actor, envelope: Envelope, error: BaseException) -> str:
@@ -384,10 +303,6 @@ def describe(actor: Actor, envelope: Envelope, error: BaseException) -> str:
         f"{actor.name} ({type(actor).__name__}) {problem}, while handling "
         f"{type(envelope.event).__name__} {stream}/{epoch}/{seq}"
     )
-
-
-def _tell_nobody(_reason: str) -> None:
-    """There are no other nodes."""
 
 
 def _nothing_kept(actor: Actor) -> None:

@@ -2,22 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
-from pathlib import Path
+from collections.abc import Mapping
 from types import MappingProxyType
 from typing import Any, Literal
 
 from actors.events.reference import Currency, Instrument
 from actors.events.system import StopActor, StreamLive, StreamStale
 from actors.runtime.actor import Actor, Settings
-from actors.runtime.clock import Clock
 from actors.runtime.loop import Loop
+from actors.runtime.node.config import NodeConfig
 from actors.runtime.node.ingress import Ingress
 from actors.runtime.node.mirrors import Mirror, RemotePublisher
 from actors.runtime.node.supervision import Supervisor
-from actors.runtime.poller import Poller
-from actors.runtime.ports import PortRunner
 from actors.runtime.recovery.capture import NOT_YET
+from actors.runtime.recovery.recovery import Recovery
 from actors.runtime.ref import ActorRef
 from actors.runtime.statistics import ActorStatistics
 from actors.runtime.stream import Delivery, Input, Stream
@@ -31,46 +29,31 @@ class Wiring:
     Actors are added in file order, then connected.
 
     Args:
-        name: the node's name in the topology.
-        clock: of the node.
+        config: of the node.
         loop: that delivers.
         supervisor: of the actors.
-        poller: how the loop waits.
-        seed: of every actor's random numbers, together with its name.
-        instruments: of the topology.
-        currencies: of the topology.
+        ingress: where other threads reach the actors.
+        session: first part of client order ids.
     """
 
     def __init__(
-        self,
-        name: str,
-        clock: Clock,
-        loop: Loop,
-        supervisor: Supervisor,
-        poller: Poller,
-        *,
-        seed: int,
-        instruments: Iterable[Instrument],
-        currencies: Iterable[Currency],
+        self, config: NodeConfig, loop: Loop, supervisor: Supervisor, ingress: Ingress, session: str
     ) -> None:
-        self.name, self.clock, self.loop, self.supervisor = name, clock, loop, supervisor
+        self.config, self.loop, self.supervisor = config, loop, supervisor
         self.instruments: Mapping[str, Instrument] = MappingProxyType(
-            {i.instrument: i for i in instruments}
+            {i.instrument: i for i in config.instruments}
         )
         self.currencies: Mapping[str, Currency] = MappingProxyType(
-            {c.currency: c for c in currencies}
+            {c.currency: c for c in config.currencies}
         )
         self.streams: dict[str, Stream] = {}
         self.actors = supervisor.actors
         self.mirrors = supervisor.mirrors
-        self.ports: list[PortRunner] = []
-        self._ingress = Ingress(loop, poller, supervisor)
-        self._seed = seed
-        self._session = ""
-        self._directory: Path | None = None
-        self._durable: dict[str, bool] = {}
+        self.durable: dict[str, bool] = {}
         """Durable actors, and whether ports wait for their syncs."""
-        self._running = False
+        self.running = False
+        """Whether readers that come now are late."""
+        self._ingress, self._session = ingress, session
 
     def add(
         self,
@@ -90,18 +73,18 @@ class Wiring:
             pydantic.ValidationError: the settings do not fit the class.
         """
         if name in self.actors:
-            raise ValueError(f"node {self.name}: actor {name!r} was added twice")
+            raise ValueError(f"node {self.config.name}: actor {name!r} was added twice")
         if not isinstance(settings, Settings):
             settings = actor_class.Settings.model_validate(dict(settings or {}))
         actor = actor_class.created_by(self._ingress, name, settings)
-        actor.session, actor.directory = self._session, self._directory
+        actor.session, actor.directory = self._session, self.config.directory
         actor.instruments, actor.currencies = self.instruments, self.currencies
         actor.accepts = accepts
         actor.durable = durable != "none"
         if actor.durable:
-            self._durable[name] = durable == "fsync"
+            self.durable[name] = durable == "fsync"
         actor.statistics = ActorStatistics()
-        actor.attach(self.loop, f"{self._seed}/{name}")
+        actor.attach(self.loop, f"{self.config.seed}/{name}")
         actor.streams = {
             output: self._stream(f"{name}.{output}", actor) for output in actor.outputs
         }
@@ -151,7 +134,7 @@ class Wiring:
         actor.inputs = (*actor.inputs, cursor)
         actor.heard[stream] = tuple(cursor.handlers)
         actor.stale[stream] = NOT_YET
-        if self._running:
+        if self.running:
             self._bring_up_to_date(cursor, publisher)
         return cursor
 
@@ -180,25 +163,41 @@ class Wiring:
 
     def _stop_actor(self, request: StopActor) -> None:
         actor = self.actors[request.actor]
-        self._stop_hook(actor)
+        self.run_stop_hook(actor)
         self.supervisor.close(actor, "actor stopped")
         if actor.order_path:
-            self.supervisor.halt(f"{actor.name} of the order path was stopped")
+            self.supervisor.halts.halt(f"{actor.name} of the order path was stopped")
 
-    def _bound_streams(self, bound: int, tail_bytes: int) -> None:
-        share = tail_bytes // max(1, len(self.streams))
+    def bound_streams(self) -> None:
+        """Share the budget of tails among all streams, and bound how far readers may lag."""
+        share = self.config.tail_bytes // max(1, len(self.streams))
         inboxes = {actor.inbox.stream.name for actor in self.actors.values()}
         for stream in self.streams.values():
             stream.budget = share
-            if not self.clock.virtual and stream.name not in inboxes:
-                stream.lag_bound = bound
+            if not self.loop.clock.virtual and stream.name not in inboxes:
+                stream.lag_bound = self.config.bound
 
-    def _stop_hook(self, actor: Actor) -> None:
+    def place_mirrors(self, recovery: Recovery | None) -> None:
+        """Give readers of other nodes' streams their positions, and forget what nobody reads."""
+        for name, mirror in list(self.mirrors.items()):
+            if mirror.stream.readers:
+                mirror.place(recovery)
+            else:
+                del self.mirrors[name], self.streams[name]
+
+    def renumber(self, actor: Actor, epoch: int) -> None:
+        """Let an actor that has no past begin in an epoch of its own."""
+        for stream in (actor.inbox.stream, *actor.streams.values()):
+            stream.renumber(epoch, 1)
+
+    def run_stop_hook(self, actor: Actor) -> None:
+        """Tell an actor that it stops; what it raises holds up nobody."""
         try:
             actor.on_stop()
         except Exception as error:  # noqa: BLE001 - the others must be stopped all the same
             self.supervisor.trouble(f"{actor.name}.on_stop()", error)
 
-    def _all_readers(self) -> list[Input]:
-        readers = [reader for actor in self.actors.values() for reader in actor.readers]
-        return readers + [port.reader for port in self.ports]
+    @property
+    def readers(self) -> list[Input]:
+        """Everything that the actors read."""
+        return [reader for actor in self.actors.values() for reader in actor.readers]

@@ -36,6 +36,7 @@ from actors.runtime.actor import Actor
 from actors.runtime.clock import LiveClock
 from actors.runtime.journal.data_directory import JOURNALS
 from actors.runtime.journal.segments import JournalReader
+from actors.runtime.node.config import NodeConfig
 from actors.runtime.node.node import Node
 from actors.testing import Probe
 from gateways.simulated.session.client import VenueFeed, VenueGateway
@@ -231,7 +232,9 @@ def test_whoever_subscribes_gets_market_data_and_signs_of_life(venue: VenueProce
 @contextmanager
 def running(*actors: tuple[str, type[Actor], dict[str, Any]]) -> Iterator[Node]:
     """Run actors and a probe of all their outputs, live, on a thread of their own."""
-    node = Node("client", clock=LiveClock(), instruments=[BTCUSDT, ETHUSDT], session="c")
+    node = Node(
+        NodeConfig("client", instruments=[BTCUSDT, ETHUSDT], session="c"), clock=LiveClock()
+    )
     for name, actor_class, settings in actors:
         node.add(name, actor_class, settings)
     streams = [stream for stream in node.streams if not stream.endswith(".inbox")]

@@ -20,7 +20,7 @@ from actors.runtime.journal.disk import Disk
 from actors.runtime.journal.segments import JournalReader
 from actors.runtime.journal.snapshots import Snapshots
 from actors.runtime.journal.writer import Journal
-from actors.runtime.node.durability import Retention
+from actors.runtime.node.config import NodeConfig, Retention
 from actors.runtime.node.node import Node
 from actors.runtime.snapshot import decode_snapshot, encode
 from actors.testing import SECOND, START
@@ -207,7 +207,7 @@ def test_everything_that_follows_from_the_steps_is_compared(
 @pytest.mark.usefixtures("not_verified")
 def test_the_difference_that_came_first_on_the_node_is_the_one_told(tmp_path: Path) -> None:
     tmp_path.mkdir(exist_ok=True)
-    node = Node(data=tmp_path)
+    node = Node(NodeConfig(data=tmp_path))
     node.add("a", RemembersInItself, {"prefix": "x"}, durable="os")
     node.add("b", RemembersInItself, {"prefix": "y"}, durable="os")
     node.run(RUN_FOR)
@@ -247,7 +247,11 @@ def test_two_runs_that_end_alike_have_one_digest(tmp_path: Path) -> None:
 def test_a_journal_that_lost_its_beginning_is_verified_from_its_oldest_snapshot(
     tmp_path: Path,
 ) -> None:
-    node = Node(data=tmp_path, segment_bytes=4_000, slice_steps=16, retention=Retention(8_000, 0))
+    node = Node(
+        NodeConfig(
+            data=tmp_path, segment_bytes=4_000, slice_steps=16, retention=Retention(8_000, 0)
+        )
+    )
     node.add("speaker", Speaker, durable="os")
     node.run(RUN_FOR)
     journal = JournalReader(journal_of(tmp_path))

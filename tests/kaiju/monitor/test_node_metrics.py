@@ -18,6 +18,7 @@ from actors.runtime.journal.data_directory import JOURNALS
 from actors.runtime.journal.disk import Disk
 from actors.runtime.journal.frames import encode_header
 from actors.runtime.journal.writer import Journal
+from actors.runtime.node.config import NodeConfig
 from actors.runtime.node.node import Node
 from actors.runtime.statistics import ActorRecord, Histogram
 from actors.testing import START
@@ -166,7 +167,7 @@ def test_journals_and_recovery_have_figures(tmp_path: Path) -> None:
 
 
 def test_a_histogram_keeps_its_count_and_its_bounds() -> None:
-    node = Node("alone")
+    node = Node(NodeConfig("alone"))
     histogram = Histogram()
     for nanoseconds in (100, 700, 900, 1_500, 10**12):
         histogram.observe(nanoseconds)
@@ -231,5 +232,5 @@ def test_a_port_that_is_taken_is_refused(server: NodeServer, ran: tuple[Node, No
 
 
 def test_a_view_of_an_idle_node_is_empty() -> None:
-    view = NodeObserver(Node("idle"), "idle").observe()
+    view = NodeObserver(Node(NodeConfig("idle")), "idle").observe()
     assert (view.orders, view.tops, view.pnl, view.progress) == ({}, {}, {}, None)

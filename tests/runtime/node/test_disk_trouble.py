@@ -20,7 +20,7 @@ from actors.recorder import EVENTS_FILE, Recorder
 from actors.runtime.clock import VirtualClock
 from actors.runtime.journal.disk import Disk
 from actors.runtime.journal.frames import EVENT, FrameFile
-from actors.runtime.node.supervision import Supervisor
+from actors.runtime.node.halts import Halts
 from actors.testing import START
 from kaiju.journals.verify import verify
 from tests.kit.failing_disk import (
@@ -67,7 +67,7 @@ def test_a_disk_that_refuses_for_a_while_halts_trading_and_loses_nothing(
     reason = f"the disk is full or fails: [Errno {number}]"
     assert [text.partition(":")[0] for text in said] == ["trading halted", "trading resumed"]
     assert said[0].startswith(f"trading halted: {reason}")
-    assert node.supervisor.halted == ""
+    assert node.halts.reason == ""
     assert node.supervisor.failures == []
 
     kinds = [type(event).__name__ for event in outside.taken]
@@ -85,7 +85,7 @@ def test_a_disk_that_refuses_for_a_while_halts_trading_and_loses_nothing(
         again = trading(copy, VirtualClock(START), Disk())
         again.run()
         assert again.supervisor.failures == []
-        assert again.supervisor.halted == ""
+        assert again.halts.reason == ""
         assert again.actors["tally"].state == tally.state
     shutil.rmtree(tmp_path / "copies")
 
@@ -97,13 +97,13 @@ def test_a_disk_that_stays_full_leaves_the_beginning_of_the_run(tmp_path: Path) 
     node.run()
     steps = node.loop.steps
 
-    assert node.supervisor.halted == "the disk is full or fails: [Errno 28] No space left on device"
+    assert node.halts.reason == "the disk is full or fails: [Errno 28] No space left on device"
     [problem] = node.supervisor.failures
     assert re.fullmatch(r"the disk is full or fails: \d+ steps were never written", problem)
     assert type(outside.taken[-1]) is OrderCancelRequest
     again = trading(tmp_path / "run", VirtualClock(START), Disk(), second := Outside())
     again.run()
-    assert again.supervisor.halted == ""
+    assert again.halts.reason == ""
     assert again.supervisor.failures == []
     assert again.loop.steps > 3_000
     assert steps > 3_000
@@ -114,31 +114,31 @@ def test_a_disk_that_stays_full_leaves_the_beginning_of_the_run(tmp_path: Path) 
 def test_when_too_much_waits_for_the_disk_the_run_ends(tmp_path: Path) -> None:
     disk = TroubledDisk(errno.ENOSPC, begins_with=ORDER, refusals=10**9)
     node = trading(
-        tmp_path, VirtualClock(START), disk, slice_steps=16, ticks=10**9, most_held=50_000
+        tmp_path, VirtualClock(START), disk, slice_steps=16, ticks=10**9, max_held=50_000
     )
     node.run()
 
     assert re.fullmatch(
         r"the disk is full or fails, and 5\d,\d{3} bytes wait for it", node.stop_reason
     )
-    assert node.supervisor.halted.startswith("the disk is full or fails")
+    assert node.halts.reason.startswith("the disk is full or fails")
     assert len(node.supervisor.failures) == 1
 
 
 def test_room_on_the_disk_lifts_no_halt_but_its_own() -> None:
     said: list[Event] = []
-    supervisor = Supervisor(said.append)
-    supervisor.wait_for_disk("the journal", OSError(errno.ENOSPC, "full"))
-    supervisor.resume("operator")
-    assert supervisor.halted == "the disk is full or fails: [Errno 28] full"
-    supervisor.wait_for_disk("recorder.frames", OSError(errno.ENOSPC, "full too"))
-    supervisor.halt("operator")
-    supervisor.wait_for_disk("the journal", None)
-    supervisor.wait_for_disk("recorder.frames", None)
-    assert supervisor.halted == "operator"
-    supervisor.resume("operator")
+    halts = Halts(said.append)
+    halts.wait_for_disk("the journal", OSError(errno.ENOSPC, "full"))
+    halts.resume("operator")
+    assert halts.reason == "the disk is full or fails: [Errno 28] full"
+    halts.wait_for_disk("recorder.frames", OSError(errno.ENOSPC, "full too"))
+    halts.halt("operator")
+    halts.wait_for_disk("the journal", None)
+    halts.wait_for_disk("recorder.frames", None)
+    assert halts.reason == "operator"
+    halts.resume("operator")
 
-    assert supervisor.halted == ""
+    assert halts.reason == ""
     assert [type(event) for event in said] == [*[HaltTrading] * 3, ResumeTrading]
 
 
@@ -163,7 +163,7 @@ def test_without_room_for_another_file_steps_are_kept_all_the_same(
     node = trading(tmp_path, VirtualClock(START), NoRoomFor(kind), ticks=500, segment_bytes=20_000)
     node.run()
 
-    assert node.supervisor.halted == ""
+    assert node.halts.reason == ""
     assert node.supervisor.failures == []
     assert said in caplog.text
     assert len(caplog.records) < 50
@@ -203,7 +203,7 @@ def test_a_recorder_that_never_gets_room_fails_at_the_end(tmp_path: Path) -> Non
     node.connect("recorder", "feed.ticks")
     node.run()
 
-    assert node.supervisor.halted.startswith("the disk is full or fails: ")
+    assert node.halts.reason.startswith("the disk is full or fails: ")
     [failure] = node.supervisor.failures
     assert "events could not be recorded, the file is whole up to frame" in failure
     [edge] = [edge for edge in node.statistics().edges if edge.stream == "recorder.frames"]
@@ -213,7 +213,7 @@ def test_a_recorder_that_never_gets_room_fails_at_the_end(tmp_path: Path) -> Non
 
 def test_a_recorder_for_which_too_much_waits_ends_the_run(tmp_path: Path) -> None:
     disk = TroubledDisk(errno.ENOSPC, begins_with=b"feed.ticks", refusals=10**9)
-    node = trading(tmp_path, VirtualClock(START), Disk(), ticks=10**9, most_held=40_000)
+    node = trading(tmp_path, VirtualClock(START), Disk(), ticks=10**9, max_held=40_000)
     recorder = node.add("recorder", Recorder)
     assert isinstance(recorder, Recorder)
     recorder.directory, recorder.disk = tmp_path, disk

@@ -14,6 +14,7 @@ from actors.events.system import ActorFailed, HaltTrading, StopRequested, TimerF
 from actors.runtime.actor import Actor, handles
 from actors.runtime.clock import LiveClock, VirtualClock
 from actors.runtime.envelope import Envelope
+from actors.runtime.node.config import NodeConfig
 from actors.runtime.node.node import Node
 from actors.runtime.node.shutdown import STOP_GRACE
 from actors.runtime.ports import Port
@@ -104,7 +105,7 @@ def test_an_actor_that_fails_off_the_order_path_starts_again_and_its_readers_are
         "stop: end of data",
     ]
     assert test.node.actors["relay"].state.seen == [2, 3]
-    assert not test.node.supervisor.halted
+    assert not test.node.halts.reason
     assert test.node.supervisor.dead_letter_counts == {"handler raised": 1}
 
 
@@ -123,7 +124,7 @@ def test_an_actor_that_fails_on_the_order_path_halts_trading_and_takes_nothing_m
         "stop: end of data",
     ]
     assert sink.stale == {"relay.ticks": "actor failed"}
-    assert "tick 1 was poison" in test.node.supervisor.halted
+    assert "tick 1 was poison" in test.node.halts.reason
     edge = next(e for e in test.node.statistics().edges if e.stream == "feed.ticks")
     assert edge.dropped == {"handler raised": 1, "actor failed": 2}
 
@@ -266,7 +267,7 @@ def test_a_port_that_fails_halts_trading_ends_the_run_and_says_why(clock: Any) -
     node, printer = printing(clock, jams_after=10)
     node.run()
 
-    assert "No space left on device" in node.supervisor.halted
+    assert "No space left on device" in node.halts.reason
     assert printer.paper[:10] == [Tick(n) for n in range(10)]
     assert all(edge.conserved for edge in node.statistics().edges)
 
@@ -337,8 +338,8 @@ def test_control_events_reach_exactly_those_that_handle_them() -> None:
     node.add("sink", Sink)
     node.add("relay", Relay)
     node._start()
-    node.control(HaltTrading("test"))
-    node.control(ActorFailed("x", "y", restarted=False))
+    node._control.announce(HaltTrading("test"))
+    node._control.announce(ActorFailed("x", "y", restarted=False))
     while node.loop.run(10):
         pass
 
@@ -358,7 +359,7 @@ EDGES = st.lists(
 def test_whatever_is_wired_and_whoever_fails_no_event_goes_unaccounted(
     edges: list[tuple[int, int, Any]], poison: set[int], slice_steps: int
 ) -> None:
-    node = Node(slice_steps=slice_steps)
+    node = Node(NodeConfig(slice_steps=slice_steps))
     node.add("feed", Feed, {"count": 20})
     for i in range(5):
         kind = (Relay, OrderPathRelay, Burst, Sink, Relay)[i]

@@ -32,6 +32,7 @@ from actors.runtime.actor import Actor, handles
 from actors.runtime.clock import LiveClock
 from actors.runtime.envelope import Envelope
 from actors.runtime.node import shutdown as stopping
+from actors.runtime.node.config import NodeConfig
 from actors.runtime.node.node import Node
 from actors.runtime.ports import Port
 from actors.testing import SystemTest
@@ -73,7 +74,7 @@ class Flood(Actor):
 
 
 def live_node(**options: Any) -> tuple[Node, threading.Thread, threading.Event]:
-    node = Node(clock=LiveClock(), **options)
+    node = Node(NodeConfig(**options), clock=LiveClock())
     started = threading.Event()
     node.on_turn = lambda _node: started.set()
     return node, threading.Thread(target=node.run), started
@@ -115,7 +116,7 @@ def test_a_reader_beyond_the_bound_gets_everything_or_a_reset_never_a_hole(durab
     assert counter.state.in_order
     if durable == "os":
         assert edge.handled == 3000
-        assert "events behind flood.ticks" in node.supervisor.halted
+        assert "events behind flood.ticks" in node.halts.reason
     else:
         assert edge.handled + edge.dropped["reset"] == 3000
 
@@ -283,7 +284,7 @@ def test_a_gateway_that_fails_still_cancels_what_works_at_the_venue() -> None:
 
     sent = [type(event) for event in test.emitted("gateway.venue")]
     assert sent == [OrderMassStatusRequest, NewOrderSingle, OrderMassCancelRequest]
-    assert "raised RuntimeError: broken" in test.node.supervisor.halted
+    assert "raised RuntimeError: broken" in test.node.halts.reason
 
 
 class Watcher(Actor):
@@ -334,7 +335,7 @@ def test_an_operator_can_halt_and_resume_but_not_while_the_order_path_is_down() 
     stop(node, thread)
 
     assert watcher.state.seen[1:] == ["HaltTrading", "ResumeTrading", "HaltTrading"]
-    assert "poison" in node.supervisor.halted
+    assert "poison" in node.halts.reason
 
 
 class Publisher(Actor):
@@ -508,7 +509,7 @@ def test_a_port_that_belongs_to_another_run_halts_before_it_does_anything() -> N
     node.connect("shop", "feed.ticks")
     node.run()
 
-    assert "already has 7 events" in node.supervisor.halted
+    assert "already has 7 events" in node.halts.reason
     assert shop.port.sold == []
 
 

@@ -31,6 +31,7 @@ from actors.runtime.journal.data_directory import JOURNALS, NODE_FILE, DataDirec
 from actors.runtime.journal.disk import Disk
 from actors.runtime.journal.steps import read_step
 from actors.runtime.journal.writer import JournalLockedError
+from actors.runtime.node.config import NodeConfig
 from actors.runtime.node.node import Node
 from actors.runtime.recovery.recovery import RecoveryError
 from actors.testing import START
@@ -132,7 +133,7 @@ def clock_of(kind: str, back: int = 0) -> Clock:
 
 def mixed(data: Path, clock: Clock, disk: Disk | None = None, start: int = 0) -> Node:
     """Return a node on which a durable feed is read by all, and a forgetful counter by a diary."""
-    node = Node(clock=clock, data=data, disk=disk)
+    node = Node(NodeConfig(data=data), clock=clock, disk=disk)
     start = start or clock.read()
     node.add("feed", Feed, {"count": 10**9, "gap": MILLISECOND, "start": start}, durable="os")
     node.add("counter", Counter)
@@ -256,7 +257,7 @@ def test_the_directory_of_another_node_is_refused(tmp_path: Path) -> None:
     with pytest.raises(
         DataDirectoryError, match="holds the data of node 'node', this is node 'other'"
     ):
-        Node("other", data=tmp_path)
+        Node(NodeConfig("other", data=tmp_path))
     assert (tmp_path / NODE_FILE).read_bytes() == before
 
 
@@ -303,7 +304,7 @@ def halted_and_killed(data: Path) -> None:
     node = mixed(data, clock_of("live"), disk)
 
     def halt_and_die(_node: Node) -> None:
-        if node.supervisor.halted:
+        if node.halts.reason:
             disk.dies_at = disk.count + 20
         else:
             node.halt("operator")
@@ -317,16 +318,16 @@ def test_a_halt_survives_and_who_begins_anew_hears_of_it(tmp_path: Path) -> None
     node = mixed(tmp_path, clock_of("live"))
     node.run(RUN_FOR)
 
-    assert node.supervisor.halted == "operator"
+    assert node.halts.reason == "operator"
     assert heard_by(node, "keeper").count("HaltTrading operator") == 1
     assert heard_by(node, "visitor").count("HaltTrading operator") == 1
     resumed = mixed(tmp_path, clock_of("live"))
-    resumed.on_turn = lambda n: n.resume("operator") if n.supervisor.halted else None
+    resumed.on_turn = lambda n: n.resume("operator") if n.halts.reason else None
     resumed.run(5 * RUN_FOR)
-    assert resumed.supervisor.halted == ""
+    assert resumed.halts.reason == ""
     after = mixed(tmp_path, clock_of("live"))
     after.run(RUN_FOR)
-    assert after.supervisor.halted == ""
+    assert after.halts.reason == ""
     assert not [what for what in heard_by(after, "visitor") if what.startswith("Halt")]
 
 

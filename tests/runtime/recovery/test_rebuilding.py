@@ -15,6 +15,7 @@ from actors.events.system import ActorFailed
 from actors.runtime.actor import Actor, handles
 from actors.runtime.clock import LiveClock, VirtualClock
 from actors.runtime.journal.disk import Disk
+from actors.runtime.node.config import NodeConfig
 from actors.runtime.node.node import Node
 from actors.runtime.recovery.capture import capture
 from actors.testing import START
@@ -60,7 +61,7 @@ class Halter(Actor):
     @handles(Tick)
     def on_tick(self, tick: Tick) -> None:
         if tick.n == HALTED_AT:
-            self.node.supervisor.halt("a test")
+            self.node.halts.halt("a test")
 
 
 class Scene:
@@ -78,11 +79,9 @@ class Scene:
     ) -> None:
         self.data = data
         self.node = node = Node(
+            NodeConfig(data=data, segment_bytes=segment_bytes, slice_steps=slice_steps),
             clock=VirtualClock(START),
-            data=data,
             disk=disk,
-            segment_bytes=segment_bytes,
-            slice_steps=slice_steps,
         )
         node.add("feed", Feed, {"count": TICKS, "start": START}, durable="os")
         node.add("burst", Burst, durable="os")
@@ -129,7 +128,7 @@ def test_an_actor_that_raises_once_tries_again_and_is_reported(
     assert failure.endswith("on the same input it then did not: it is not deterministic")
     assert scene.witness.state.failed == [("brittle", True)]
     assert scene.brittle.statistics.failed == 1
-    assert scene.node.supervisor.halted == "a test"
+    assert scene.node.halts.reason == "a test"
     assert not scene.node.supervisor.dead_letters
     assert verify(tmp_path / "run").equal
 
@@ -168,13 +167,12 @@ def test_on_the_order_path_a_second_raise_halts_and_only_control_is_still_heard(
     before = well.brittle.state.seen[: well.brittle.state.seen.index(key)]
     faults[key] = 10**9
     scene = Scene(tmp_path / "run", BrittleOnOrderPath).run()
-    supervisor = scene.node.supervisor
 
     heard = [] if "halt" in (key, *before) else ["halt", "halt"]
     if "halt" in before:
         heard = ["halt"]
     assert scene.brittle.state.seen == before + heard
-    assert f"raised RuntimeError: {key} is not to be done" in " ".join(supervisor._halts)
+    assert f"raised RuntimeError: {key} is not to be done" in " ".join(scene.node.halts.own)
     assert scene.brittle.actor_stopped.is_set()
     assert scene.witness.state.failed == [("brittle", False)]
     assert any(
@@ -190,7 +188,7 @@ def test_an_actor_that_cannot_start_twice_is_closed(tmp_path: Path) -> None:
 
     assert scene.brittle.state == Brittle.State()
     assert scene.witness.state.failed == [("brittle", False)]
-    assert scene.node.supervisor.halted == "a test"
+    assert scene.node.halts.reason == "a test"
     again = Scene(tmp_path / "run")
     again.node.run()
     assert "start" in again.brittle.state.seen, "its next life begins where this one ended"
@@ -212,7 +210,7 @@ def test_steps_that_a_full_disk_did_not_take_are_done_again_as_well(
 ) -> None:
     ignores = "tick 7" if raises > 1 else ""
     well = Scene(tmp_path / "well", ignores=ignores)
-    well.node.supervisor.wait_for_disk("another", OSError())
+    well.node.halts.wait_for_disk("another", OSError())
     well.run()
     faults["tick 7"] = raises
     disk = TroubledDisk(errno.ENOSPC, begins_with=b"tick 5", refusals=10)
@@ -253,7 +251,7 @@ def test_an_actor_that_cannot_be_rebuilt_is_lost(
     assert "rebuilding brittle from its journal raised DivergedError: brittle: step 1" in trouble
     assert "tick 7 is not to be done" in failure
     assert scene.witness.state.failed == [("brittle", False)]
-    assert (len(supervisor._halts) == 2) == actor_class.order_path
+    assert (len(scene.node.halts.own) == 2) == actor_class.order_path
     assert scene.brittle.actor_stopped.is_set()
     assert all(edge.conserved for edge in scene.node.statistics().edges)
 
@@ -268,7 +266,7 @@ class Huge(Relay):
 
 
 def test_an_input_that_no_journal_can_hold_is_passed_over(tmp_path: Path) -> None:
-    node = Node(clock=VirtualClock(START), data=tmp_path)
+    node = Node(NodeConfig(data=tmp_path), clock=VirtualClock(START))
     node.add("feed", Feed, {"count": 6, "start": START})
     node.add("huge", Huge)
     sink = node.add("sink", Sink, durable="os")
@@ -285,7 +283,7 @@ def test_an_input_that_no_journal_can_hold_is_passed_over(tmp_path: Path) -> Non
 def test_an_ask_whose_handler_raises_is_answered_by_the_second_try(
     tmp_path: Path, times: int
 ) -> None:
-    node = Node(clock=LiveClock(), data=tmp_path)
+    node = Node(NodeConfig(data=tmp_path), clock=LiveClock())
     node.add("brittle", Brittle, durable="os")
     running = threading.Event()
     node.on_turn = lambda _node: running.set()
@@ -307,7 +305,7 @@ def test_an_ask_whose_handler_raises_is_answered_by_the_second_try(
 
 
 def test_a_timer_that_fired_and_was_not_handled_is_in_a_snapshot(tmp_path: Path) -> None:
-    node = Node(clock=VirtualClock(START), data=tmp_path / "run")
+    node = Node(NodeConfig(data=tmp_path / "run"), clock=VirtualClock(START))
     brittle = node.add("brittle", Brittle, durable="os")
     node._start()
     node.loop.run(1)  # it starts, and sets a timer

@@ -16,7 +16,7 @@ from actors.runtime.actor import Actor, handles
 from actors.runtime.clock import VirtualClock
 from actors.runtime.journal.data_directory import DataDirectoryError
 from actors.runtime.journal.disk import Disk
-from actors.runtime.node.durability import Retention
+from actors.runtime.node.config import NodeConfig, Retention
 from actors.runtime.node.node import Node
 from actors.runtime.recovery.recovery import RecoveryError
 from tests.kit.kill_points import MortalDisk, lived
@@ -96,12 +96,9 @@ def node_in(
     listener: str = "os",
 ) -> Node:
     node = Node(
+        NodeConfig(data=directory, segment_bytes=4_096, retention=Retention(0, 0), slice_steps=16),
         clock=VirtualClock(0),
-        data=directory,
         disk=disk,
-        segment_bytes=4_096,
-        retention=Retention(0, 0),
-        slice_steps=16,
     )
     node.add("source", source, durable="os")
     node.add("listener", Listener, durable=listener)  # type: ignore[arg-type]

@@ -1,0 +1,134 @@
+"""What is announced to all actors of a node: a stream that is read before all else, and kept."""
+
+from __future__ import annotations
+
+from collections.abc import Collection
+from functools import reduce
+from operator import or_
+from typing import TYPE_CHECKING, Any
+
+import msgspec
+
+from actors.events.event import Event
+from actors.events.system import ActorFailed, HaltTrading, ResumeTrading, StopRequested
+from actors.runtime.envelope import Envelope
+from actors.runtime.journal.data_directory import CONTROL
+from actors.runtime.journal.steps import read_step
+from actors.runtime.schema import schema_table
+from actors.runtime.snapshot import encode
+from actors.runtime.stream import Input, Stream
+
+if TYPE_CHECKING:
+    from actors.runtime.actor import Actor
+    from actors.runtime.journal.commits import Commits
+    from actors.runtime.journal.writer import Journal
+    from actors.runtime.loop import Loop
+    from actors.runtime.recovery.recovery import Recovery
+
+ANNOUNCED = (HaltTrading, ResumeTrading, StopRequested, ActorFailed)
+"""Classes of the control stream, which every actor that handles them reads first."""
+
+
+class ControlLog:
+    """The control stream of a node and, where anything is kept, its journal.
+
+    Args:
+        loop: delivers what is announced.
+        output: second part of the stream's name.
+    """
+
+    def __init__(self, loop: Loop, output: str) -> None:
+        self.stream = Stream(f"{CONTROL}.{output}", urgent=True)
+        self._loop = loop
+        self._journal: Journal | None = None
+        self._commits: Commits | None = None
+
+    def add_reader(self, actor: Actor) -> None:
+        """Let an actor hear what it handles of what is announced."""
+        if any(event_class in actor.handlers for event_class in ANNOUNCED):
+            table = actor.handler_table(ANNOUNCED)
+            actor.control_input = Input(actor, self.stream, table, actor.routes)
+            self.stream.attach(actor.control_input)
+
+    def announce(self, event: Event) -> None:
+        """Send an event to every actor that handles its class, ahead of all else."""
+        self._loop.announce(self.stream, event, self._write)
+
+    def keep_in(self, journal: Journal, commits: Commits) -> None:
+        """Write from now on what is announced, before anyone hears of it."""
+        self._journal, self._commits = journal, commits
+
+    def begin(self, node: str) -> None:
+        """Begin the first segment of the journal, if there is none yet."""
+        assert self._journal is not None
+        if self._journal.header is None:
+            self._journal.begin(self._header(node))
+
+    def restore(self, recovery: Recovery, elsewhere: Collection[str]) -> None:
+        """Read back what was announced, and queue it for those who have not heard it.
+
+        Args:
+            recovery: of the actors.
+            elsewhere: actors whose journal another node wrote: what they had heard of control was
+                that node's.
+        """
+        assert self._journal is not None
+        stream, queue = self.stream, self._loop.queue
+        read = msgspec.msgpack.Decoder(reduce(or_, ANNOUNCED)).decode
+        for body in self._journal.steps():
+            _, _, _, place, cause, root, time, _, event, _ = read_step(body)
+            stream.tail.append(Envelope(place, cause, root, time, read(event)))
+            stream.next_seq += 1
+        # Who begins anew has not heard why trading is halted; what else was said is of the past.
+        first_halt = min((e.id[2] for e in self._in_force()), default=stream.next_seq)
+        for reader in stream.readers:
+            name = reader.actor.name
+            if name in recovery.actors and name not in elsewhere:
+                reader.position = recovery.position_of(recovery.actors[name], stream.name)
+            else:
+                reader.position = first_halt
+            reader.began = reader.position
+        for envelope in stream.tail:
+            for reader in reversed(stream.readers):
+                if reader.position <= envelope.id[2]:
+                    queue.appendleft(reader)
+
+    def stop_since(self, seq: int) -> Envelope | None:
+        """Return the newest announcement of a stop, if it has the number `seq` or a later one."""
+        for envelope in reversed(self.stream.tail):
+            if isinstance(envelope.event, StopRequested):
+                return envelope if envelope.id[2] >= seq else None
+        return None
+
+    def halts(self) -> list[str]:
+        """Return why trading was halted when the run before ended; empty if it was not."""
+        reasons = [e.event.reason for e in self._in_force() if isinstance(e.event, HaltTrading)]
+        return list(dict.fromkeys(reasons))
+
+    def _write(self, envelope: Envelope) -> None:
+        if self._journal is None or self._commits is None:
+            return
+        number, loop = envelope.id[2], self._loop
+        about = (envelope.id, envelope.cause, envelope.root, envelope.time)
+        body = (number, loop.steps, loop.now, *about, 0, envelope.event, ((), ()))
+        self._commits.append(self._journal, encode(body))
+
+    def _header(self, node: str) -> dict[str, Any]:
+        return {
+            "journal": 1,
+            "node": node,
+            "actor": CONTROL,
+            "epoch": self.stream.epoch,
+            "next_seq": {"announced": self.stream.next_seq},
+            "schema": schema_table(ANNOUNCED),
+        }
+
+    def _in_force(self) -> list[Envelope]:
+        """Return the halts that nobody lifted."""
+        found: list[Envelope] = []
+        for envelope in self.stream.tail:
+            if isinstance(envelope.event, HaltTrading):
+                found.append(envelope)
+            elif isinstance(envelope.event, ResumeTrading):
+                found.clear()
+        return found
