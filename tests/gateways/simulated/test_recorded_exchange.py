@@ -51,8 +51,9 @@ def diff(
     update_id: int,
     bids: tuple[tuple[int, int], ...] = (),
     asks: tuple[tuple[int, int], ...] = (),
+    time: int = 0,
 ) -> DepthDiff:
-    return DepthDiff(NAME, update_id, update_id, -1, bids, asks)
+    return DepthDiff(NAME, update_id, update_id, -1, bids, asks, time)
 
 
 DEPTH = snapshot(((99, 5), (98, 7)), ((101, 3), (102, 4), (104, 9)))
@@ -236,6 +237,56 @@ def test_two_of_our_orders_share_what_comes_in_their_order(kit: ActorTest) -> No
     assert happens(kit, trade(SELL, 4, 99)) == ["b PARTIALLY_FILLED 2@99 MAKER"]
 
 
+def printed(trade_id: int, qty: int, px: int = 99, time: int = 0) -> Trade:
+    return Trade(NAME, trade_id, px, qty, SELL, time)
+
+
+def shown(update_id: int, bid: tuple[int, int], time: int = 0) -> Quote:
+    return Quote(NAME, update_id, *bid, 101, 3, time)
+
+
+@pytest.mark.parametrize("seen", [shown(11, (99, 2), 7), diff(11, bids=((99, 2),), time=7)])
+def test_a_trade_that_the_depth_has_shown_already_is_no_progress_in_the_queue(
+    kit: ActorTest, seen: Event
+) -> None:
+    happens(kit, DEPTH, limit("a", BUY, 4, 99), seen)
+    assert ahead(kit) == [2]
+
+    assert happens(kit, printed(1, 3, time=6)) == []
+    assert ahead(kit) == [2]
+    assert happens(kit, printed(2, 3, time=8)) == ["a PARTIALLY_FILLED 1@99 MAKER"]
+
+
+def test_of_a_trade_that_was_shown_in_part_the_rest_is_progress(kit: ActorTest) -> None:
+    happens(kit, DEPTH, limit("a", BUY, 4, 99), shown(11, (99, 2), 7))
+
+    assert happens(kit, printed(1, 6, time=7)) == ["a PARTIALLY_FILLED 1@99 MAKER"]
+
+
+def test_what_left_the_queue_by_cancels_explains_no_later_trade(kit: ActorTest) -> None:
+    happens(kit, DEPTH, limit("a", BUY, 4, 99), shown(11, (99, 2), 7))
+
+    assert happens(kit, printed(1, 3, time=9)) == ["a PARTIALLY_FILLED 1@99 MAKER"]
+
+
+def test_a_trade_that_is_printed_twice_or_behind_a_newer_one_fills_once(kit: ActorTest) -> None:
+    happens(kit, quote((99, 5), (101, 3)), limit("a", BUY, 4, 99))
+
+    assert happens(kit, printed(7, 6), printed(7, 6)) == ["a PARTIALLY_FILLED 1@99 MAKER"]
+    assert happens(kit, printed(6, 6)) == []
+    assert happens(kit, printed(8, 1)) == ["a PARTIALLY_FILLED 1@99 MAKER"]
+
+
+def test_a_quote_that_is_older_than_the_book_or_the_last_quote_fills_nobody(
+    kit: ActorTest,
+) -> None:
+    happens(kit, DEPTH, limit("a", SELL, 4, 103))
+
+    assert happens(kit, Quote(NAME, 9, 104, 5, 105, 5)) == []
+    assert happens(kit, Quote(NAME, 12, 99, 5, 101, 3), Quote(NAME, 11, 104, 5, 105, 5)) == []
+    assert happens(kit, Quote(NAME, 13, 104, 3, 105, 5)) == ["a PARTIALLY_FILLED 3@103 MAKER"]
+
+
 def test_a_resting_order_meets_a_book_that_crosses_it(kit: ActorTest) -> None:
     happens(kit, DEPTH, limit("a", SELL, 6, 100))
     crossing = diff(11, bids=((100, 2),), asks=())
@@ -344,6 +395,18 @@ order = st.builds(
 )
 
 
+def in_their_turn(
+    venue: RecordedVenue, fill: ExecutionReport, orders: dict[str, NewOrderSingle]
+) -> bool:
+    """Tell whether no older order of ours at its price and side still waits behind a fill."""
+    of = orders[fill.client_order_id]
+    return not any(
+        (o.px, o.side) == (of.limit_px, of.side)
+        and int(o.client_order_id[1:]) < int(of.client_order_id[1:])
+        for o in venue.markets[NAME].resting
+    )
+
+
 @given(st.lists(st.one_of(data, data, order, st.integers(0, 40)), max_size=60))
 @settings(max_examples=150, deadline=None)
 def test_whatever_happens_we_trade_no_more_than_the_market_shows_or_trades(
@@ -373,6 +436,7 @@ def test_whatever_happens_we_trade_no_more_than_the_market_shows_or_trades(
         for report in reports:
             if report.exec_type is ExecType.TRADE:
                 sent = orders[report.client_order_id]
+                assert in_their_turn(venue, report, orders)
                 cum = filled.get(sent.client_order_id, 0) + report.last_qty
                 filled[sent.client_order_id] = cum
                 assert (report.cum_qty, report.leaves_qty) == (cum, sent.qty - cum)
