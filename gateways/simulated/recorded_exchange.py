@@ -44,18 +44,13 @@ class RecordedExchange(SimulatedVenue):
 
     @handles(Quote)
     def on_quote(self, quote: Quote) -> None:
-        """Store the quote, and match our orders against it if there are any."""
-        market = self.state.venue.markets[quote.instrument]
-        market.quote = quote
-        if market.resting:
-            self.report(self.state.venue.on_quote(market, self.now))
+        """Keep the quote, and match our resting orders against it."""
+        self.report(self.state.venue.on_quote(quote, self.now))
 
     @handles(Trade)
     def on_trade(self, trade: Trade) -> None:
         """Match a recorded trade against our resting orders."""
-        venue = self.state.venue
-        if venue.markets[trade.instrument].resting:
-            self.report(venue.on_trade(trade, self.now))
+        self.report(self.state.venue.on_trade(trade, self.now))
 
     @handles(DepthDiff, DepthSnapshot)
     def on_depth(self, depth: DepthDiff | DepthSnapshot) -> None:

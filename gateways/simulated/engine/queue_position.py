@@ -3,7 +3,9 @@
 A marketable order takes what the recorded book shows or, without a book, the recorded quote. A
 resting order waits behind the quantity that rested at its price when it joined. Recorded trades at
 its price shorten that queue, and so does a level that shrinks below it: cancels are taken to be
-behind us, so we never advance on a guess. It fills when trades reach it, or when the recorded
+behind us, so we never advance on a guess. A venue prints a trade before or after the quote and the
+diff that show it: a trade that is not younger than what made the queue shrink explains that, and
+only what is left of it is progress. It fills when trades reach it, or when the recorded
 opposite side comes to its price.
 """
 
@@ -31,6 +33,26 @@ class QueuedOrder(msgspec.Struct, gc=False):
     px: int
     leaves_qty: int
     ahead_qty: int
+    shown_qty: int = 0
+    """Of what left the queue as the depth showed, the part for which no trade was printed yet."""
+    shown_at: int = 0
+    """Venue time (UTC ns) of the depth that showed it."""
+
+    def shrink(self, shown: int, time: int) -> None:
+        """Wait behind no more than the depth of `time` shows."""
+        if self.ahead_qty == UNKNOWN:
+            self.ahead_qty = shown
+        elif shown < self.ahead_qty:
+            self.shown_qty += self.ahead_qty - shown
+            self.ahead_qty, self.shown_at = shown, time
+
+    def explain(self, qty: int, time: int) -> int:
+        """Return what is left of a printed trade that the depth may have shown before."""
+        if time > self.shown_at:
+            self.shown_qty = 0
+        explained = min(qty, self.shown_qty)
+        self.shown_qty -= explained
+        return qty - explained
 
 
 class RestingFill(NamedTuple):
@@ -110,6 +132,24 @@ class RecordedMarket(msgspec.Struct):
     )
     """(quantity shown, how much of it we took) by price: what we took is gone for us until the
     recorded venue shows another quantity there."""
+    last_trade_id: int = 0
+
+    def take_quote(self, quote: Quote) -> bool:
+        """Keep a quote; False, and it is not kept, where it is older than what is known."""
+        known = 0 if self.quote is None else self.quote.update_id
+        if self.book.state is BookState.LIVE:
+            known = max(known, self.book.last_update_id)
+        if quote.update_id and quote.update_id < known:
+            return False
+        self.quote = quote
+        return True
+
+    def is_new(self, trade: Trade) -> bool:
+        """Tell whether a trade was not printed before; one without an id always is."""
+        if not trade.trade_id:
+            return True
+        newest, self.last_trade_id = self.last_trade_id, max(self.last_trade_id, trade.trade_id)
+        return trade.trade_id > newest
 
     def depth(self) -> Depth:
         """Return the most complete current liquidity."""
@@ -162,14 +202,18 @@ class RecordedMarket(msgspec.Struct):
         """Return the best price of our resting orders on a side, or 0."""
         return next((order.px for order in self.resting if order.side == side), 0)
 
-    def meet_depth(self, depth: Depth) -> list[RestingFill]:
-        """Update queue positions, and fill the orders that the opposite side has reached."""
+    def meet_depth(self, depth: Depth, time: int) -> list[RestingFill]:
+        """Update queue positions, and fill the orders that the opposite side has reached.
+
+        Args:
+            depth: the recorded liquidity.
+            time: the venue's, or of receipt where the venue gives none; UTC ns.
+        """
         fills: list[RestingFill] = []
         for order in self.resting:
             shown = depth.shown(order.side, order.px)
             if shown != UNKNOWN:
-                known = order.ahead_qty != UNKNOWN
-                order.ahead_qty = min(order.ahead_qty, shown) if known else shown
+                order.shrink(shown, time)
             plan = self.plan(depth, order.side, order.leaves_qty, order.px)
             if plan:
                 self.take(depth, order.side, plan)
@@ -196,8 +240,9 @@ class RecordedMarket(msgspec.Struct):
             else:
                 # Others rest between two of our orders, but our first is not among those
                 # that the second counted: what it takes is no progress in the second's queue.
-                qty = max(0, min(left - ours - order.ahead_qty, order.leaves_qty))
-                order.ahead_qty = max(0, order.ahead_qty - (left - ours))
+                passing = order.explain(left - ours, trade.venue_time)
+                qty = max(0, min(passing - order.ahead_qty, order.leaves_qty))
+                order.ahead_qty = max(0, order.ahead_qty - passing)
                 ours += qty
             if qty:
                 fills.append(_fill(order, qty))

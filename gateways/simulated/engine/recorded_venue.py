@@ -9,7 +9,7 @@ from collections.abc import Sequence
 
 import msgspec
 
-from actors.events.market import DepthDiff, DepthSnapshot, Side, Trade
+from actors.events.market import DepthDiff, DepthSnapshot, Quote, Side, Trade
 from actors.events.orders import (
     ExecutionReport,
     Liquidity,
@@ -65,15 +65,19 @@ class RecordedVenue(msgspec.Struct):
             case OrderStatusRequest() | OrderMassStatusRequest():
                 return [self.desk.answer(request, now)]
 
-    def on_quote(self, market: RecordedMarket, now: int) -> list[ExecutionReport]:
-        """Match our resting orders against the newest quote, which the market has already."""
-        if market.quote is None:
+    def on_quote(self, quote: Quote, now: int) -> list[ExecutionReport]:
+        """Keep the quote, and match our resting orders against it; an older one is passed over."""
+        market = self.markets[quote.instrument]
+        if not market.take_quote(quote) or not market.resting:
             return []
-        return self._fill(market.meet_depth(QuoteDepth(market.quote)), now)
+        return self._fill(market.meet_depth(QuoteDepth(quote), quote.venue_time or now), now)
 
     def on_trade(self, trade: Trade, now: int) -> list[ExecutionReport]:
-        """Match our resting orders against a recorded trade."""
-        return self._fill(self.markets[trade.instrument].meet_trade(trade), now)
+        """Match our resting orders against a recorded trade, once however often it is printed."""
+        market = self.markets[trade.instrument]
+        if not market.is_new(trade) or not market.resting:
+            return []
+        return self._fill(market.meet_trade(trade), now)
 
     def on_depth(self, depth: DepthDiff | DepthSnapshot, now: int) -> list[ExecutionReport]:
         """Update the recorded book, and match our resting orders against it."""
@@ -82,7 +86,7 @@ class RecordedVenue(msgspec.Struct):
         live = book.apply(depth) if isinstance(depth, DepthDiff) else book.restore(depth)
         if not live or not market.resting:
             return []
-        return self._fill(market.meet_depth(BookDepth(book)), now)
+        return self._fill(market.meet_depth(BookDepth(book), depth.venue_time or now), now)
 
     def forget_data(self, reason: str) -> None:
         """Forget all recorded data because some was missed; our orders stay."""

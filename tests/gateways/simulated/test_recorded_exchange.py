@@ -422,8 +422,7 @@ def test_whatever_happens_we_trade_no_more_than_the_market_shows_or_trades(
         match action:
             case Quote():
                 offered += action.bid_qty + action.ask_qty
-                venue.markets[NAME].quote = action
-                reports = venue.on_quote(venue.markets[NAME], number)
+                reports = venue.on_quote(action, number)
             case Trade():
                 offered += action.qty
                 reports = venue.on_trade(action, number)
