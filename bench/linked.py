@@ -134,9 +134,9 @@ def _follow(folder: str, *, tcp: bool, pairs: dict[str, tuple[bytes, bytes]]) ->
     own = LinkClient(keys)
     stream = StreamSubscription(STREAM, EventDecoder([Payload]))
     reader = NodeSubscriber("two", "bench", "one", {STREAM: stream}, {STREAM: schema_of([Payload])})
-    own.dial("one", *_places(folder, tcp=tcp), [STREAM], pairs["one"][0] if tcp else None)
+    own.connect("one", *_places(folder, tcp=tcp), [STREAM], pairs["one"][0] if tcp else None)
     taken, began, deadline = 0, 0.0, time.monotonic() + PATIENCE
-    effects = reader.dialed(time.monotonic_ns())
+    effects = reader.begin(time.monotonic_ns())
     while taken < EVENTS:
         now = time.monotonic_ns()
         own.ready()
@@ -146,7 +146,7 @@ def _follow(folder: str, *, tcp: bool, pairs: dict[str, tuple[bytes, bytes]]) ->
             effects += reader.frame(data, now)
         for effect in effects:
             if isinstance(effect, Send):
-                own.say("one", encode_message(effect.message))
+                own.send("one", encode_message(effect.message))
             elif isinstance(effect, Delivered):
                 began = began or time.perf_counter()
                 taken += len(effect.envelopes)

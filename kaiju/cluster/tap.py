@@ -27,8 +27,8 @@ from topology.links.subscriber import NodeSubscriber
 from topology.links.subscription import StreamSubscription
 
 TURN = 50_000_000
-"""Nanoseconds between two looks for silence."""
-LOOKER = "tap"
+"""Nanoseconds between two checks for silence."""
+OBSERVER = "tap"
 
 
 class Wanted(NamedTuple):
@@ -80,7 +80,7 @@ def tap(
         node = node or publisher
         keys = NodeKeys.load(node, run.endpoints.keys(), secret)
     with closing(LinkClient(keys)) as sockets:
-        taps = _Tap(sockets, run, wanted, say, (node or LOOKER, publisher))
+        taps = _Tap(sockets, run, wanted, say, (node or OBSERVER, publisher))
         taps.follow(live, recovery, key)
 
 
@@ -100,7 +100,7 @@ class _Tap:
         stream = StreamSubscription(
             wanted.stream, EventDecoder(classes), position=wanted.position, begun=True
         )
-        self._reader = NodeSubscriber(
+        self._subscriber = NodeSubscriber(
             node,
             run.checked.topology.name,
             self._publisher,
@@ -112,29 +112,29 @@ class _Tap:
 
     def follow(self, live: str, recovery: str, key: bytes | None) -> None:
         """Read until there were enough."""
-        sockets, reader, next_look = self._sockets, self._reader, 0
+        sockets, subscriber, next_look = self._sockets, self._subscriber, 0
         self._lost = True
         while self._left > 0:
             now = time.monotonic_ns()
             if self._lost:
                 self._lost = False
-                sockets.dial(self._publisher, live, recovery, [self._wanted.stream], key)
-                self._apply(reader.dialed(now))
+                sockets.connect(self._publisher, live, recovery, [self._wanted.stream], key)
+                self._apply(subscriber.begin(now))
             sockets.ready()
             for _, data in sockets.answers():
-                self._apply(reader.hear(data, now))
+                self._apply(subscriber.hear(data, now))
             for _, data in sockets.frames():
-                self._apply(reader.frame(data, now))
+                self._apply(subscriber.frame(data, now))
             if now >= next_look:
                 next_look = now + TURN
-                self._apply(reader.tick(now))
+                self._apply(subscriber.tick(now))
             sockets.wait(now + TURN)
 
     def _apply(self, effects: Iterable[Effect]) -> None:
         for effect in effects:
             match effect:
                 case Send():
-                    self._sockets.say(self._publisher, encode_message(effect.message))
+                    self._sockets.send(self._publisher, encode_message(effect.message))
                 case Reconnect():
                     self._lost = True
                 case CannotResume():

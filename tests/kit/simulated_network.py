@@ -232,7 +232,7 @@ class World:
 
     def _dial(self) -> None:
         self._live_broke = False
-        self._act(self.reader.dialed(self.now))
+        self._act(self.reader.begin(self.now))
 
     def _publish(self, frame: bytes) -> None:
         copies = 1 - self._happens("loss") + self._happens("double")

@@ -90,11 +90,11 @@ class Reading:
         self.dial(publishing)
 
     def dial(self, publishing: Publishing) -> None:
-        self.sockets.dial("md", publishing.live, publishing.recovery, self.streams, self.key)
+        self.sockets.connect("md", publishing.live, publishing.recovery, self.streams, self.key)
         self.say(Hello("core", "test", {stream: schema_of([Tick]) for stream in self.streams}))
 
     def say(self, message: Message) -> None:
-        assert self.sockets.say("md", encode_message(message))
+        assert self.sockets.send("md", encode_message(message))
 
     def turn(self) -> None:
         self.sockets.ready()

@@ -29,20 +29,20 @@ from topology.config.spec import Topology
 
 @dataclass(frozen=True)
 class CheckedTopology:
-    """A file, everything found in it, and its graph as far as it can be drawn."""
+    """A file, its findings, and its graph as far as it can be built."""
 
     document: Document
     findings: Findings
     graph: Graph
     classes: Mapping[str, type[Actor]]
-    """Class of each actor; those that cannot be used are not in it."""
+    """Classes by actor, without those that cannot be used."""
 
     @property
     def topology(self) -> Topology:
         """What the file says.
 
         Raises:
-            TopologyError: it has mistakes; the text lists every one of them.
+            TopologyError: it has mistakes; the text lists all of them.
         """
         if self.findings.errors:
             raise TopologyError(self.findings)
@@ -58,7 +58,7 @@ def load(path: Path | str) -> Topology:
     """Return the topology at `path`.
 
     Raises:
-        TopologyError: the file has mistakes; the text lists every one of them.
+        TopologyError: the file has mistakes; the text lists all of them.
     """
     return check_file(path).topology
 
@@ -66,23 +66,23 @@ def load(path: Path | str) -> Topology:
 def check_file(
     path: Path | str, *, text: str | None = None, overrides: Iterable[str] = ()
 ) -> CheckedTopology:
-    """Run every pass over the file at `path`, whatever the passes before it found.
+    """Run every pass over the file at `path`, whatever earlier passes found.
 
     Args:
         path: the file.
-        text: what it says; None to read it.
+        text: its text; None to read the file.
         overrides: settings that replace those of the file, as ``actor.setting=value``; see
             `topology.config.overrides`.
     """
     document = load_document(Path(path), text)
     override(document, overrides)
     follow_moves(document)
-    draft = check_schema(document)
-    check_names(document, draft)
-    check_keys(document, draft)
-    classes = check_classes(document, draft)
+    partial = check_schema(document)
+    check_names(document, partial)
+    check_keys(document, partial)
+    classes = check_classes(document, partial)
     name = document.data.get("name") if isinstance(document.data, dict) else None
-    graph = build_graph(str(name), draft.actors, classes)
-    check_graph(document, draft, graph)
-    check_durable(document, draft, graph)
+    graph = build_graph(str(name), partial.actors, classes)
+    check_graph(document, partial, graph)
+    check_durable(document, partial, graph)
     return CheckedTopology(document, Findings.of(document.findings), graph, classes)

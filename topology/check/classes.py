@@ -1,7 +1,7 @@
-"""Pass: is every class there, is it an actor, and do the settings fit it?
+"""Pass: does every class exist, is it an actor, and do the settings fit it?
 
-Classes are found like any import, then in the working directory and in the folder ``user`` inside
-it, where a user's own actors live.
+Classes are imported as usual, then from the working directory and its folder ``user``, where a
+user's own actors are.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from topology.config.document import Document
 
 
 def follow_moves(document: Document) -> None:
-    """Let every actor of the file have the class that its own has become, and say so."""
+    """Replace the old path of a class that has moved, with a finding that says so."""
     actors = document.data.get("actors") if isinstance(document.data, dict) else None
     for name, actor in actors.items() if isinstance(actors, dict) else ():
         found = actor.get("class") if isinstance(actor, dict) else None
@@ -31,11 +31,11 @@ def follow_moves(document: Document) -> None:
             actor["class"] = present
 
 
-def check_classes(document: Document, draft: PartialTopology) -> dict[str, type[Actor]]:
-    """Report classes and settings that cannot be used, and return the classes that can."""
+def check_classes(document: Document, partial: PartialTopology) -> dict[str, type[Actor]]:
+    """Report unusable classes and settings, and return the usable classes."""
     classes: dict[str, type[Actor]] = {}
     refused: dict[str, str] = {}
-    for name, actor in draft.actors.items():
+    for name, actor in partial.actors.items():
         if not actor.class_ or ":" not in actor.class_:
             continue  # reported by the schema
         if actor.class_ not in refused:
@@ -46,32 +46,32 @@ def check_classes(document: Document, draft: PartialTopology) -> dict[str, type[
         if actor.class_ in refused:
             document.report(("actors", name, "class"), refused[actor.class_])
         else:
-            _check_settings(document, draft, name, classes[name])
+            _check_settings(document, partial, name, classes[name])
     return classes
 
 
 def _check_settings(
-    document: Document, draft: PartialTopology, name: str, actor_class: type[Actor]
+    document: Document, partial: PartialTopology, name: str, actor_class: type[Actor]
 ) -> None:
     settings_class = actor_class.Settings
     place = ("actors", name, "settings")
     context = settings_context(
-        document.path, draft.named.get("instruments", ()), draft.named.get("currencies", ())
+        document.path, partial.named.get("instruments", ()), partial.named.get("currencies", ())
     )
     try:
-        settings = settings_class.model_validate(draft.actors[name].settings, context=context)
+        settings = settings_class.model_validate(partial.actors[name].settings, context=context)
     except ValidationError as error:
         report(document, place, settings_class, error)
         return
-    for way, message in actor_class.check_settings(settings, _sound_instruments(draft)):
+    for way, message in actor_class.check_settings(settings, _sound_instruments(partial)):
         where = (*place, *way)
         document.report(where, f"{'.'.join(where)}: {message}")
 
 
-def _sound_instruments(draft: PartialTopology) -> dict[str, Instrument]:
+def _sound_instruments(partial: PartialTopology) -> dict[str, Instrument]:
     return {
-        name: spec.build(name, draft.currencies)
-        for name, spec in draft.instruments.items()
-        if spec.settle in draft.currencies
-        and not any(spec.misfits(draft.currencies[spec.settle].scale))
+        name: spec.build(name, partial.currencies)
+        for name, spec in partial.instruments.items()
+        if spec.settle in partial.currencies
+        and not any(spec.misfits(partial.currencies[spec.settle].scale))
     }

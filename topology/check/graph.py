@@ -1,4 +1,4 @@
-"""Pass: does every stream reach who must act on it, and nobody who must not?"""
+"""Pass: does every stream reach the actors that must act on it, and no others?"""
 
 from __future__ import annotations
 
@@ -22,22 +22,22 @@ from topology.config.document import Document
 from topology.config.graph import Edge, Graph, Vertex
 
 ORDER_WISHES = (Signal, QuoteIntent, SubmitOrder)
-"""What begins an order; whoever emits one must not reach a venue but through risk."""
+"""What begins an order; from an actor that emits one, every path to a venue leads through risk."""
 ORDER_CARRIERS = (*ORDER_WISHES, OrderApproved, OrderSubmitted, NewOrderSingle)
 
 
-def check_graph(document: Document, draft: PartialTopology, graph: Graph) -> None:
-    """Report every edge that is missing, useless or dangerous."""
+def check_graph(document: Document, partial: PartialTopology, graph: Graph) -> None:
+    """Report edges that are missing, useless or dangerous."""
     for unresolved in graph.unresolved:
         document.report(
             ("actors", unresolved.reader, "inputs", unresolved.index), unresolved.message
         )
     _check_unheard(document, graph)
     _check_latest(document, graph)
-    _check_requests(document, draft, graph)
+    _check_requests(document, partial, graph)
     _check_risk(document, graph)
     _check_recorders(document, graph)
-    _check_deaf(document, graph)
+    _check_unread(document, graph)
 
 
 def _check_unheard(document: Document, graph: Graph) -> None:
@@ -69,14 +69,14 @@ def _check_latest(document: Document, graph: Graph) -> None:
             )
 
 
-def _check_requests(document: Document, draft: PartialTopology, graph: Graph) -> None:
+def _check_requests(document: Document, partial: PartialTopology, graph: Graph) -> None:
     for stream, classes in graph.streams.items():
         for request in (c for c in classes if c.request):
             acting = [e for e in graph.readers(stream) if graph.actors[e.reader].handles(request)]
             if not acting:
                 _report_unserved(document, graph, stream, request)
             for place, edge in enumerate(acting):
-                _report_rival(document, draft, acting[:place], edge, request)
+                _report_rival(document, partial, acting[:place], edge, request)
 
 
 def _report_unserved(document: Document, graph: Graph, stream: str, request: type[Event]) -> None:
@@ -84,7 +84,7 @@ def _report_unserved(document: Document, graph: Graph, stream: str, request: typ
     able = [v.name for v in graph.actors.values() if v.handles(request) and v is not emitter]
     unknown = any(vertex.actor_class is None for vertex in graph.actors.values())
     if unknown or graph.incomplete & {*able} or _has_ports(emitter):
-        return  # another mistake may be the reason, or a port performs it
+        return  # another mistake may be the reason, or a port acts on it
     fix = f"; add '{stream}' to the inputs of '{able[0]}'" if able else "; no actor here can"
     document.report(
         ("actors", emitter.name),
@@ -96,15 +96,15 @@ def _report_unserved(document: Document, graph: Graph, stream: str, request: typ
 
 def _report_rival(
     document: Document,
-    draft: PartialTopology,
+    partial: PartialTopology,
     earlier: list[Edge],
     edge: Edge,
     request: type[Event],
 ) -> None:
-    instruments = draft.named.get("instruments", ())
-    mine = draft.actors[edge.reader].accepts.share(instruments)
+    instruments = partial.named.get("instruments", ())
+    mine = partial.actors[edge.reader].accepts.share(instruments)
     for other in earlier:
-        if mine & draft.actors[other.reader].accepts.share(instruments) or not instruments:
+        if mine & partial.actors[other.reader].accepts.share(instruments) or not instruments:
             document.report(
                 _place(edge),
                 f"'{other.reader}' acts on {request.__name__} of '{edge.stream}' already, and"
@@ -145,7 +145,7 @@ def _sends_orders(vertex: Vertex) -> bool:
 
 
 def _unapproved_paths(graph: Graph, gateway: Vertex) -> Iterable[list[Edge]]:
-    """Yield paths of edges, the last one first, from whoever wishes for orders to `gateway`."""
+    """Yield paths, last edge first, from an actor that begins orders to `gateway`."""
     waiting = deque([[edge] for edge in _order_inputs(graph, gateway.name)])
     seen = {gateway.name}
     while waiting:
@@ -181,16 +181,16 @@ def _check_recorders(document: Document, graph: Graph) -> None:
         )
 
 
-def _check_deaf(document: Document, graph: Graph) -> None:
-    """Warn of actors of the order path that miss what they could act on."""
+def _check_unread(document: Document, graph: Graph) -> None:
+    """Warn about actors on the order path that handle what they do not read."""
     for vertex in graph.actors.values():
         if vertex.actor_class is None or not vertex.actor_class.order_path:
             continue
         read = {c for edge in graph.inputs(vertex.name) for c in edge.classes}
         missed: dict[str, list[type[Event]]] = {}
         for event_class in vertex.actor_class.handlers:
-            # A request that nobody acts on is a mistake of its own, and what an actor with ports
-            # emits as well, it hears at its own door.
+            # A request that nobody acts on is another mistake, and an actor with ports hears
+            # from them what it emits itself.
             own = _has_ports(vertex) and vertex.emits(event_class)
             if event_class not in read and not event_class.request and not own:
                 for stream in _emitting(graph, event_class, vertex.name)[:1]:

@@ -2,7 +2,7 @@
 
     # yaml-language-server: $schema=topology.schema.json
 
-What a schema cannot say (names that stand for something, who handles what) `kaiju check` does.
+What a schema cannot say (whether names exist, who handles what) `kaiju check` does.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ def schema(actors: Iterable[tuple[str, type[Actor]]] | None = None) -> dict[str,
 
     Args:
         actors: (``module:Class``, class) of each actor whose settings the schema describes; by
-            default all that come with the system. Settings of other classes may be anything.
+            default all that come with the system. Settings of other classes are not checked.
     """
     described = dict(known_actors() if actors is None else actors)
     models: list[type[BaseModel]] = [Topology, ActorSpec]
@@ -50,7 +50,7 @@ def schema(actors: Iterable[tuple[str, type[Actor]]] | None = None) -> dict[str,
 
 
 def _rule(path: str, settings: dict[str, Any], definitions: dict[str, Any]) -> dict[str, Any]:
-    """Say which settings an actor of one class takes."""
+    """Return the rule for the settings of one class."""
     then: dict[str, Any] = {"properties": {"settings": settings}}
     if _definition(definitions, settings).get("required"):
         then["required"] = ["settings"]

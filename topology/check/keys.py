@@ -1,4 +1,4 @@
-"""Pass: is every key a key of one node alone?"""
+"""Pass: does every key belong to one node only?"""
 
 from __future__ import annotations
 
@@ -7,13 +7,13 @@ from topology.config.document import Document
 from topology.config.keys import KeysError, read_public_key
 
 
-def check_keys(document: Document, draft: PartialTopology) -> None:
-    """Report keys that are malformed, or of two nodes; where none was made yet, that is no mistake.
+def check_keys(document: Document, partial: PartialTopology) -> None:
+    """Report keys that are malformed or used by two nodes; a key that was not made yet is allowed.
 
-    A pair that one node shares with another would let each read what only the other may.
+    Two nodes with the same key could each read what only the other may.
     """
     owners: dict[str, str] = {}
-    for name, node in draft.nodes.items():
+    for name, node in partial.nodes.items():
         path = document.path.parent / node.public_key
         if not node.public_key or not path.exists():
             continue

@@ -1,4 +1,4 @@
-"""Pass: does every name stand for something, and do scales, filters and ports fit together?"""
+"""Pass: does every name exist, and do scales, filters and ports fit together?"""
 
 from __future__ import annotations
 
@@ -11,33 +11,33 @@ from topology.config.findings import nearest
 from topology.config.spec import PORTS_OF_A_NODE, InstrumentSpec
 
 
-def check_names(document: Document, draft: PartialTopology) -> None:
-    """Report names that stand for nothing, and what does not fit together."""
-    _check_nodes(document, draft)
-    _check_ports(document, draft)
-    for name, instrument in draft.instruments.items():
-        _check_currencies(document, draft, name, instrument)
-        _check_units(document, draft, name, instrument)
-    _check_accepts(document, draft)
+def check_names(document: Document, partial: PartialTopology) -> None:
+    """Report names that do not exist, and values that do not fit together."""
+    _check_nodes(document, partial)
+    _check_ports(document, partial)
+    for name, instrument in partial.instruments.items():
+        _check_currencies(document, partial, name, instrument)
+        _check_units(document, partial, name, instrument)
+    _check_accepts(document, partial)
 
 
-def _check_nodes(document: Document, draft: PartialTopology) -> None:
-    known = draft.named.get("nodes", ())
-    for name, actor in draft.actors.items():
+def _check_nodes(document: Document, partial: PartialTopology) -> None:
+    known = partial.named.get("nodes", ())
+    for name, actor in partial.actors.items():
         if actor.node and actor.node not in known:
             place = ("actors", name, "node")
             document.report(place, f"there is no node '{actor.node}'{nearest(actor.node, known)}")
-    used = {actor.node for actor in draft.actors.values()}
-    all_actors_fit = len(draft.actors) == len(draft.named.get("actors", ()))
+    used = {actor.node for actor in partial.actors.values()}
+    all_actors_fit = len(partial.actors) == len(partial.named.get("actors", ()))
     for node in known:
         if node not in used and all_actors_fit and used <= {*known}:
             message = f"no actor lives on node '{node}'"
             document.report(("nodes", node), message, at_key=True, level="warning")
 
 
-def _check_ports(document: Document, draft: PartialTopology) -> None:
+def _check_ports(document: Document, partial: PartialTopology) -> None:
     taken: dict[tuple[str, int], tuple[str, str]] = {}
-    for name, node in draft.nodes.items():
+    for name, node in partial.nodes.items():
         ports = {node.port + i: use for i, use in enumerate(PORTS_OF_A_NODE)}
         for port, use in ports.items():
             if holder := taken.get((node.host, port)):
@@ -53,9 +53,9 @@ def _check_ports(document: Document, draft: PartialTopology) -> None:
 
 
 def _check_currencies(
-    document: Document, draft: PartialTopology, name: str, instrument: InstrumentSpec
+    document: Document, partial: PartialTopology, name: str, instrument: InstrumentSpec
 ) -> None:
-    known = draft.named.get("currencies", ())
+    known = partial.named.get("currencies", ())
     for key, currency in (("base", instrument.base), ("quote", instrument.quote)):
         if currency not in known:
             place = ("instruments", name, key)
@@ -63,9 +63,9 @@ def _check_currencies(
 
 
 def _check_units(
-    document: Document, draft: PartialTopology, name: str, instrument: InstrumentSpec
+    document: Document, partial: PartialTopology, name: str, instrument: InstrumentSpec
 ) -> None:
-    settle = draft.currencies.get(instrument.settle)
+    settle = partial.currencies.get(instrument.settle)
     scale = settle.scale if settle else None
     for key, message in instrument.misfits(scale):
         document.report(("instruments", name, key), message)
@@ -81,10 +81,10 @@ def _check_units(
         )
 
 
-def _check_accepts(document: Document, draft: PartialTopology) -> None:
-    instruments = draft.named.get("instruments", ())
+def _check_accepts(document: Document, partial: PartialTopology) -> None:
+    instruments = partial.named.get("instruments", ())
     venues = tuple(dict.fromkeys(name.partition(".")[2] for name in instruments))
-    for actor, entry in draft.actors.items():
+    for actor, entry in partial.actors.items():
         for key, words, known in (
             ("venue", entry.accepts.venue, venues),
             ("instrument", entry.accepts.instrument, instruments),

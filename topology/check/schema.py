@@ -1,8 +1,7 @@
-"""Pass: does the file have the shape of the model? What does not is reported and left out.
+"""Pass: does the file fit the model? What does not is reported and left out.
 
-The passes behind this one want to see the rest of a damaged file, so whatever pydantic refuses
-is cut out of a copy of the data until the remainder fits a more patient model,
-`PartialTopology`.
+Later passes are to see the rest of a damaged file, so whatever pydantic refuses is cut out of a
+copy of the data until the rest fits a more permissive model, `PartialTopology`.
 """
 
 from __future__ import annotations
@@ -34,19 +33,19 @@ MAX_SHOWN_LENGTH = 60
 
 
 class PartialActor(BaseModel):
-    """An actor of a file that may be damaged: what is missing is empty."""
+    """An actor of a file that may be damaged; missing parts are empty."""
 
     class_: Annotated[str, Field(alias="class")] = ""
     node: str = ""
     inputs: tuple[Annotated[InputSpec | None, BeforeValidator(as_input)], ...] = ()
-    """In file order; None where an input was refused, so that indexes stay those of the file."""
+    """In file order; None for a refused input, so that indexes match the file."""
     durable: Durability = "none"
     settings: dict[str, Any] = Field(default_factory=dict)
     accepts: AcceptsSpec = AcceptsSpec()
 
 
 class PartialTopology(BaseModel):
-    """As much of a file as fits; `named` has every entry, also those that were left out."""
+    """The part of a file that fits; `named` has every entry, even those left out."""
 
     model_config = ConfigDict(extra="ignore")
 
@@ -58,7 +57,7 @@ class PartialTopology(BaseModel):
 
 
 def check_schema(document: Document) -> PartialTopology:
-    """Report everything in `document` that the model refuses, and return what fits."""
+    """Report what the model refuses in `document`, and return the rest."""
     data = document.data
     if not isinstance(data, dict):
         if not document.findings:
@@ -80,8 +79,8 @@ def report(
 
     Args:
         document: the file.
-        place: where the validated value stands in the file.
-        model: what it was validated against; tells which keys would have been allowed.
+        place: of the validated value in the file.
+        model: what it was validated against; has the allowed keys.
         error: all mistakes, as pydantic lists them.
     """
     details = error.errors(include_url=False)
@@ -89,7 +88,7 @@ def report(
     for found in details:
         loc = found["loc"]
         if found["type"] == "missing" and loc in meant:
-            continue  # the unknown key beside it is the same mistake
+            continue  # the unknown key next to it is the same mistake
         inner = tuple(part for part in loc if part != KEY)
         message = _message(found, model)
         at_key = KEY in loc or found["type"] == "extra_forbidden"
@@ -173,19 +172,19 @@ def _what_fits(data: Mapping[str, Any]) -> PartialTopology:
 
 
 def _cut(data: Any, loc: KeyPath) -> None:
-    """Remove what stands at `loc`; where a scalar is in the way, that scalar."""
+    """Remove the value at `loc`, or the scalar that is in its place."""
     holder, found, last = data, data, loc[0]
     for part in loc:
         try:
             inner = found[part]
         except (KeyError, IndexError):
-            return  # cut already, for another mistake of the same entry
+            return  # removed already, for another mistake in the same entry
         except TypeError:
             break
         holder, found, last = found, inner, part
     if isinstance(holder, list) and loc[0] == "actors" and loc[2:3] == ("inputs",):
         holder[int(last)] = None
     elif loc[0] == "actors" and len(loc) == len(("actors", "name")):
-        holder[last] = {}  # others may read it: its name stays
+        holder[last] = {}  # others may read it, so its name stays
     else:
         del holder[last]

@@ -1,4 +1,4 @@
-"""Actor classes, found by what a topology file calls them."""
+"""Actor classes, imported by their names in a topology file."""
 
 from __future__ import annotations
 
@@ -20,14 +20,14 @@ LOOKED_IN = f"; looked in the installed packages, the working directory and its 
 
 
 class NoSuchClassError(ImportError):
-    """A class of the file cannot be used; the text says why and what may have been meant."""
+    """A class of the file cannot be used; the text says why, and what may have been meant."""
 
 
 def load_class(path: str) -> type[Actor]:
     """Import the actor class that ``package.module:Class`` names.
 
     Raises:
-        NoSuchClassError: it is not there, cannot be imported or is not a usable actor.
+        NoSuchClassError: it does not exist, cannot be imported or is not a usable actor.
     """
     add_user_folders()
     module_name, _, class_name = path.partition(":")
@@ -39,7 +39,7 @@ def load_class(path: str) -> type[Actor]:
         hint = nearest(module_name, _modules(), else_list=False) or LOOKED_IN
         raise NoSuchClassError(f"there is no module '{module_name}'{hint}") from error
     except (Exception, SystemExit) as error:
-        # A user's module may raise anything at all while it is imported.
+        # A user's module may raise anything while it is imported.
         text = f"importing '{module_name}' failed: {type(error).__name__}: {error}"
         raise NoSuchClassError(text) from error
     found = getattr(module, class_name, None)
@@ -50,7 +50,7 @@ def load_class(path: str) -> type[Actor]:
 
 
 def add_user_folders() -> None:
-    """Let the working directory and ``user`` inside it be imported from, behind all else."""
+    """Add the working directory and its folder ``user`` to the end of the import path."""
     here = Path.cwd()
     for folder in (here, here / USER_FOLDER):
         if folder.is_dir() and str(folder) not in sys.path:

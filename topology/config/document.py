@@ -1,7 +1,7 @@
-"""A YAML 1.2 file as plain data that remembers where everything stands.
+"""A YAML 1.2 file as plain data, with the position of everything in it.
 
 Only what the core schema of YAML 1.2 knows becomes a number, a boolean or null: dates and words
-such as ``no`` stay text, because nobody who writes them means anything else here.
+such as ``no`` stay text, which is what their writers mean here.
 """
 
 from __future__ import annotations
@@ -18,29 +18,29 @@ from ruamel.yaml.nodes import MappingNode, Node, ScalarNode, SequenceNode
 from topology.config.findings import Finding, Level
 
 KeyPath = tuple[str | int, ...]
-"""The way to a value: keys and list indexes from the top of the file."""
+"""The path to a value: keys and list indexes from the top of the file."""
 
 TAG = "tag:yaml.org,2002:"
 TYPED = {f"{TAG}{name}" for name in ("int", "float", "bool", "null")}
 KEPT_AS_TEXT = {f"{TAG}{name}" for name in ("str", "timestamp", "merge", "value", "binary")}
 MAX_LINE_LENGTH = 1 << 16
-"""Characters of a line that is written; a longer one is folded."""
+"""Longest line written, in characters; longer ones are folded."""
 CONTAINERS = {f"{TAG}map", f"{TAG}seq"}
 
 
 class Document:
-    """The data of one file, the position of every key and value, and what was found wrong.
+    """The data of one file, the position of every key and value, and the findings about it.
 
     Args:
         path: the file.
-        text: what it says; None to read it.
-        typed: tags of scalars that become more than text.
+        text: its text; None to read the file.
+        typed: tags of scalars that are converted; all others stay text.
 
     Attributes:
         file: name of the file as findings show it.
-        text: what was read, to the byte; empty where that failed.
+        text: its text, byte for byte; empty if it could not be read.
         data: dicts, lists and scalars.
-        findings: mistakes found so far; passes append to it.
+        findings: mistakes found so far; each pass adds its own.
     """
 
     def __init__(self, path: Path, text: str | None = None, typed: Iterable[str] = TYPED) -> None:
@@ -60,9 +60,9 @@ class Document:
     def report(
         self, place: KeyPath, message: str, *, at_key: bool = False, level: Level = "error"
     ) -> None:
-        """Add a finding at the value of `place`, at its key, or at the nearest thing around it.
+        """Add a finding at the value of `place`, at its key, or at the nearest enclosing value.
 
-        What was put there, or around it, is named by its origin instead.
+        A value that is not from the file is named by its origin instead.
         """
         if origin := self._origin(place):
             self.findings.append(Finding(origin, 0, 0, message, level))
@@ -71,11 +71,11 @@ class Document:
         self.findings.append(Finding(self.file, line, column, message, level))
 
     def put(self, place: KeyPath, value: Any, origin: str) -> None:
-        """Let `value` stand at `place` as if the file said so; missing mappings are added.
+        """Set the value at `place` as if the file said so; missing mappings are added.
 
         Args:
             place: a key of a mapping or an index of a list, under mappings or nothing.
-            value: what will stand there.
+            value: the new value.
             origin: where it comes from, as findings show it.
         """
         holder: Any = self.data
@@ -92,7 +92,7 @@ class Document:
         self._put[place] = origin
 
     def position(self, place: KeyPath, *, at_key: bool = False) -> tuple[int, int]:
-        """Return line and column of `place`; what is not in the file stands at its parent's key."""
+        """Return line and column of `place`, or of its parent's key if it is not in the file."""
         for known in (self._keys, self._values) if at_key else (self._values, self._keys):
             if place in known:
                 return known[place]
@@ -108,7 +108,7 @@ class Document:
         return ""
 
     def read(self) -> None:
-        """Parse the file; afterwards `data` is None where it could not be understood at all."""
+        """Parse the file; `data` stays None if it cannot be parsed."""
         try:
             # Not read_text: it would change line ends, and a run keeps a verbatim copy.
             given = self._given
@@ -191,7 +191,7 @@ def _position(node: Node) -> tuple[int, int]:
 
 
 def load_document(path: Path, text: str | None = None) -> Document:
-    """Read `path`, whatever is wrong with it; see `Document.findings`.
+    """Read a file; whatever is wrong with it is in `Document.findings`.
 
     Args:
         path: the file.
@@ -203,7 +203,7 @@ def load_document(path: Path, text: str | None = None) -> Document:
 
 
 def as_yaml(value: Any) -> str:
-    """Return plain data as YAML with a line for each item."""
+    """Return plain data as YAML, one item per line."""
     yaml, text = YAML(), StringIO()
     yaml.width = MAX_LINE_LENGTH
     yaml.dump(value, text)
@@ -211,9 +211,9 @@ def as_yaml(value: Any) -> str:
 
 
 def parse_value(text: str) -> Document:
-    """Read one value of YAML; a number with a decimal point stays the text that was written.
+    """Read one YAML value; a number with a decimal point stays text.
 
-    So amounts, which a file must quote because a float is rounded, need no quotes.
+    So amounts need no quotes here; in a file they do, because a float is rounded.
     """
     document = Document(Path(), text, TYPED - {f"{TAG}float"})
     document.read()

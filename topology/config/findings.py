@@ -13,14 +13,14 @@ Level = Literal["error", "warning"]
 
 MAX_LISTED = 12
 LONG_WORD = 12
-"""Longer ones share much by nature, such as a package, and must be nearer to be meant."""
+"""Longer words share much anyway, such as a package, and must be more similar to match."""
 
 
 @dataclass(frozen=True, order=True)
 class Finding:
-    """One mistake, or one thing to know.
+    """One mistake or warning.
 
-    Lines and columns count from 1; they are 0 where `file` is no file but an option of a command.
+    Lines and columns count from 1; both are 0 if `file` names an option of a command instead.
     """
 
     file: str
@@ -48,12 +48,12 @@ class Findings:
 
     @property
     def errors(self) -> tuple[Finding, ...]:
-        """What keeps the topology from being run."""
+        """Mistakes that keep the topology from being run."""
         return tuple(f for f in self.all if f.level == "error")
 
     @property
     def warnings(self) -> tuple[Finding, ...]:
-        """What a person should know and may accept."""
+        """What a person should know, and may accept."""
         return tuple(f for f in self.all if f.level == "warning")
 
     def __str__(self) -> str:
@@ -76,12 +76,12 @@ class TopologyError(KaijuError):
 
 
 def nearest(word: str, allowed: Iterable[str], *, else_list: bool = True) -> str:
-    """Return the end of a message: the word that was probably meant, or the words allowed.
+    """Return the end of a message: the word probably meant, or the words allowed.
 
     Args:
         word: what was found.
         allowed: what could have been meant.
-        else_list: whether to list `allowed` where nothing in it is near.
+        else_list: whether to list `allowed` if nothing in it is similar.
     """
     words = list(allowed)
     lowered = {w.lower(): w for w in reversed(words)}

@@ -1,7 +1,7 @@
 """The typed graph of a topology: which actor emits which classes to whom, and how.
 
-Checks, the drawing, composition and the run's report all look at this one graph. It is built as
-well from a file with mistakes, where what cannot be resolved is listed instead of connected.
+Checks, drawing, composition and the report of a run all use this one graph. It is also built from
+a file with mistakes: inputs that cannot be resolved are then listed instead of connected.
 """
 
 from __future__ import annotations
@@ -18,26 +18,26 @@ from topology.config.spec import Delivery, InputSpec
 
 EVERYTHING = "*"
 INBOX = "inbox"
-"""Name of the private stream that the runtime gives every actor; no output may have it."""
+"""Name of the private stream of every actor; no output may have it."""
 
 Outputs = Mapping[str, tuple[type[Event], ...]]
 
 
 class ActorEntry(Protocol):
-    """What the graph needs to know of an actor of the file."""
+    """What the graph needs to know about an actor of the file."""
 
     @property
     def node(self) -> str:
-        """Where it lives."""
+        """Its node."""
 
     @property
     def inputs(self) -> Sequence[InputSpec | None]:
-        """What it reads; None where the file is damaged."""
+        """Its inputs; None for one that was refused."""
 
 
 @dataclass(frozen=True)
 class Vertex:
-    """One actor; `actor_class` is None where it could not be imported."""
+    """One actor; `actor_class` is None if it could not be imported."""
 
     name: str
     node: str
@@ -59,7 +59,7 @@ class Vertex:
         return self.actor_class is not None and event_class in self.actor_class.handlers
 
     def listens(self, event_class: type[Event]) -> bool:
-        """Return whether an event reaches a handler, be it one for every class."""
+        """Return whether an event reaches a handler, including one for every class."""
         return self.handles(event_class) or self.handles(Event)
 
     def emits(self, event_class: type[Event]) -> bool:
@@ -75,17 +75,17 @@ class Edge:
     reader: str
     delivery: Delivery
     classes: tuple[type[Event], ...]
-    """What the stream carries."""
+    """Classes that the stream carries."""
     handled: tuple[type[Event], ...]
-    """What of it reaches a handler of the reader."""
+    """Classes that reach a handler of the reader."""
     index: int
-    """Which of the reader's inputs in the file it comes from."""
+    """Index of the input among the reader's inputs in the file."""
     everything: bool
     """Whether that input is ``"*"``."""
 
     @property
     def source(self) -> str:
-        """Name of the actor that emits."""
+        """Name of the emitting actor."""
         return self.stream.partition(".")[0]
 
     @property
@@ -112,7 +112,7 @@ class Graph:
     edges: list[Edge] = field(default_factory=list)
     unresolved: list[Unresolved] = field(default_factory=list)
     incomplete: set[str] = field(default_factory=set)
-    """Actors with an input that is not in `edges`, because it or its class is damaged."""
+    """Actors with an input that is not in `edges` because of another mistake."""
 
     @property
     def nodes(self) -> dict[str, tuple[str, ...]]:
@@ -162,7 +162,7 @@ def _connect(graph: Graph, reader: str, inputs: Sequence[InputSpec | None]) -> N
     if None in inputs:
         graph.incomplete.add(reader)
     numbered = [(i, entry) for i, entry in enumerate(inputs) if entry is not None]
-    # Patterns come last: a stream that is also named is read as it is named.
+    # Patterns come last: for a stream that is also named, the named input counts.
     for index, entry in sorted(numbered, key=lambda item: _is_pattern(item[1].from_)):
         try:
             streams = _resolve(graph, reader, entry.from_)
@@ -197,7 +197,7 @@ def _is_pattern(text: str) -> bool:
 
 
 def _resolve(graph: Graph, reader: str, text: str) -> list[str]:
-    """Return the streams that an input means; empty where that depends on a missing class."""
+    """Return the streams that an input names; empty if that depends on a missing class."""
     if _is_pattern(text):
         return _matching(graph, reader, text)
     source, dot, output = text.partition(".")
@@ -222,7 +222,7 @@ def _resolve(graph: Graph, reader: str, text: str) -> list[str]:
 
 
 def _matching(graph: Graph, reader: str, pattern: str) -> list[str]:
-    # A recording is no news: two recorders that heard each other's would never end.
+    # Records are not recorded: two recorders reading each other would never end.
     others = [
         stream
         for stream, classes in graph.streams.items()

@@ -1,4 +1,4 @@
-"""Key pairs of nodes: one a node, the public halves known to all, the secret one to itself alone.
+"""Key pairs of nodes: public keys are known to all nodes, a secret key to its own node only.
 
 Keys are CURVE keys of ZeroMQ (https://rfc.zeromq.org/spec/26/), written as 40 characters of Z85 in
 files of one line: ``<node>.public`` and ``<node>.secret``.
@@ -16,11 +16,11 @@ from actors.runtime.errors import ExitCode, KaijuError
 
 KEY = re.compile(r"[0-9a-zA-Z.\-:+=^!/*?&<>()\[\]{}@%$#]{40}")
 PUBLIC, SECRET = ".public", ".secret"
-"""Endings of the files of a pair."""
+"""Suffixes of the two files of a pair."""
 SECRETS = Path("/run/secrets")
-"""Where containers find their secrets; nobody else is in there, whatever the modes say."""
+"""Folder of secrets in a container, where file modes do not matter: nobody else is in it."""
 SECRET_FILE = "KAIJU_SECRET_FILE"  # noqa: S105 - its name, no secret
-"""Variable of the environment that names the file of a node's secret key."""
+"""Environment variable with the path of the node's secret key."""
 
 
 class KeysError(KaijuError):
@@ -30,12 +30,12 @@ class KeysError(KaijuError):
 
 
 class NodeKeys:
-    """What a node needs to speak with others over a network.
+    """The keys that a node needs to talk to others over a network.
 
     Args:
         node: its name.
         public: keys of all nodes, by name.
-        secret: its own.
+        secret: its own secret key.
     """
 
     def __init__(self, node: str, public: Mapping[str, bytes], secret: bytes) -> None:
@@ -56,14 +56,14 @@ class NodeKeys:
         Args:
             node: its name.
             public: keys of all nodes, by name.
-            secret: file of its own; None for where the environment or a container puts it.
+            secret: file of its secret key; None to look in the environment or the container.
 
         Raises:
             KeysError: a key is missing, malformed or readable by others.
         """
         if node not in public:
             raise KeysError(
-                f"node '{node}' has no public key, and what leaves a host is never sent without:"
+                f"node '{node}' has no public key, and links between hosts need one:"
                 f" `kaiju keys FILE --dir keys` makes a pair, `public_key: keys/{node}{PUBLIC}`"
                 " under the node names it"
             )
@@ -74,7 +74,7 @@ def read_public_key(path: Path) -> str:
     """Return a public key.
 
     Raises:
-        KeysError: there is no such file, or no key in it.
+        KeysError: the file does not exist or holds no key.
     """
     return _read(path, "public key")
 
@@ -83,7 +83,7 @@ def read_secret_key(path: Path) -> bytes:
     """Return a secret key from a file that only its owner may read.
 
     Raises:
-        KeysError: there is no such file, others may read it, or there is no key in it.
+        KeysError: the file does not exist, others may read it, or it holds no key.
     """
     try:
         mode = path.stat().st_mode

@@ -1,7 +1,7 @@
 """The graph as a Mermaid flowchart: nodes are boxes, streams are arrows.
 
-Solid arrows carry every event, dotted ones only the newest per key. Who listens to everything is
-drawn without arrows, which would hide all others.
+Solid arrows carry every event, dotted ones only the newest per key. Actors that read every stream
+are drawn without arrows, which would hide all others.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
-"""Settings that are given beside the file: ``--set risk.max_position.BTCUSDT.SIM=0.5``.
+"""Settings given on the command line: ``--set risk.max_position.BTCUSDT.SIM=0.5``.
 
-They are put into the loaded document before it is checked, so a mistake in one is found, with the
-nearest fix, like a mistake in the file.
+They are put into the document before it is checked, so that mistakes in them are found, with the
+nearest fix, like mistakes in the file.
 """
 
 from __future__ import annotations
@@ -15,22 +15,21 @@ from topology.config.findings import Finding, nearest
 
 FORM = "ACTOR.SETTING=VALUE, such as risk.price_collar_bps=100"
 INSTRUMENT_FIRST = re.compile(r"[0-9_-]*[A-Z][A-Z0-9_-]*\.[A-Z0-9_]+(?=\.|$)")
-"""A path that begins with the id of an instrument: the dot in it leads nowhere."""
+"""A path that begins with the id of an instrument, whose dot is no separator."""
 
 
 class _UnusableError(Exception):
-    """An override leads nowhere; the text says why."""
+    """An override names nothing; the text says why."""
 
 
 def override(document: Document, overrides: Iterable[str]) -> None:
     """Put settings of actors into `document`, later ones over earlier ones.
 
     Args:
-        document: a file that was read; what is wrong with an override is added to its findings.
-        overrides: ``actor.setting=value``. A setting inside another one is reached by further
-            dots, an item of a list by its index from 0; keys that have dots themselves, such as
-            instruments, are written as they are. The value is YAML, but a number with a decimal
-            point stays exact.
+        document: a file that was read; mistakes in an override are added to its findings.
+        overrides: ``actor.setting=value``. Further dots lead into nested settings, indexes from 0
+            into lists; keys that contain dots, such as instruments, are written as they are. The
+            value is YAML, but a number with a decimal point stays exact.
     """
     for text in overrides:
         origin = f"--set {text}"

@@ -1,4 +1,4 @@
-"""What a topology file may say: one model, from which checks, schema and documentation follow."""
+"""The model of a topology file, from which checks, schema and documentation are made."""
 
 from __future__ import annotations
 
@@ -24,10 +24,10 @@ PATTERNS = {
     CURRENCY: "capitals and digits, such as 'USDT'",
     CLASS: "'package.module:Class', such as 'actors.risk:Risk'",
 }
-"""What each pattern means to a person."""
+"""Each pattern in words."""
 
 Name = Annotated[str, StringConstraints(pattern=NAME, max_length=40)]
-"""Of a topology, a node or an actor: becomes a directory, a label and part of a topic."""
+"""Name of a topology, a node or an actor; used in directories, labels and topics."""
 InstrumentName = Annotated[str, StringConstraints(pattern=INSTRUMENT)]
 CurrencyName = Annotated[str, StringConstraints(pattern=CURRENCY)]
 ClassName = Annotated[str, StringConstraints(pattern=CLASS)]
@@ -38,7 +38,7 @@ Step = Annotated[Amount, Field(gt=0)]
 Bound = Annotated[Amount, Field(ge=0)]
 
 PORTS_OF_A_NODE = ("live", "recovery", "health and metrics")
-"""A node uses its port and the ones after it for these."""
+"""Uses of a node's port and of the ports after it."""
 
 
 def _as_list(value: Any) -> Any:
@@ -46,7 +46,7 @@ def _as_list(value: Any) -> Any:
 
 
 def as_input(value: Any) -> Any:
-    """Return the long form of an input that was written as text."""
+    """Return the long form of an input written as text."""
     return {"from": value} if isinstance(value, str) else value
 
 
@@ -56,31 +56,30 @@ Words = Annotated[
 
 
 class Spec(BaseModel):
-    """Base of everything in the file: frozen, and an unknown key is an error."""
+    """Base of every part of the file: frozen, and an unknown key is an error."""
 
     model_config = ConfigDict(frozen=True, extra="forbid", populate_by_name=True)
 
 
 class NodeSpec(Spec):
-    """One process: where other nodes find it."""
+    """One process, and where other nodes reach it."""
 
     host: Annotated[str, Field(min_length=1, description="Host name or address.")]
     port: Annotated[
         Port, Field(description="Live stream; the next two are recovery, health and metrics.")
     ]
     public_key: Annotated[
-        str, Field(description="File of its public key, beside this one: links by TCP need it.")
+        str,
+        Field(description="File of its public key, relative to this file; links over TCP need it."),
     ] = ""
     machine: Annotated[
         str,
-        Field(
-            description="Nodes with the same one have one data directory; else the host says that."
-        ),
+        Field(description="Nodes of the same machine share a data directory; default: the host."),
     ] = ""
 
     @property
     def keeps_data_at(self) -> str:
-        """Name of the machine whose data directory the node uses, with others of that machine."""
+        """Name of the machine, whose nodes share a data directory."""
         return self.machine or self.host
 
 
@@ -95,22 +94,22 @@ class CurrencySpec(Spec):
 
 
 class InstrumentSpec(Spec):
-    """One tradable instrument; scales are for life, the filters below them may change."""
+    """One tradable instrument; scales can never change, the filters below them may."""
 
     price_scale: Annotated[Scale, Field(description="Decimals of a price.")]
     qty_scale: Annotated[Scale, Field(description="Decimals of a quantity.")]
     tick_size: Annotated[Step, Field(description="Smallest price step.")]
     lot_size: Annotated[Step, Field(description="Smallest quantity step.")]
     base: Annotated[CurrencyName, Field(description="What is bought and sold.")]
-    quote: Annotated[CurrencyName, Field(description="What prices are in.")]
-    contract: Annotated[Contract, Field(description="How quantity at a price becomes money.")] = (
-        Contract.LINEAR
-    )
+    quote: Annotated[CurrencyName, Field(description="Currency of prices.")]
+    contract: Annotated[
+        Contract, Field(description="How a quantity at a price becomes an amount.")
+    ] = Contract.LINEAR
     contract_size: Annotated[
         int, Field(strict=True, ge=1, description="Quote value of one inverse contract.")
     ] = 1
     symbol: Annotated[
-        str, Field(description="The venue's own name; else what stands before the dot.")
+        str, Field(description="The venue's own name; default: the part before the dot.")
     ] = ""
     min_qty: Annotated[Bound, Field(description="Smallest quantity of an order.")] = Decimal(0)
     max_qty: Annotated[Bound, Field(description="Largest; 0 for none.")] = Decimal(0)
@@ -119,7 +118,9 @@ class InstrumentSpec(Spec):
     ] = Decimal(0)
     min_px: Annotated[Bound, Field(description="Lowest price; 0 for none.")] = Decimal(0)
     max_px: Annotated[Bound, Field(description="Highest price; 0 for none.")] = Decimal(0)
-    max_open_orders: Annotated[Count, Field(description="Working at once; 0 for no limit.")] = 0
+    max_open_orders: Annotated[
+        Count, Field(description="Orders working at once; 0 for no limit.")
+    ] = 0
 
     @property
     def settle(self) -> str:
@@ -158,11 +159,10 @@ class InstrumentSpec(Spec):
         return {key: (getattr(self, key), scale, key) for key, scale in scales.items()}
 
     def misfits(self, settle_scale: int | None) -> Iterable[tuple[str, str]]:
-        """Yield (key, message) of each value that its integer cannot hold, or that bars all orders.
+        """Yield (key, message) of each value that is beyond its integer or refuses every order.
 
         Args:
-            settle_scale: scale of the settle currency; None where it is unknown, which leaves
-                amounts out.
+            settle_scale: scale of the settle currency; None if unknown: amounts are not checked.
         """
         for key, (value, scale, _) in self._decimals(settle_scale or 0).items():
             known = key != "min_notional" or settle_scale is not None
@@ -191,16 +191,16 @@ class InputSpec(Spec):
 
 
 class AcceptsSpec(Spec):
-    """What this actor's share is, where several read the same requests.
+    """The share of an actor where several read the same requests.
 
-    Events of other instruments are left to the others; what names no instrument is for all.
+    It handles events of these instruments only, and those that name no instrument.
     """
 
     venue: Annotated[Words, Field(description="Only instruments of these venues.")] = ()
     instrument: Annotated[Words, Field(description="Only these instruments.")] = ()
 
     def share(self, instruments: Iterable[str]) -> frozenset[str]:
-        """Return those of `instruments` that are this actor's; all where nothing is said."""
+        """Return the actor's share of `instruments`; all if there is no restriction."""
         return frozenset(
             name
             for name in instruments
@@ -219,7 +219,7 @@ class ActorSpec(Spec):
             Annotated[InputSpec, BeforeValidator(as_input, json_schema_input_type=str | InputSpec)],
             ...,
         ],
-        Field(description="What it reads; readers of one event are served in file order."),
+        Field(description="Its inputs; readers of one event are served in file order."),
     ] = ()
     durable: Annotated[Durability, Field(description="What survives a crash.")] = "none"
     settings: Annotated[dict[str, Any], Field(description="Keys of the class's Settings.")] = Field(
@@ -229,21 +229,27 @@ class ActorSpec(Spec):
 
 
 class JournalSpec(Spec):
-    """How much of what durable actors did is kept."""
+    """How much of the journals of durable actors is kept."""
 
     segment_bytes: Annotated[
-        int, Field(strict=True, ge=4096, description="Size at which a file is followed by a next.")
+        int, Field(strict=True, ge=4096, description="Size at which the next file is begun.")
     ] = 64 * 2**20
     keep_bytes: Annotated[
-        int, Field(strict=True, ge=0, description="Older files of an actor beyond so much go.")
+        int,
+        Field(
+            strict=True,
+            ge=0,
+            description="Bytes per actor beyond which its oldest files are deleted.",
+        ),
     ] = 2**30
     keep_for: Annotated[
-        Duration, Field(ge=0, description="Files last written longer ago go; 0 keeps any age.")
+        Duration,
+        Field(ge=0, description="Age at which files are deleted; 0 keeps them at any age."),
     ] = 0
 
 
 class Topology(Spec):
-    """A whole system: which actors exist, who reads what, and where each one lives."""
+    """A whole system: its actors, what they read, and their nodes."""
 
     version: Literal[1]
     name: Name

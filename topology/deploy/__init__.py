@@ -1,1 +1,1 @@
-"""What orchestrators are given."""
+"""Files for orchestrators."""

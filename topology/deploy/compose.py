@@ -1,8 +1,8 @@
-"""The files of other programs that follow from a topology: docker compose's, and Prometheus's.
+"""The configuration of docker compose and Prometheus, made from a topology.
 
-Compose makes a container anew when its service is another one, and only then. So each service has
-a label that says what it takes from the topology: after an edit, ``docker compose up -d`` starts
-again the nodes that must, and no other.
+Compose recreates a container only when its service has changed. So each service has a label with a
+digest of what it uses of the topology: after an edit, ``docker compose up -d`` restarts the nodes
+that must be restarted, and no others.
 """
 
 from __future__ import annotations
@@ -37,7 +37,7 @@ def render_compose(checked: CheckedTopology, file: str) -> str:
 
     Args:
         checked: the topology.
-        file: its path, as it is in the project's folder and in the containers.
+        file: its path, relative to the project's folder, which is the same in the containers.
 
     Raises:
         RefusedError: it cannot be run in containers; the text says why.
@@ -71,7 +71,7 @@ def render_compose(checked: CheckedTopology, file: str) -> str:
 
 
 def render_prometheus(checked: CheckedTopology, file: str) -> str:
-    """Return ``prometheus.yml``: every node is asked for its metrics, which get its name.
+    """Return ``prometheus.yml``, which scrapes every node and labels its metrics with its name.
 
     Args:
         checked: the topology.
@@ -94,12 +94,12 @@ def render_prometheus(checked: CheckedTopology, file: str) -> str:
 
 
 def write_all(checked: CheckedTopology, file: str, folder: Path) -> dict[Path, bool]:
-    """Write both files where the project has them, and return whether each is another one now.
+    """Write both files to their places in the project, and return which of them changed.
 
     Args:
         checked: the topology.
-        file: its path, as it is in the project's folder.
-        folder: the project's.
+        file: its path, relative to the project's folder.
+        folder: of the project.
 
     Raises:
         RefusedError: as `render_compose`; nothing was written.
@@ -118,7 +118,7 @@ def write_all(checked: CheckedTopology, file: str, folder: Path) -> dict[Path, b
 
 
 def _targets(checked: CheckedTopology) -> dict[str, str]:
-    """Return where each node is asked, by its name."""
+    """Return the address of each node's metrics, by node."""
     nodes = checked.topology.nodes
     return {name: f"{node.host}:{node.port + HTTP}" for name, node in nodes.items()}
 
@@ -172,11 +172,11 @@ def _endpoints(checked: CheckedTopology) -> list[str]:
 
 
 def _venue_of(checked: CheckedTopology) -> str:
-    """Return the endpoint of the venue that is a container here; empty for none."""
+    """Return the endpoint of the venue that runs in a container; empty for none."""
     here = (one for one in _endpoints(checked) if urlsplit(one).hostname == VENUE)
     return next(here, "")
 
 
 def _unshared(data: Any) -> Any:
-    """Return a copy in which nothing stands twice: YAML would write the second as a reference."""
+    """Return a copy without shared objects, which YAML would write as references."""
     return json.loads(json.dumps(data))

@@ -9,15 +9,15 @@ from topology.config.spec import NodeSpec
 
 HOME = "/kaiju"
 HTTP = 2
-"""A node's metrics, health and status are so far behind its port."""
+"""Offset of a node's HTTP port from its port."""
 VENUE = "venue"
-"""Host name of the simulated venue that runs in a container beside the nodes."""
+"""Host name of the simulated venue in a container of its own."""
 VENUE_FILE = "topology/venue.yaml"
 LOGGING = {"driver": "json-file", "options": {"max-size": "10m", "max-file": "3"}}
 
 
 def _ours() -> dict[str, Any]:
-    """Return what all containers of the image have in common: no rights, and nothing to write."""
+    """Return what all services of the image share: no privileges, and a read-only root."""
     return {
         "image": "kaiju",
         "pull_policy": "never",
@@ -26,14 +26,14 @@ def _ours() -> dict[str, Any]:
         "cap_drop": ["ALL"],
         "security_opt": ["no-new-privileges:true"],
         "tmpfs": ["/tmp"],  # noqa: S108 - of a container
-        # A name that is gone for a moment must not hold up all others.
+        # A name that does not resolve for a moment must not delay all others.
         "dns_opt": ["timeout:1", "attempts:1"],
         "logging": LOGGING,
     }
 
 
 def keys_service(file: str, node: str, *, built: bool) -> dict[str, Any]:
-    """Return the service that makes a node's key pair if there is none, and ends.
+    """Return the service that makes a node's key pair, unless there is one, and ends.
 
     Args:
         file: the topology.
@@ -62,7 +62,7 @@ def node_service(file: str, name: str, node: NodeSpec, nodes: list[str]) -> dict
         file: the topology.
         name: of the node.
         node: what the topology says of it.
-        nodes: all of them: each one's public key must be there first.
+        nodes: all nodes: their public keys must exist first.
     """
     made = {"condition": "service_completed_successfully"}
     return {
@@ -76,7 +76,7 @@ def node_service(file: str, name: str, node: NodeSpec, nodes: list[str]) -> dict
             "--metrics-host=0.0.0.0",
         ],
         "restart": "unless-stopped",
-        # It empties its mailboxes and writes its report.
+        # Time to empty its mailboxes and write its report.
         "stop_grace_period": "2m",
         "depends_on": {f"keys-{other}": made for other in nodes},
         "volumes": [
@@ -86,7 +86,7 @@ def node_service(file: str, name: str, node: NodeSpec, nodes: list[str]) -> dict
             f"keys:{HOME}/keys:ro",
             f"secret-{name}:{HOME}/secret:ro",
         ],
-        # bash speaks HTTP by itself: a probe that starts Python costs real time.
+        # In bash, because a probe that starts Python is slow.
         "healthcheck": _check(
             "bash",
             "-c",
@@ -111,14 +111,14 @@ def venue_service(endpoint: str) -> dict[str, Any]:
 
 
 def prometheus_service() -> dict[str, Any]:
-    """Return Prometheus, which asks every node."""
+    """Return Prometheus, which scrapes every node."""
     return {
         "image": "prom/prometheus:v2.42.0",
         "command": [
             "--config.file=/etc/prometheus/prometheus.yml",
             "--storage.tsdb.path=/prometheus",
             "--storage.tsdb.retention.time=7d",
-            # A node that is gone shall be gone from the pictures too, not five minutes later.
+            # A node that is gone must disappear from the panels at once, not after five minutes.
             "--query.lookback-delta=15s",
         ],
         "restart": "unless-stopped",

@@ -63,7 +63,7 @@ class Send(NamedTuple):
 
 
 class Reconnect(NamedTuple):
-    """Make both sockets to the publisher anew, then call `dialed`."""
+    """Make both sockets to the publisher anew, then call `begin`."""
 
     reason: str
 

@@ -77,9 +77,9 @@ class Endpoints(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields
         Raises:
             OSError: it cannot be written.
         """
-        draft = path.with_suffix(".new")
-        draft.write_bytes(msgspec.json.format(msgspec.json.encode(self)) + b"\n")
-        draft.rename(path)
+        unfinished = path.with_suffix(".new")
+        unfinished.write_bytes(msgspec.json.format(msgspec.json.encode(self)) + b"\n")
+        unfinished.rename(path)
 
     @classmethod
     def load(cls, path: Path) -> Endpoints:

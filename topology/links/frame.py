@@ -59,7 +59,7 @@ class MalformedError(ValueError):
         self.kind = kind
 
 
-class Frame(NamedTuple):
+class LinkFrame(NamedTuple):
     """One frame as it came, its events still encoded."""
 
     stream: str
@@ -97,7 +97,7 @@ def encode_frame(
     return checked + CRC.pack(crc32c(checked))
 
 
-def read_frame(data: bytes) -> Frame:
+def read_frame(data: bytes) -> LinkFrame:
     """Return what a frame says.
 
     Raises:
@@ -121,7 +121,7 @@ def read_frame(data: bytes) -> Frame:
         raise MalformedError(
             "content", f"a topic of {data[: start - 1]!r}, allowed is ASCII"
         ) from None
-    return Frame(stream, epoch, first, count, sent, checked[events:])
+    return LinkFrame(stream, epoch, first, count, sent, checked[events:])
 
 
 class EventDecoder:
@@ -144,7 +144,7 @@ class EventDecoder:
         events = map(self._known, raws)
         return tuple(event for event in events if not isinstance(event, Unknown))
 
-    def read(self, frame: Frame) -> list[Envelope]:
+    def read(self, frame: LinkFrame) -> list[Envelope]:
         """Return the frame's events with their places.
 
         Raises:
@@ -164,7 +164,7 @@ class EventDecoder:
             for seq, (cause, root, time, event) in enumerate(found, frame.first)
         ]
 
-    def _one_by_one(self, frame: Frame) -> list[tuple[Position | None, Root, int, Event]]:
+    def _one_by_one(self, frame: LinkFrame) -> list[tuple[Position | None, Root, int, Event]]:
         try:
             raws = self._each(frame.events)
         except UNREADABLE as error:

@@ -35,10 +35,12 @@ def make_keys(directory: Path, node: str, secrets: Path | None = None) -> tuple[
         one.mkdir(parents=True, exist_ok=True)
     keys = make_pair()
     for path, key, mode in ((secret, keys[1], 0o600), (public, keys[0], 0o644)):
-        draft = path.with_name(f".{path.name}.new")
-        draft.unlink(missing_ok=True)
-        with os.fdopen(os.open(draft, os.O_CREAT | os.O_EXCL | os.O_WRONLY, mode), "wb") as file:
+        unfinished = path.with_name(f".{path.name}.new")
+        unfinished.unlink(missing_ok=True)
+        with os.fdopen(
+            os.open(unfinished, os.O_CREAT | os.O_EXCL | os.O_WRONLY, mode), "wb"
+        ) as file:
             file.write(key + b"\n")
             os.fsync(file.fileno())
-        draft.rename(path)
+        unfinished.rename(path)
     return public, True

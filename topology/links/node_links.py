@@ -79,7 +79,7 @@ class NodeLinks:
         self._clock = LiveClock()
         self._halts = HaltSource(name)
         self._halts_of = {f"{HALTS}.{other}": other for other in graph.nodes if other != name}
-        self._readers: dict[str, NodeSubscriber] = {}
+        self._subscribers: dict[str, NodeSubscriber] = {}
         """By node that is read."""
         self._streams: dict[str, dict[str, StreamSubscription]] = {}
         self._given: dict[tuple[str, str], RemoteCursor] = {}
@@ -87,7 +87,7 @@ class NodeLinks:
         self._waits_for: set[str] = set()
         """Listed readers that did not come yet."""
         self._began = self._next_tick = 0
-        self._dial_at: dict[str, int] = {}
+        self._connect_at: dict[str, int] = {}
         self._back_off: dict[str, int] = {}
         self._chance = Random()  # noqa: S311 - only keeps nodes from knocking all at once
         self._reads = True
@@ -199,9 +199,9 @@ class NodeLinks:
             },
             malformed={
                 "": sockets.malformed + asked.malformed,
-                **{node: reader.malformed for node, reader in self._readers.items()},
+                **{node: reader.malformed for node, reader in self._subscribers.items()},
             },
-            redials={node: reader.redials for node, reader in self._readers.items()},
+            redials={node: reader.redials for node, reader in self._subscribers.items()},
         )
 
     def close(self) -> None:
@@ -222,15 +222,16 @@ class NodeLinks:
         halts = f"{HALTS}.{node}"
         classes[halts] = (HaltTrading, ResumeTrading)
         self._streams[node] = {
-            name: _reader_of(name, handled, mirrors.get(name)) for name, handled in classes.items()
+            name: _subscription_of(name, handled, mirrors.get(name))
+            for name, handled in classes.items()
         }
         wants = {name: schema_of(handled) for name, handled in classes.items()}
-        self._readers[node] = NodeSubscriber(
+        self._subscribers[node] = NodeSubscriber(
             self.name, self._topology, node, self._streams[node], wants
         )
         for mirror in mirrors.values():
             mirror.ask_snapshot = self._asks(node)
-        self._dial(node, self._clock.read())
+        self._connect(node, self._clock.read())
 
     def _is_durable(self, stream: str) -> bool:
         mirror = self._node.mirrors.get(stream)
@@ -239,7 +240,7 @@ class NodeLinks:
     def _asks(self, node: str) -> Callable[[str], None]:
         def ask(stream: str) -> None:
             now = self._clock.read()
-            self._apply(node, self._readers[node].want_snapshot(stream, now), now)
+            self._apply(node, self._subscribers[node].want_snapshot(stream, now), now)
 
         return ask
 
@@ -249,19 +250,19 @@ class NodeLinks:
             for answer in self._publisher.hear(peer, data, user, now):
                 sockets.answer(peer, answer)
         if not self._reads or self._lags(2 * INTAKE):
-            self._leave_lying(now, answers=True)
+            self._note_not_reading(now, answers=True)
             return
         for node, data in sockets.answers():
-            self._apply(node, self._readers[node].hear(data, now), now)
+            self._apply(node, self._subscribers[node].hear(data, now), now)
         if self._lags(INTAKE):
-            self._leave_lying(now, answers=False)
+            self._note_not_reading(now, answers=False)
             return
         for node, data in sockets.frames():
             taken = self._clock.read()  # a frame may have left after this turn began
-            self._apply(node, self._readers[node].frame(data, taken), taken)
+            self._apply(node, self._subscribers[node].frame(data, taken), taken)
 
-    def _leave_lying(self, now: int, *, answers: bool) -> None:
-        for reader in self._readers.values():
+    def _note_not_reading(self, now: int, *, answers: bool) -> None:
+        for reader in self._subscribers.values():
             reader.note_not_reading(now, answers=answers)
 
     def _lags(self, bound: int) -> bool:
@@ -272,9 +273,9 @@ class NodeLinks:
             self._sockets.answer(peer, answer)
         for remote in self._given.values():
             remote.hold_at_most(MAX_IN_MEMORY)
-        for node, reader in self._readers.items():
-            if now >= self._dial_at.get(node, now + 1):
-                self._dial(node, now)
+        for node, reader in self._subscribers.items():
+            if now >= self._connect_at.get(node, now + 1):
+                self._connect(node, now)
             self._apply(node, reader.tick(now), now)
             if reader.connected:
                 self._back_off.pop(node, None)
@@ -290,9 +291,9 @@ class NodeLinks:
     def _apply(self, node: str, effects: Iterable[Effect], now: int) -> None:
         for effect in effects:
             if isinstance(effect, Send):
-                self._sockets.say(node, encode_message(effect.message))
+                self._sockets.send(node, encode_message(effect.message))
             elif isinstance(effect, Reconnect):
-                self._dial_later(node, effect.reason, now)
+                self._reconnect_later(node, effect.reason, now)
             elif effect.stream in self._halts_of:
                 self._take_halt(node, effect)
             else:
@@ -330,17 +331,17 @@ class NodeLinks:
         if (remote := self._given.get((stream, node))) is not None:
             remote.note(read, kept)
 
-    def _dial_later(self, node: str, reason: str, now: int) -> None:
+    def _reconnect_later(self, node: str, reason: str, now: int) -> None:
         wait = self._back_off.get(node, FIRST_BACK_OFF)
         self._back_off[node] = min(2 * wait, MAX_BACK_OFF)
-        self._dial_at[node] = now + int(wait * self._chance.uniform(0.5, 1.0))
+        self._connect_at[node] = now + int(wait * self._chance.uniform(0.5, 1.0))
         log.info("node %s: %s; tried again", node, reason)
 
-    def _dial(self, node: str, now: int) -> None:
-        self._dial_at.pop(node, None)
+    def _connect(self, node: str, now: int) -> None:
+        self._connect_at.pop(node, None)
         live, recovery, key = self._endpoints.of(node)
-        self._sockets.dial(node, live, recovery, self._streams[node], key)
-        self._apply(node, self._readers[node].dialed(now), now)
+        self._sockets.connect(node, live, recovery, self._streams[node], key)
+        self._apply(node, self._subscribers[node].begin(now), now)
 
 
 def readers_of(graph: Graph, node: str) -> dict[str, frozenset[str]]:
@@ -358,7 +359,7 @@ def handled_of(mirror: Mirror) -> set[type[Event]]:
     return {c for reader in mirror.stream.readers for c in reader.handlers}
 
 
-def _reader_of(
+def _subscription_of(
     name: str, handled: Iterable[type[Event]], mirror: Mirror | None
 ) -> StreamSubscription:
     events = EventDecoder(handled)

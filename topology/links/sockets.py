@@ -99,7 +99,7 @@ class LinkClient:
         """See `Poller.wake`."""
         self._wake.set()
 
-    def dial(
+    def connect(
         self, node: str, live: str, recovery: str, streams: Iterable[str], key: bytes | None
     ) -> None:
         """Connect to another node, or once more with sockets made anew.
@@ -111,7 +111,7 @@ class LinkClient:
             streams: that are read.
             key: its public key; None where nothing leaves the host.
         """
-        self._hang_up(node)
+        self._disconnect(node)
         subscriber = self._socket(zmq.SUB)
         for stream in streams:
             subscriber.setsockopt(zmq.SUBSCRIBE, topic_of(stream))
@@ -128,18 +128,18 @@ class LinkClient:
             self._poller.register(socket, zmq.POLLIN)
         self._subscribers[node], self._dealers[node] = subscriber, dealer
 
-    def say(self, node: str, data: bytes) -> bool:
+    def send(self, node: str, data: bytes) -> bool:
         """Send to a node that is read, and return whether there was room."""
         dealer = self._dealers.get(node)
         return dealer is not None and self._sent(dealer, [data])
 
     def frames(self) -> Iterator[tuple[str, bytes]]:
         """Yield (node, live frame) of what has come, as `ready` found; a part at a time."""
-        yield from self._come(self._subscribers)
+        yield from self._received(self._subscribers)
 
     def answers(self) -> Iterator[tuple[str, bytes]]:
         """Yield (node, message) of what others answered, as `ready` found; a part at a time."""
-        yield from self._come(self._dealers)
+        yield from self._received(self._dealers)
 
     def ready(self) -> bool:
         """Look for what there is to take, and tell whether there is anything."""
@@ -151,7 +151,7 @@ class LinkClient:
         self._context.destroy(linger=LINGER_MS)
         self._wake.close()
 
-    def _come(self, sockets: Mapping[str, zmq.Socket[bytes]]) -> Iterator[tuple[str, bytes]]:
+    def _received(self, sockets: Mapping[str, zmq.Socket[bytes]]) -> Iterator[tuple[str, bytes]]:
         for node, socket in list(sockets.items()):
             for parts in self._messages(socket):
                 if len(parts) == 1:
@@ -182,7 +182,7 @@ class LinkClient:
         socket.setsockopt(zmq.RCVHWM, room)
         return socket
 
-    def _hang_up(self, node: str) -> None:
+    def _disconnect(self, node: str) -> None:
         for sockets in (self._subscribers, self._dealers):
             if (socket := sockets.pop(node, None)) is not None:
                 self._poller.unregister(socket)
@@ -226,22 +226,22 @@ class LinkSockets(LinkClient):
                 raise ValueError(f"{endpoint}: what leaves a process by TCP needs keys")
         super().__init__(keys)
         self._readers = {topic_of(stream): nodes for stream, nodes in topics.items()}
-        self._proven = keys is not None
+        self._needs_proof = keys is not None
         """Whether all who speak to this node have proved who they are."""
         self._refused_subscriptions = self._refused_handshakes = 0
         self._monitors: list[zmq.Socket[bytes]] = []
         self._locks: list[IO[bytes]] = []
-        self._admission: ZapAuthenticator | None = None
+        self._authenticator: ZapAuthenticator | None = None
         if keys is not None:
-            self._admission = ZapAuthenticator(
+            self._authenticator = ZapAuthenticator(
                 {z85.decode(k): node for node, k in keys.public.items()}
             )
-            self._strangers = self._socket(zmq.REP)
-            self._strangers.bind(ZAP)
-            self._poller.register(self._strangers, zmq.POLLIN)
+            self._zap = self._socket(zmq.REP)
+            self._zap.bind(ZAP)
+            self._poller.register(self._zap, zmq.POLLIN)
         try:
-            self._live = self._bound(zmq.XPUB, live)
-            self._recovery = self._bound(zmq.ROUTER, recovery)
+            self._live = self._listening(zmq.XPUB, live)
+            self._recovery = self._listening(zmq.ROUTER, recovery)
         except BaseException:
             self.close()
             raise
@@ -256,19 +256,19 @@ class LinkSockets(LinkClient):
 
     def requests(self) -> Iterator[tuple[bytes, str | None, bytes]]:
         """Yield (peer, node that its key proves, message) of what others ask, as `ready` found."""
-        self._admit()
+        self._answer_zap()
         self._count_failures()
         self._subscribe()
         for peer, *parts in self._messages(self._recovery, copy=False):
             user = _user(parts[0]) if len(parts) == 1 else None
-            if len(parts) == 1 and self._admitted(user):
+            if len(parts) == 1 and self._authenticated(user):
                 yield peer.bytes, user, parts[0].bytes
             else:
                 self._malformed += 1
 
     def statistics(self) -> SocketRecord:
         """Return what was refused and lost so far."""
-        refused = 0 if self._admission is None else self._admission.refused
+        refused = 0 if self._authenticator is None else self._authenticator.refused
         return SocketRecord(
             refused,
             self._refused_handshakes,
@@ -284,11 +284,11 @@ class LinkSockets(LinkClient):
             lock.close()
         self._locks.clear()
 
-    def _admit(self) -> None:
+    def _answer_zap(self) -> None:
         """Answer who wants to connect."""
-        if self._admission is not None:
-            for asked in self._messages(self._strangers):
-                self._strangers.send_multipart(self._admission.answer(asked))
+        if self._authenticator is not None:
+            for asked in self._messages(self._zap):
+                self._zap.send_multipart(self._authenticator.answer(asked))
 
     def _count_failures(self) -> None:
         for monitor in self._monitors:
@@ -313,13 +313,13 @@ class LinkSockets(LinkClient):
     def _may(self, user: str | None, topic: bytes) -> bool:
         """Tell whether a node may subscribe: to exactly one stream, that is given to it."""
         given = self._readers.get(topic)
-        return given is not None and self._admitted(user) and (user is None or user in given)
+        return given is not None and self._authenticated(user) and (user is None or user in given)
 
-    def _admitted(self, user: str | None) -> bool:
+    def _authenticated(self, user: str | None) -> bool:
         """Tell whether somebody may speak here at all: by TCP only who has proved a name."""
-        return user is not None or not self._proven
+        return user is not None or not self._needs_proof
 
-    def _bound(self, kind: int, endpoint: str) -> zmq.Socket[bytes]:
+    def _listening(self, kind: int, endpoint: str) -> zmq.Socket[bytes]:
         socket = self._socket(kind)
         socket.setsockopt(zmq.HEARTBEAT_IVL, HEARTBEAT_MS)
         socket.setsockopt(zmq.HEARTBEAT_TIMEOUT, SILENCE_MS)

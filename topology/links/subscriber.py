@@ -9,7 +9,6 @@ from topology.links.frame import MalformedError, read_frame
 from topology.links.messages import (
     Handled,
     Hello,
-    Message,
     Ping,
     Pong,
     Positions,
@@ -45,7 +44,7 @@ class NodeSubscriber:
         me: name of the node that reads.
         topology: name of the topology of both.
         publisher: name of the node that is read.
-        readers: by stream.
+        subscriptions: by stream.
         wants: schema table of what is handled, by stream.
         observer: whether it only looks, and nothing is to be kept for it.
     """
@@ -55,13 +54,13 @@ class NodeSubscriber:
         me: str,
         topology: str,
         publisher: str,
-        readers: Mapping[str, StreamSubscription],
+        subscriptions: Mapping[str, StreamSubscription],
         wants: Mapping[str, Schema],
         *,
         observer: bool = False,
     ) -> None:
         self.publisher = publisher
-        self.readers = dict(readers)
+        self.subscriptions = dict(subscriptions)
         self.malformed = self.redials = self.refused = 0
         self.incarnation = 0
         """Of the publisher; 0 before it was heard."""
@@ -82,7 +81,7 @@ class NodeSubscriber:
         """Whether the publisher knows this node."""
         return self._connected
 
-    def dialed(self, now: int) -> list[Effect]:
+    def begin(self, now: int) -> list[Effect]:
         """Begin the conversation: the sockets were made, for the first time or anew."""
         self._lost, self._heard = False, now
         return self._say_hello(now)
@@ -100,12 +99,12 @@ class NodeSubscriber:
         except MalformedError:
             self.malformed += 1
             return []
-        reader = self.readers.get(frame.stream)
-        if reader is None:
+        subscription = self.subscriptions.get(frame.stream)
+        if subscription is None:
             self.malformed += 1
             return []
         self._heard_live = now
-        return reader.frame(frame, now)
+        return subscription.frame(frame, now)
 
     def hear(self, data: bytes, now: int) -> list[Effect]:
         """Take what the publisher answered."""
@@ -128,8 +127,8 @@ class NodeSubscriber:
         if self._expects_frames() and now - self._heard_live > NO_ANSWER:
             return self._lose(f"no live frame for {NO_ANSWER // 10**9} s")
         effects: list[Effect] = []
-        for reader in self.readers.values():
-            effects += reader.tick(now)
+        for subscription in self.subscriptions.values():
+            effects += subscription.tick(now)
         for stream, (_, asked) in list(self._snapshots.items()):
             if self._connected and now - asked > PATIENCE:
                 effects += self.want_snapshot(stream, now)
@@ -179,22 +178,22 @@ class NodeSubscriber:
                 return [*self._disconnect("the publisher began anew"), *self._say_hello(now)]
             case Refused(stream="", reason=reason):
                 self._connected, self._hello_at = False, now + REFUSED_AGAIN
-                return self._refuse(self.readers.values(), reason)
+                return self._refuse(self.subscriptions.values(), reason)
             case Refused(stream=stream, reason=reason):
-                found = [reader for reader in self.readers.values() if reader.stream == stream]
-                return self._refuse(found, reason)
+                refused = self.subscriptions.get(stream)
+                return self._refuse([] if refused is None else [refused], reason)
             case Pong():
                 return []
             case Replay():
                 frame = read_frame(message.frame)
-                reader = self.readers.get(frame.stream)
-                return [] if reader is None else reader.replayed(message.request, frame, now)
+                found = self.subscriptions.get(frame.stream)
+                return [] if found is None else found.replayed(message.request, frame, now)
             case Resumed():
-                reader = self.readers.get(message.stream)
-                return [] if reader is None else reader.resumed(message, now)
+                found = self.subscriptions.get(message.stream)
+                return [] if found is None else found.resumed(message, now)
             case Reset():
-                reader = self.readers.get(message.stream)
-                return [] if reader is None else reader.reset(message, now)
+                found = self.subscriptions.get(message.stream)
+                return [] if found is None else found.reset(message, now)
             case Snapshot():
                 return self._take_snapshot(message)
 
@@ -204,29 +203,29 @@ class NodeSubscriber:
         self._positions.clear()  # whoever begins anew knows none
         effects: list[Effect] = []
         for stream, (epoch, next_seq) in message.streams.items():
-            if (reader := self.readers.get(stream)) is not None:
-                effects += reader.connected(epoch, next_seq, now)
+            if (subscription := self.subscriptions.get(stream)) is not None:
+                effects += subscription.connected(epoch, next_seq, now)
         return effects
 
     def _take_snapshot(self, message: Snapshot) -> list[Effect]:
-        reader = self.readers.get(message.stream)
+        subscription = self.subscriptions.get(message.stream)
         asked, _ = self._snapshots.get(message.stream, (0, 0))
-        if reader is None or message.request != asked:
+        if subscription is None or message.request != asked:
             return []
         del self._snapshots[message.stream]
-        events = reader.decoded(message.events)
+        events = subscription.decoded(message.events)
         return [SnapshotTaken(message.stream, message.epoch, message.position, events)]
 
-    def _refuse(self, readers: Iterable[StreamSubscription], reason: str) -> list[Effect]:
+    def _refuse(self, subscriptions: Iterable[StreamSubscription], reason: str) -> list[Effect]:
         effects: list[Effect] = []
-        for reader in readers:
+        for subscription in subscriptions:
             self.refused += 1
-            effects += reader.refused(reason)
+            effects += subscription.refused(reason)
         return effects
 
     def _expects_frames(self) -> bool:
-        given = any(reader.state is not State.REFUSED for reader in self.readers.values())
-        return self._connected and given
+        states = [subscription.state for subscription in self.subscriptions.values()]
+        return self._connected and any(state is not State.REFUSED for state in states)
 
     def _lose(self, reason: str) -> list[Effect]:
         self._lost = True
@@ -236,16 +235,11 @@ class NodeSubscriber:
     def _disconnect(self, reason: str) -> list[Effect]:
         self._connected = False
         effects: list[Effect] = []
-        for reader in self.readers.values():
-            if reader.state is not State.CONNECTING:
-                effects += reader.disconnected(reason)
+        for subscription in self.subscriptions.values():
+            if subscription.state is not State.CONNECTING:
+                effects += subscription.disconnected(reason)
         return effects
 
     def _say_hello(self, now: int) -> list[Effect]:
         self._hello_at, self._pinged = now + PATIENCE, now
         return [Send(self._hello)]
-
-
-def said(effects: Iterable[Effect]) -> list[Message]:
-    """Return the messages among `effects`."""
-    return [effect.message for effect in effects if isinstance(effect, Send)]

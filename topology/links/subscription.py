@@ -24,7 +24,7 @@ from topology.links.effects import (
     Send,
     WasReset,
 )
-from topology.links.frame import EventDecoder, Frame, MalformedError
+from topology.links.frame import EventDecoder, LinkFrame, MalformedError
 from topology.links.messages import More, Reset, Resume, Resumed
 
 MAX_PARKED = 4 * 2**20
@@ -87,7 +87,7 @@ class StreamSubscription:
         self._events = events
         self._begun = begun
         self._request = 0
-        self._parked: dict[int, Frame] = {}
+        self._parked: dict[int, LinkFrame] = {}
         self._parked_bytes = 0
         self._asked = 0
         self._patience = PATIENCE
@@ -125,7 +125,7 @@ class StreamSubscription:
         self._unpark()
         return [*self._become_stale(reason), CannotResume(self.stream, reason)]
 
-    def frame(self, frame: Frame, now: int) -> list[Effect]:
+    def frame(self, frame: LinkFrame, now: int) -> list[Effect]:
         """Take a live frame or a heartbeat."""
         self._heard = now
         if self.state in (State.CONNECTING, State.REFUSED):
@@ -145,7 +145,7 @@ class StreamSubscription:
             return [*self._become_stale("a gap"), *self._ask(now)]
         return [*self._deliver(frame, now), *self._go_live(now)]
 
-    def replayed(self, request: int, frame: Frame, now: int) -> list[Effect]:
+    def replayed(self, request: int, frame: LinkFrame, now: int) -> list[Effect]:
         """Take a frame that was asked for."""
         if self.state is not State.RESUMING or frame.first > self.position:
             return []
@@ -221,7 +221,7 @@ class StreamSubscription:
         self.why_stale = ""
         return [BecameLive(self.stream)]
 
-    def _deliver(self, frame: Frame, now: int) -> list[Effect]:
+    def _deliver(self, frame: LinkFrame, now: int) -> list[Effect]:
         if frame.end <= self.position:
             self.repeated += frame.size
             return []
@@ -238,7 +238,7 @@ class StreamSubscription:
             self.delay.observe(max(0, now - frame.sent))
         return [Delivered(self.stream, envelopes, frame.sent)]
 
-    def _park(self, frame: Frame) -> None:
+    def _park(self, frame: LinkFrame) -> None:
         if frame.end <= self.position:
             self.repeated += frame.size
             return

@@ -1,4 +1,4 @@
-"""What one topology has otherwise than another: who comes, goes, changes or moves."""
+"""How two topologies differ: what is added, removed, changed or moved."""
 
 from __future__ import annotations
 
@@ -11,22 +11,22 @@ from topology.config.spec import ActorSpec
 Kind = Literal["added", "removed", "changed", "moved"]
 What = Literal["actor", "node", "instrument", "currency", "journal", "order"]
 CHANGEABLE = ("class_", "settings", "accepts", "durable")
-"""What an actor may have otherwise in place, as the model names it; what it reads beside that."""
+"""Fields of an actor that may differ, besides its inputs."""
 
 
 class Change(NamedTuple):
-    """One thing that the new topology has otherwise."""
+    """One difference of the new topology."""
 
     kind: Kind
     what: What
     name: str
-    """Of the actor, node, instrument or currency; of the node whose order it is; else empty."""
+    """Name of the actor, node, instrument or currency, or of the node whose order changed."""
     detail: str
-    """What of it, from and to; empty where all of it comes or goes."""
+    """What changed, from and to; empty if all of it was added or removed."""
 
 
 def changes_between(old: CheckedTopology, new: CheckedTopology) -> Iterator[Change]:
-    """Yield everything that `new` has otherwise than `old`, in the order of the files."""
+    """Yield every difference of `new` from `old`, in the order of the files."""
     one, other = old.topology, new.topology
     yield from _of_entries("node", one.nodes, other.nodes)
     yield from _of_entries("currency", one.currencies, other.currencies)
@@ -40,7 +40,7 @@ def changes_between(old: CheckedTopology, new: CheckedTopology) -> Iterator[Chan
 
 
 def differences(before: Any, after: Any) -> dict[str, str]:
-    """Return, as text from and to, each field that two models of one kind have otherwise."""
+    """Return each field in which two models differ, as text from and to."""
     one, other = before.model_dump(mode="json"), after.model_dump(mode="json")
     return {key: f"{key}: {one[key]} -> {other[key]}" for key in one if one[key] != other[key]}
 
@@ -78,7 +78,7 @@ def _details(old: CheckedTopology, new: CheckedTopology, name: str) -> str:
         for field in CHANGEABLE
         if getattr(before, field) != getattr(after, field)
     ]
-    # Streams, not what was written: a pattern reads more when somebody comes that fits it.
+    # Streams, not the text of the file: a pattern may match a new actor.
     read = [{(e.stream, e.delivery) for e in c.graph.inputs(name)} for c in (old, new)]
     details += [f"no longer reads {text}" for text in _streams(read[0] - read[1])]
     details += [f"reads {text}" for text in _streams(read[1] - read[0])]
@@ -95,7 +95,7 @@ def _shown(actor: ActorSpec, field: str) -> str:
 
 
 def _of_order(old: CheckedTopology, new: CheckedTopology) -> Iterator[Change]:
-    """Yield the nodes on which readers of one event are served in another order."""
+    """Yield the nodes on which the readers of an event are served in another order."""
     before, after = old.topology.actors, new.topology.actors
     for node in new.topology.nodes:
         orders = [

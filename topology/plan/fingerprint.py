@@ -1,4 +1,4 @@
-"""What one node takes from a topology: where that differs, the node must start again."""
+"""What one node uses of a topology: if that differs, the node must be restarted."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from topology.plan.restarts import links_between, reading_nodes
 
 
 def view_of(checked: CheckedTopology, node: str) -> dict[str, Any]:
-    """Return all that a running node holds of the topology, as data that JSON can hold."""
+    """Return everything that a running node uses of the topology, as JSON data."""
     topology, graph = checked.topology, checked.graph
     actors = {name: entry for name, entry in topology.actors.items() if entry.node == node}
     given = reading_nodes(checked)
@@ -23,7 +23,7 @@ def view_of(checked: CheckedTopology, node: str) -> dict[str, Any]:
             k: spec.model_dump(mode="json") for k, spec in topology.instruments.items()
         },
         "journal": topology.journal.model_dump(),
-        # A list, because readers of one event are served in this order.
+        # A list, because the readers of an event are served in this order.
         "actors": [
             [
                 name,
@@ -48,6 +48,6 @@ def view_of(checked: CheckedTopology, node: str) -> dict[str, Any]:
 
 
 def digest_of(checked: CheckedTopology, node: str) -> str:
-    """Return a short text that is another one where `view_of` is."""
+    """Return a digest of `view_of`."""
     view = json.dumps(view_of(checked, node), sort_keys=True, default=str)
     return hashlib.sha256(view.encode()).hexdigest()[:16]

@@ -1,4 +1,4 @@
-"""What an edit of a topology would lose, each with its place in the file."""
+"""What an edit of a topology would lose, with the place in the file."""
 
 from __future__ import annotations
 
@@ -12,13 +12,13 @@ FOR_LIFE = {
     "currency": ("scale",),
     "instrument": ("price_scale", "qty_scale", "base", "quote", "contract", "contract_size"),
 }
-"""What says how amounts, prices and quantities in journals are to be read."""
+"""Fields by which amounts, prices and quantities in journals are read."""
 
 
 def losses(
     old: CheckedTopology, new: CheckedTopology, changes: Iterable[Change]
 ) -> Iterator[Finding]:
-    """Yield what would be lost, in the new file or, for what is gone, in the old one."""
+    """Yield what would be lost, placed in the new file, or in the old one for removed actors."""
     if old.topology.name != new.topology.name:
         message = f"the topology was '{old.topology.name}': what it did is kept under that name"
         yield _at(new, ("name",), message)
@@ -40,19 +40,19 @@ def _misread(old: CheckedTopology, new: CheckedTopology, change: Change) -> Iter
             yield _at(
                 new,
                 (key, change.name, field),
-                f"{change.name}: {detail}: this is for life, because what was counted before would"
+                f"{change.name}: {detail}: this can never change, because earlier values would"
                 " be misread; give it another name",
             )
 
 
 def _left_alone(old: CheckedTopology, name: str) -> Iterator[Finding]:
     if old.topology.actors[name].durable != "none":
-        message = f"'{name}' is durable: its journal stays, put aside, and nobody goes on from it"
+        message = f"'{name}' is durable: its journal is put aside, and nobody resumes from it"
         yield _at(old, ("actors", name), message, level="warning", at_key=True)
 
 
 def _forgotten(old: CheckedTopology, new: CheckedTopology, name: str) -> Iterator[Finding]:
-    """Yield why a durable actor could not go on from its journal."""
+    """Yield why a durable actor could not resume from its journal."""
     before, after = old.topology.actors[name], new.topology.actors[name]
     new_node = new.topology.nodes[after.node]
     was, is_ = old.topology.nodes[before.node].keeps_data_at, new_node.keeps_data_at
@@ -62,17 +62,17 @@ def _forgotten(old: CheckedTopology, new: CheckedTopology, name: str) -> Iterato
             new,
             stayed if before.node == after.node else ("actors", name, "node"),
             f"'{name}' is durable, and its journal is on machine '{was}': node '{after.node}' is"
-            f" on '{is_}' and cannot go on from it; nodes that share a data directory under"
-            " several hosts say so by the same `machine:`",
+            f" on '{is_}' and cannot resume from it; nodes that share a data directory under"
+            " several hosts have the same `machine:`",
         )
     if after.durable == "none":
-        message = f"'{name}' would begin anew: it was durable, '{before.durable}'"
+        message = f"'{name}' would begin from nothing: it was durable, '{before.durable}'"
         yield _at(new, ("actors", name, "durable"), message)
     if before.class_ != after.class_:
         yield _at(
             new,
             ("actors", name, "class"),
-            f"'{name}' was {before.class_}: another class cannot go on from its journal; give the"
+            f"'{name}' was {before.class_}: another class cannot resume from its journal; give the"
             " actor another name",
         )
 

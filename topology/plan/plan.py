@@ -1,4 +1,4 @@
-"""What an edit of a topology means: who comes, goes, changes or moves, and who must restart."""
+"""What an edit of a topology means: what changes, which nodes restart, and what is lost."""
 
 from __future__ import annotations
 
@@ -14,15 +14,15 @@ SIGNS: dict[Kind, str] = {"added": "+", "removed": "-", "changed": "~", "moved":
 
 
 class Plan(NamedTuple):
-    """All that follows from an edit."""
+    """Everything that follows from an edit."""
 
     changes: tuple[Change, ...]
     readings: tuple[Reading, ...]
-    """Streams whose publisher must learn of other reading nodes."""
+    """Streams that are read by other nodes than before."""
     restarts: dict[str, tuple[str, ...]]
-    """Why, by node that must start again, or for the first time."""
+    """Reasons by node that must be started or restarted."""
     begins_anew: tuple[str, ...]
-    """Actors that lose what they know: their readers get one reset, and a snapshot."""
+    """Actors that lose their state: their readers get one reset, and a snapshot."""
     refused: tuple[Finding, ...]
     """Why the edit would lose something."""
     warnings: tuple[Finding, ...]
@@ -34,10 +34,10 @@ class Plan(NamedTuple):
 
 
 def plan(old: CheckedTopology, new: CheckedTopology) -> Plan:
-    """Return what it takes to get from one topology to another.
+    """Return the plan of an edit from one topology to another.
 
     Raises:
-        TopologyError: the files have mistakes; the text lists every one of both.
+        TopologyError: a file has mistakes; the text lists all of both.
     """
     if mistakes := [*old.findings.errors, *new.findings.errors]:
         raise TopologyError(Findings.of(mistakes))

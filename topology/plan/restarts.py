@@ -1,4 +1,4 @@
-"""Which nodes must start again after an edit, and who forgets what it knew by that."""
+"""Which nodes must be restarted after an edit, and which actors lose their state by that."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from topology.plan.changes import Change
 
 
 class Reading(NamedTuple):
-    """A stream that other nodes read than before."""
+    """A stream that is read by other nodes than before."""
 
     stream: str
     gained: tuple[str, ...]
@@ -20,7 +20,7 @@ class Reading(NamedTuple):
 
 
 def readings_between(old: CheckedTopology, new: CheckedTopology) -> Iterator[Reading]:
-    """Yield the streams whose publisher must learn of other reading nodes."""
+    """Yield the streams that are read by other nodes than before."""
     before, after = reading_nodes(old), reading_nodes(new)
     for stream in dict.fromkeys([*before, *after]):
         earlier, later = before.get(stream, set()), after.get(stream, set())
@@ -30,13 +30,13 @@ def readings_between(old: CheckedTopology, new: CheckedTopology) -> Iterator[Rea
 
 
 def links_between(checked: CheckedTopology) -> Iterator[Edge]:
-    """Return the edges whose events go from one node to another."""
+    """Return the edges between different nodes."""
     actors = checked.graph.actors
     return (e for e in checked.graph.edges if actors[e.reader].node != actors[e.source].node)
 
 
 def reading_nodes(checked: CheckedTopology) -> dict[str, set[str]]:
-    """Return the nodes on which each stream is read, other than its own."""
+    """Return the other nodes that read each stream."""
     found: dict[str, set[str]] = {}
     for edge in links_between(checked):
         found.setdefault(edge.stream, set()).add(checked.graph.actors[edge.reader].node)
@@ -49,7 +49,7 @@ def restarts(
     changes: Iterable[Change],
     readings: Iterable[Reading],
 ) -> dict[str, tuple[str, ...]]:
-    """Return why each node of the new topology must start again, or for the first time."""
+    """Return the reasons why nodes of the new topology must be started or restarted."""
     told = [reason for change in changes for reason in _because_of(change, old, new)]
     if old.topology.name != new.topology.name:
         told += [(node, "the topology has another name") for node in new.topology.nodes]
@@ -67,11 +67,11 @@ def restarts(
 def forgetful(
     old: CheckedTopology, new: CheckedTopology, restarting: Iterable[str]
 ) -> Iterator[str]:
-    """Yield the actors that kept nothing, on nodes that start again."""
+    """Yield the actors without a journal on nodes that are restarted."""
     nodes = set(restarting)
     for name, before in old.topology.actors.items():
         after = new.topology.actors.get(name)
-        # A recorder's memory is its file.
+        # A recorder goes on from its file.
         records = new.graph.actors[name].emits(RecordFrame) if after else False
         if after and after.node in nodes and before.durable == "none" and not records:
             yield name
@@ -80,7 +80,7 @@ def forgetful(
 def _because_of(
     change: Change, old: CheckedTopology, new: CheckedTopology
 ) -> Iterator[tuple[str, str]]:
-    """Yield (node, why) of each node that a change makes restart."""
+    """Yield (node, why) of each node that a change restarts."""
     nodes = new.topology.nodes
     if change.what == "actor":
         found = [c.topology.actors.get(change.name) for c in (old, new)]
@@ -97,10 +97,10 @@ def _because_of(
 
 
 def _of_other_publishers(old: CheckedTopology, new: CheckedTopology) -> Iterator[tuple[str, str]]:
-    """Yield the nodes that read over a link what now comes from elsewhere, or is another.
+    """Yield the nodes that read over a link what was moved or has another class or durability.
 
-    They hold where its publisher is, whether it is durable and what events it emits; one that
-    asked the old place would be refused, and halt trading.
+    They know where its publisher is, whether it is durable and what it emits; one that asked the
+    old node would be refused, and halt trading.
     """
     for edge in links_between(new):
         before = old.topology.actors.get(edge.source)

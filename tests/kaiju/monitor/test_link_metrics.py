@@ -15,7 +15,7 @@ from tests.kit.metrics_text import Samples, samples_in, value
 from tests.kit.node_processes import LinkedRun, linked, until
 from tests.kit.runtime_actors import Tick
 from tests.kit.simulated_network import Log
-from topology.links.frame import EventDecoder, Frame, encode_frame, read_frame
+from topology.links.frame import EventDecoder, LinkFrame, encode_frame, read_frame
 from topology.links.messages import Resumed
 from topology.links.subscription import State, StreamSubscription
 
@@ -175,7 +175,7 @@ def test_only_frames_that_say_when_they_left_have_a_delay() -> None:
     log = Log("kept.ticks", durable=True)
     log.emit(3, 0)
 
-    def frame(seq: int, sent: int) -> Frame:
+    def frame(seq: int, sent: int) -> LinkFrame:
         return read_frame(encode_frame(log.name, 1, seq, sent, log.events[seq - 1 : seq]))
 
     reader.frame(frame(1, sent=5 * MILLISECOND), 7 * MILLISECOND)

@@ -37,7 +37,7 @@ def test_a_topology_in_which_nothing_is_durable_is_not_warned_of(tmp_path: Path)
 def test_whoever_is_on_the_order_path_is_to_be_durable_if_anybody_is(tmp_path: Path) -> None:
     assert durable(tmp_path, ("oms", "gateway", "risk", "execution")) == [
         f"warning: '{name}' is on the order path and forgets everything at a restart, while"
-        " 'execution' goes on; add 'durable: os'"
+        " 'execution' does not; add 'durable: os'"
         for name in ("market", "positions")
     ]
 

@@ -83,9 +83,9 @@ class Victim:
         self.subscribes.connect(live)
         for socket, endpoint in zip((self.publishes, self.answers), other, strict=True):
             socket.bind(endpoint)
-        self.sockets.dial("md", *other, (), None)
+        self.sockets.connect("md", *other, (), None)
         self.sockets._subscribers["md"].setsockopt(zmq.SUBSCRIBE, b"")
-        self.sockets.say("md", b"here I am")
+        self.sockets.send("md", b"here I am")
         self.peer = self.answers.recv_multipart()[0]
 
     def be_told(self, data: bytes) -> None:

@@ -20,7 +20,7 @@ from tests.kit.socket_kit import (
 from topology.links import frame, publisher, sockets
 from topology.links import subscription as reader
 from topology.links.effects import Delivered, Effect
-from topology.links.frame import Frame
+from topology.links.frame import LinkFrame
 from topology.links.subscriber import NodeSubscriber
 from topology.links.subscription import State, StreamSubscription
 from topology.links.zap import ZapAuthenticator
@@ -33,7 +33,7 @@ Patch = pytest.MonkeyPatch
 def deliver_what_comes_twice(patch: Patch) -> None:
     """A frame is delivered whole, whatever of it was delivered before."""
 
-    def deliver(stream: StreamSubscription, found: Frame, _now: int) -> list[Effect]:
+    def deliver(stream: StreamSubscription, found: LinkFrame, _now: int) -> list[Effect]:
         stream.position = max(stream.position, found.end)
         if not found.size:
             return []
@@ -46,7 +46,7 @@ def go_on_over_gaps(patch: Patch) -> None:
     """Nobody asks for what is missing before a frame."""
     take = StreamSubscription.frame
 
-    def without_question(stream: StreamSubscription, found: Frame, now: int) -> list[Effect]:
+    def without_question(stream: StreamSubscription, found: LinkFrame, now: int) -> list[Effect]:
         if stream.state is State.LIVE and found.epoch == stream.epoch:
             stream.position = max(stream.position, found.first)
         return take(stream, found, now)
@@ -58,7 +58,7 @@ def let_older_epochs_in(patch: Patch) -> None:
     """Events are taken whatever epoch they are of."""
     take = StreamSubscription.frame
 
-    def without_fence(stream: StreamSubscription, found: Frame, now: int) -> list[Effect]:
+    def without_fence(stream: StreamSubscription, found: LinkFrame, now: int) -> list[Effect]:
         return take(stream, found._replace(epoch=stream.epoch or found.epoch), now)
 
     patch.setattr(StreamSubscription, "frame", without_fence)

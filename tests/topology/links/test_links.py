@@ -56,7 +56,7 @@ def test_the_schedules_do_what_they_are_named_for() -> None:
     for world in worlds:
         world.run()
 
-    readers = [reader for world in worlds for reader in world.reader.readers.values()]
+    readers = [reader for world in worlds for reader in world.reader.subscriptions.values()]
     assert all(sum(getattr(reader, name) for reader in readers) for name in ("gaps", "repeated"))
     assert sum(world.reader.malformed for world in worlds)
     assert sum(world.reader.redials for world in worlds)
@@ -70,7 +70,7 @@ def test_a_connection_on_which_nothing_goes_wrong_is_never_made_anew(seed: int) 
     world.run()
 
     assert world.reader.redials == 0
-    assert [reader.resumes for reader in world.reader.readers.values()] == [1, 1]
+    assert [reader.resumes for reader in world.reader.subscriptions.values()] == [1, 1]
 
 
 def twice(original: Any) -> Any:

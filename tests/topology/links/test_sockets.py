@@ -188,7 +188,7 @@ def test_another_thread_ends_a_wait(publishing: Publishing) -> None:
 
 
 def test_nothing_is_said_to_a_node_that_was_not_dialed(reading: Reading) -> None:
-    assert not reading.sockets.say("nobody", b"?")
+    assert not reading.sockets.send("nobody", b"?")
 
 
 def test_closing_twice_closes_once(publishing: Publishing) -> None:
@@ -205,7 +205,7 @@ def be_left_with_a_full_queue(folder: str) -> None:
         publisher = context.socket(zmq.XPUB)
         publisher.setsockopt(zmq.SNDHWM, 0)
         publisher.bind(live)
-        reader.dial("md", live, recovery, [GIVEN], None)
+        reader.connect("md", live, recovery, [GIVEN], None)
         publisher.recv()
         for _ in range(MANY):
             publisher.send(topic_of(GIVEN) + bytes(10_000))

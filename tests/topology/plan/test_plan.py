@@ -237,10 +237,10 @@ def node_on_another_machine(data: dict[str, Any]) -> None:
         (another_kind_of_contract, "BTCUSDT.SIM: contract: linear -> inverse"),
         (node_on_another_machine, "'sink' is durable, and its journal is on machine 'here'"),
         (durable_to_another_host, "its journal is on machine 'here'"),
-        (no_longer_durable, "'relay' would begin anew"),
+        (no_longer_durable, "'relay' would begin from nothing"),
         (another_class, "'sink' was tests.kit.runtime_actors:Sink"),
-        (another_scale, "BTCUSDT.SIM: qty_scale: 5 -> 6: this is for life"),
-        (another_currency, "BTC: scale: 8 -> 9: this is for life"),
+        (another_scale, "BTCUSDT.SIM: qty_scale: 5 -> 6: this can never change"),
+        (another_currency, "BTC: scale: 8 -> 9: this can never change"),
         (another_name, "the topology was 'planned'"),
     ],
 )
@@ -274,7 +274,7 @@ def test_a_durable_actor_that_goes_is_a_warning() -> None:
 
     assert not found.refused
     [warning] = found.warnings
-    assert "its journal stays, put aside" in warning.message
+    assert "its journal is put aside" in warning.message
 
 
 EDITS = st.fixed_dictionaries(
