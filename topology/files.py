@@ -1,4 +1,4 @@
-"""Files that are there whole or not at all, whatever happens while they are written."""
+"""Files that are complete or not there at all, whatever happens while they are written."""
 
 from __future__ import annotations
 
@@ -15,9 +15,13 @@ class ExportError(KaijuError):
 
 @contextmanager
 def atomic_write(path: Path) -> Iterator[Path]:
-    """Give a name to write to, which becomes `path` at the end, and nothing on an error."""
+    """Yield a path to write to; it becomes `path` at the end, and is removed on an error.
+
+    What has to survive a loss of power is written by `actors.runtime.journal.disk.Disk` instead.
+    """
     path.parent.mkdir(parents=True, exist_ok=True)
     unfinished = path.with_name(f".{path.name}.part")
+    unfinished.unlink(missing_ok=True)
     try:
         yield unfinished
         unfinished.replace(path)

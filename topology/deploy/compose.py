@@ -25,6 +25,7 @@ from topology.deploy.services import (
     venue_service,
 )
 from topology.errors import RefusedError
+from topology.files import atomic_write
 from topology.plan.fingerprint import digest_of
 
 LOOPBACKS = ("127.0.0.1", "localhost", "::1")
@@ -113,7 +114,8 @@ def write_all(checked: CheckedTopology, file: str, folder: Path) -> dict[Path, b
     for path, text in texts.items():
         changed[path] = not path.exists() or path.read_text(encoding="utf-8") != text
         if changed[path]:
-            path.write_text(text, encoding="utf-8")
+            with atomic_write(path) as unfinished:
+                unfinished.write_text(text, encoding="utf-8")
     return changed
 
 

@@ -10,6 +10,7 @@ import msgspec
 from actors.runtime.errors import ExitCode, KaijuError
 from topology.check.check import CheckedTopology
 from topology.config.keys import read_public_key
+from topology.files import atomic_write
 
 LOOPBACK = "127.0.0.1"
 ENDPOINTS_FILE = "endpoints.json"
@@ -77,9 +78,8 @@ class Endpoints(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields
         Raises:
             OSError: it cannot be written.
         """
-        unfinished = path.with_suffix(".new")
-        unfinished.write_bytes(msgspec.json.format(msgspec.json.encode(self)) + b"\n")
-        unfinished.rename(path)
+        with atomic_write(path) as unfinished:
+            unfinished.write_bytes(msgspec.json.format(msgspec.json.encode(self)) + b"\n")
 
     @classmethod
     def load(cls, path: Path) -> Endpoints:

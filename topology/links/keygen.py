@@ -6,6 +6,7 @@ import os
 from pathlib import Path
 
 from topology.config.keys import PUBLIC, SECRET, KeysError
+from topology.files import atomic_write
 from topology.links.sockets import make_pair
 
 
@@ -35,12 +36,9 @@ def make_keys(directory: Path, node: str, secrets: Path | None = None) -> tuple[
         one.mkdir(parents=True, exist_ok=True)
     keys = make_pair()
     for path, key, mode in ((secret, keys[1], 0o600), (public, keys[0], 0o644)):
-        unfinished = path.with_name(f".{path.name}.new")
-        unfinished.unlink(missing_ok=True)
-        with os.fdopen(
-            os.open(unfinished, os.O_CREAT | os.O_EXCL | os.O_WRONLY, mode), "wb"
-        ) as file:
-            file.write(key + b"\n")
-            os.fsync(file.fileno())
-        unfinished.rename(path)
+        with atomic_write(path) as unfinished:
+            created = os.open(unfinished, os.O_CREAT | os.O_EXCL | os.O_WRONLY, mode)
+            with os.fdopen(created, "wb") as file:
+                file.write(key + b"\n")
+                os.fsync(file.fileno())
     return public, True
