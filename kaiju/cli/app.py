@@ -14,6 +14,7 @@ from kaiju.cli.replay import replay_command
 from kaiju.cli.run import HELP as RUN_HELP
 from kaiju.cli.run import run_command
 from kaiju.cli.tap_top import tap_command, top_command
+from kaiju.cli.up import HELP as UP_HELP
 from kaiju.cli.up import up_command
 from kaiju.cli.venue import venue_command
 from kaiju.cli.verify import state_command, verify_command
@@ -51,7 +52,7 @@ app = typer.Typer(
 )
 app.add_typer(journal, name="journal")
 app.command("run", help=RUN_HELP)(run_command)
-app.command("up")(up_command)
+app.command("up", help=UP_HELP)(up_command)
 app.command("venue")(venue_command)
 app.command("check")(check_command)
 app.command("graph")(graph_command)

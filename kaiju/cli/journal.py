@@ -11,7 +11,7 @@ from actors.runtime.journal.repair import apply_cut, find_cut
 from actors.runtime.journal.segments import JournalReader
 from kaiju.cli.errors import exit_on_error
 from kaiju.cli.options import JournalSource, table_console
-from kaiju.journals.catalog import as_table, journal_of, listing, told
+from kaiju.journals.catalog import as_table, cut_lines, journal_of, listing
 from kaiju.journals.step_text import step_lines
 
 WIDTH = 160
@@ -110,7 +110,7 @@ def repair_command(
         if cut is None:
             typer.echo(f"{directory}: every step is whole")
             return
-        for line in told(directory, cut):
+        for line in cut_lines(directory, cut):
             typer.echo(line)
         if not yes:
             typer.echo("nothing was changed; --yes does it")

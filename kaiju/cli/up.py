@@ -12,6 +12,31 @@ from kaiju.cli.options import RUNS, Quiet, Runs, nanoseconds
 from kaiju.cluster.cluster import UpOptions, up
 from kaiju.cluster.layout import ClusterPlan, Link
 
+HELP = """Run every node of a topology as a process of this host, linked to each other.
+
+A node that dies is restarted, first after 0.2 s, later up to 10 s apart, and continues from
+its journals; after eight deaths within a minute the run ends. Nodes that read from it halt
+trading, if the topology says so, and wait.
+
+The first Ctrl-C ends the run in order: sources pause, open orders are canceled, and the nodes
+stop when nothing is left to do. A second one stops them at once, a third one kills them.
+Nodes also stop when this process is killed.
+
+A run leaves `runs/<id>/` behind: `<node>.log` with what a node printed, `<topology>/<node>/`
+with its report and record, `<topology>/journal/` with what durable actors did, for
+`kaiju verify`.
+
+**Examples**
+
+- `kaiju up FILE --for 60s`
+- `kaiju up FILE --link tcp`
+- `kaiju up --resume runs/paper-20240101-120000`
+
+**Exit codes**: the highest of all nodes: 0 all went well, 1 a node failed or something was
+lost, 2 the topology or the command is wrong, 3 trading was halted by a failure, 4 a journal
+could not be synced.
+"""
+
 
 def up_command(
     file: Annotated[
@@ -48,30 +73,7 @@ def up_command(
     ] = False,
     quiet: Quiet = False,
 ) -> None:
-    """Run every node of a topology as a process of this host, linked to each other.
-
-    A node that dies is restarted, first after 0.2 s, later up to 10 s apart, and continues from
-    its journals; after eight deaths within a minute the run ends. Nodes that read from it halt
-    trading, if the topology says so, and wait.
-
-    The first Ctrl-C ends the run in order: sources pause, open orders are canceled, and the nodes
-    stop when nothing is left to do. A second one stops them at once, a third one kills them.
-    Nodes also stop when this process is killed.
-
-    A run leaves `runs/<id>/` behind: `<node>.log` with what a node printed, `<topology>/<node>/`
-    with its report and record, `<topology>/journal/` with what durable actors did, for
-    `kaiju verify`.
-
-    **Examples**
-
-    - `kaiju up FILE --for 60s`
-    - `kaiju up FILE --link tcp`
-    - `kaiju up --resume runs/paper-20240101-120000`
-
-    **Exit codes**: the highest of all nodes: 0 all went well, 1 a node failed or something was
-    lost, 2 the topology or the command is wrong, 3 trading was halted by a failure, 4 a journal
-    could not be synced.
-    """
+    """Run every node of FILE as a process, or continue RUN."""
     if (file is None) == (resume is None):
         raise typer.BadParameter("give a topology FILE to run, or --resume RUN to continue one")
     if resume is not None and (link or fast):

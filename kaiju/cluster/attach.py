@@ -11,17 +11,17 @@ from topology.links.endpoints import ENDPOINTS_FILE, Endpoints, endpoints_of
 
 
 class Running(NamedTuple):
-    """What runs, and where its nodes are."""
+    """A running system, and where its nodes are."""
 
     checked: CheckedTopology
     endpoints: Endpoints
 
 
 def attach(target: Path) -> Running:
-    """Return what runs.
+    """Return the running system that `target` names.
 
     Args:
-        target: directory of a run that `kaiju up` began, or a topology: then its hosts count.
+        target: directory of a run that `kaiju up` started, or a topology, whose hosts then count.
 
     Raises:
         TopologyError: the topology has mistakes; the text lists all of them.

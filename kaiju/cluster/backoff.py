@@ -1,4 +1,4 @@
-"""When a node that died is started again, and when that is given up."""
+"""When a node that died is restarted, and when that is given up."""
 
 from __future__ import annotations
 
@@ -8,11 +8,11 @@ from random import Random
 FIRST_DELAY, MAX_DELAY = 0.2, 10.0
 """Seconds before the first start after a death; each later one waits twice as long, up to this."""
 STEADY = 60.0
-"""Seconds of life after which a node counts as well: its next death is a first one."""
+"""Seconds of life after which a node is considered healthy: its next death is a first one."""
 MAX_DEATHS = 8
-"""Deaths within `STEADY` seconds after which the cause is taken for one that stays."""
+"""Deaths within `STEADY` seconds after which the cause is considered permanent."""
 JITTER = 0.25
-"""Largest part of a delay by which it is shortened, so that nodes do not start in step."""
+"""Largest fraction by which a delay is shortened, so that nodes do not restart in step."""
 
 
 class Restarts:
@@ -30,7 +30,7 @@ class Restarts:
         self._deaths: deque[float] = deque(maxlen=MAX_DEATHS)
 
     def died(self, now: float, lived: float) -> float | None:
-        """Return in how many seconds the node is to be started again; None: give it up.
+        """Return the seconds until the node is restarted; None to give it up.
 
         Args:
             now: time of the death, in seconds of a clock that never goes back.

@@ -1,4 +1,4 @@
-"""One node of a run as a child of `kaiju up`: its process, its log and what it says of itself."""
+"""One node of a run as a child of `kaiju up`: its process, its log and its status."""
 
 from __future__ import annotations
 

@@ -1,8 +1,8 @@
 """All nodes of a topology as processes of this host: what `kaiju up FILE` does.
 
-Nodes that die are started again and go on from their journals. The run ends in order: every node is
-told of the end (SIGINT), has its open orders canceled and is there for the others until all of them
-say that nothing is left to do; then each one is told to stop (SIGTERM).
+Nodes that die are restarted and continue from their journals. The run ends in order: every node is
+told of the end (SIGINT), cancels its open orders and stays up for the others until all of them
+report that nothing is left to do; then each one is told to stop (SIGTERM).
 """
 
 from __future__ import annotations
@@ -27,13 +27,13 @@ from kaiju.run.outcome import Presentation
 
 SECOND = 1_000_000_000
 LOOK = 0.25
-"""Seconds between two questions to the nodes how they are."""
+"""Seconds between two status requests to the nodes."""
 QUIET_WITHIN = 10.0
-"""Seconds from the end of a run in which everything is to come to rest."""
+"""Seconds after the end of a run within which all work should be done."""
 STOP_WITHIN = 30.0
-"""Seconds that a node may take to stop; then it is killed."""
+"""Seconds within which a node must stop; then it is killed."""
 LAST_LINES = 20
-"""Of the log of a node that ends the run, on the console."""
+"""Lines of its log that are printed of a node that ended the run."""
 
 
 @dataclass(frozen=True)
@@ -41,8 +41,8 @@ class UpOptions:
     """What `kaiju up` was asked for.
 
     Attributes:
-        plan: of a new run; None goes on with `resume`.
-        resume: the directory of a run to go on with.
+        plan: of a new run; None to continue `resume`.
+        resume: the directory of a run to continue.
         runs: where a new run gets a directory of its own.
         duration: nanoseconds of real time after which the run ends; None for no end.
         quiet: print nothing but errors.
@@ -60,7 +60,7 @@ def up(options: UpOptions) -> int:
 
     Raises:
         TopologyError: the file has mistakes; the text lists all of them.
-        RefusedError: the run to go on with is none, or is going on.
+        RefusedError: there is no run to continue, or it is still running.
         KeysError: a key of the run is damaged.
         OSError: the directory of the run cannot be written.
     """
@@ -76,14 +76,14 @@ class Cluster:
     """A run of several processes, from the first start to the last exit code.
 
     Args:
-        layout: what was laid out for it.
-        console: where it tells how it goes.
-        errors: where goes what went wrong.
+        layout: its files, endpoints and command lines.
+        console: for progress.
+        errors: for what went wrong.
     """
 
     def __init__(self, layout: Layout, console: Console, errors: Console) -> None:
         self.code: int = ExitCode.OK
-        """What is wrong with the run as a whole, beyond the exit codes of its nodes."""
+        """Exit code of the run as a whole, beyond those of its nodes."""
         self._layout, self._console, self._errors = layout, console, errors
         self._ending, self._hurried, self._killed = (asyncio.Event() for _ in range(3))
         self._children = [
@@ -92,17 +92,17 @@ class Cluster:
                 layout.arguments(node),
                 layout.log(node),
                 layout.endpoints.http(node),
-                Restarts(Random()),  # noqa: S311 - no secret: nodes only should not start in step
+                Restarts(Random()),  # noqa: S311 - only jitter
             )
             for node in layout.checked.topology.nodes
         ]
         self._width = max(len(child.node) for child in self._children)
 
     async def go(self, duration: int | None) -> int:
-        """Run until somebody or something ends it, and return the exit code.
+        """Run until the end, and return the exit code.
 
         Args:
-            duration: nanoseconds after which that happens by itself.
+            duration: nanoseconds after which the run ends by itself; None for no end.
         """
         loop = asyncio.get_running_loop()
         for number in (signal.SIGINT, signal.SIGTERM):
@@ -141,7 +141,7 @@ class Cluster:
             self._ending.set()
 
     async def _supervise(self, child: Child) -> None:
-        """Start a node, and again when it died, until the run ends."""
+        """Start a node, and restart it when it dies, until the run ends."""
         while not self._ending.is_set():
             self._layout.started(child.node, await child.start())
             code = await child.wait()
@@ -150,7 +150,7 @@ class Cluster:
                 await _until(self._ending, delay)
 
     def _died(self, child: Child, code: int) -> float | None:
-        """Return in how many seconds a node starts again that died; None where the run ends."""
+        """Return the seconds until a node that died is restarted; None where the run ends."""
         if code == ExitCode.MISUSED:
             self._report_failure(child, "cannot run", ExitCode.MISUSED)
             return None
@@ -159,7 +159,7 @@ class Cluster:
             often = f"died {MAX_DEATHS} times within {STEADY:.0f} s"
             self._report_failure(child, often, ExitCode.FAILED)
         else:
-            self._error(f"{child.node} {_death(code)}; it is started again in {delay:.1f} s")
+            self._error(f"{child.node} {_death(code)}; it is restarted in {delay:.1f} s")
         return delay
 
     def _report_failure(self, child: Child, what: str, code: int) -> None:
@@ -169,7 +169,7 @@ class Cluster:
         self._end(f"{child.node} {what}", code)
 
     async def _listen(self) -> None:
-        """Pass on what nodes print, and end the run when one of them says that it is at its end."""
+        """Print what nodes print, and end the run when one of them reports the end."""
         while True:
             self._echo()
             statuses = await asyncio.gather(*(child.status() for child in self._children))
@@ -178,7 +178,7 @@ class Cluster:
             await asyncio.sleep(LOOK)
 
     async def _stop(self, keepers: Iterable[asyncio.Task[None]]) -> None:
-        """Stop all nodes in order; a further signal each makes that quicker."""
+        """Stop all nodes in order; each further signal speeds that up."""
         if not await _within(QUIET_WITHIN, self._rest(), self._hurried):
             for child in self._children:
                 if child.alive and child.pending_work:
@@ -198,8 +198,8 @@ class Cluster:
     async def _rest(self) -> None:
         """Tell every node of the end, and return when all of them have been quiet twice in a row.
 
-        An event may be on its way from one node to another while both have nothing to do: what
-        counts are two looks of every node at itself.
+        An event may be on its way from one node to another while both have nothing to do, so each
+        node must report so twice.
         """
         quiet: dict[str, int] = {}
         while alive := [child for child in self._children if child.alive]:
@@ -234,12 +234,12 @@ class Cluster:
 
 
 async def _within(seconds: float, work: Coroutine[Any, Any, object], unless: asyncio.Event) -> bool:
-    """Do what is to be done; return False if that took too long, True if it is done or cut short.
+    """Await `work`; return False if it took too long, True if it was done or cut short.
 
     Args:
-        seconds: that it may take.
-        work: what is to be done.
-        unless: what cuts it short.
+        seconds: limit for the work.
+        work: to be awaited.
+        unless: cuts the work short when it is set.
     """
     tasks = [asyncio.create_task(work), asyncio.create_task(unless.wait())]
     done, _ = await asyncio.wait(tasks, timeout=seconds, return_when=asyncio.FIRST_COMPLETED)

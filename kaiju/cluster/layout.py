@@ -1,16 +1,16 @@
-"""What `kaiju up` lays out on this host before the first node starts.
+"""What `kaiju up` writes on this host before the first node starts.
 
 ```
 RUN/                      runs/<topology>-<time>
-  up.json                 what it was asked for: `--resume RUN` goes on with that
+  up.json                 what it was asked for: `--resume RUN` continues that
   endpoints.json          where each node is at the moment
-  keys/                   with tcp links: a pair of keys a node
-  <node>.log              what the node printed, all of its starts
+  keys/                   with tcp links: a key pair per node
+  <node>.log              what the node printed, in all of its lives
   <topology>/             data of all nodes
 ```
 
-Sockets of ipc links are in a directory of their own with a short name, because the path of one may
-have 107 bytes at most (sun_path of unix(7)); only its owner can enter it.
+Sockets of ipc links are in a directory of their own with a short name, because a socket's path may
+have 107 bytes at most (sun_path of unix(7)); only its owner can enter the directory.
 """
 
 from __future__ import annotations
@@ -40,12 +40,11 @@ UP_FILE = "up.json"
 """What a run was asked for, in its directory; locked while the run goes on."""
 KEYS = "keys"
 SOCKETS = "kaiju-"
-"""How the name of a directory of sockets begins."""
+"""Prefix of the names of directories of sockets."""
 MAX_SOCKET_LENGTH = 107
-"""Bytes of the path of a Unix socket."""
+"""Bytes in the path of a Unix socket."""
 PORTS = range(20_000, 32_000)
-"""Below those that the kernel hands out to whoever asks for any: a node that is started again finds
-its own port free."""
+"""Below the kernel's ephemeral ports: a node that is restarted finds its own port free."""
 NODE_PORTS = 3
 """Live, recovery, http."""
 ATTEMPTS = 1000
@@ -60,11 +59,11 @@ class ClusterPlan(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fiel
     """The topology, as an absolute path."""
     link: Link = "ipc"
     fast: bool = False
-    """Whether recorded data comes as fast as its readers take it."""
+    """Whether recorded data comes as fast as its readers can take it."""
 
 
 class Layout(msgspec.Struct, kw_only=True):
-    """A run as it lies on this host."""
+    """The files, endpoints and command lines of a run on this host."""
 
     run: Path
     plan: ClusterPlan
@@ -73,11 +72,11 @@ class Layout(msgspec.Struct, kw_only=True):
 
     @property
     def endpoints_file(self) -> Path:
-        """Return where the endpoints are written."""
+        """Where the endpoints are written."""
         return self.run / ENDPOINTS_FILE
 
     def log(self, node: str) -> Path:
-        """Return what gets the output of a node."""
+        """Return the file for the output of a node."""
         return self.run / f"{node}.log"
 
     def arguments(self, node: str) -> list[str]:
@@ -91,7 +90,7 @@ class Layout(msgspec.Struct, kw_only=True):
         return found
 
     def started(self, node: str, pid: int) -> None:
-        """Write down the process of a node.
+        """Record the process of a node in the file of endpoints.
 
         Raises:
             OSError: the file of endpoints cannot be written.
@@ -105,16 +104,16 @@ class Layout(msgspec.Struct, kw_only=True):
 def prepare_run(
     plan: ClusterPlan | None, runs: Path, resume: Path | None = None
 ) -> Iterator[Layout]:
-    """Yield a run that is ready to be started, and take its sockets away afterwards.
+    """Yield a run that is ready to be started, and remove its sockets afterwards.
 
     Args:
-        plan: what is asked for; None goes on with what `resume` was asked for.
+        plan: of a new run; None to continue `resume` with its own.
         runs: where a new run gets its directory.
-        resume: the run to go on with; None for a new one.
+        resume: the run to continue; None for a new one.
 
     Raises:
         TopologyError: the file has mistakes; the text lists all of them.
-        RefusedError: there is no such run, or it is going on.
+        RefusedError: there is no such run, or it is still running.
         EndpointsError: the endpoints of an earlier start are damaged.
         KeysError: a key of the run is damaged.
         OSError: the directory cannot be written.
@@ -145,25 +144,27 @@ def read_plan(run: Path) -> ClusterPlan:
     """Return what a run was asked for.
 
     Raises:
-        RefusedError: it is no run that `kaiju up` began.
+        RefusedError: it is no run that `kaiju up` started.
     """
     path = run / UP_FILE
     try:
         return msgspec.json.decode(path.read_bytes(), type=ClusterPlan)
     except (OSError, msgspec.DecodeError) as error:
         raise RefusedError(
-            f"{path}: {error}; allowed is the directory of a run that `kaiju up FILE` began"
+            f"{path}: {error}; allowed is the directory of a run that `kaiju up FILE` started"
         ) from error
 
 
 @contextmanager
 def _locked(path: Path, plan: ClusterPlan) -> Iterator[None]:
-    """Keep a second `kaiju up` out of the run; the kernel lets go of the lock however we end."""
+    """Keep a second `kaiju up` out of the run; the kernel frees the lock however we end."""
     with path.open("ab+") as file:
         try:
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
-            raise RefusedError(f"{path.parent}: this run is going on, in another process") from None
+            raise RefusedError(
+                f"{path.parent}: this run is still running, in another process"
+            ) from None
         file.truncate(0)
         file.write(msgspec.json.format(msgspec.json.encode(plan)) + b"\n")
         file.flush()
@@ -171,7 +172,7 @@ def _locked(path: Path, plan: ClusterPlan) -> Iterator[None]:
 
 
 def _take_away_left_sockets(endpoints: Path) -> None:
-    """Remove the sockets of an earlier start of the run that was killed."""
+    """Remove the sockets that an earlier, killed start of the run left."""
     if not endpoints.exists():
         return
     for node in Endpoints.load(endpoints).nodes.values():
@@ -200,7 +201,7 @@ def _endpoints(node: str, link: Link, folder: Path, keys: Path, port: int) -> No
 
 def _free_ports(count: int) -> list[int]:
     """Return the first of `NODE_PORTS` free ports in a row, for each of `count` nodes."""
-    chance = random.Random()  # noqa: S311 - no secret, only apart from other runs
+    chance = random.Random()  # noqa: S311 - only to avoid the ports of other runs
     found: list[int] = []
     for _ in range(ATTEMPTS):
         if len(found) == count:

@@ -32,15 +32,15 @@ OBSERVER = "tap"
 
 
 class Wanted(NamedTuple):
-    """Which events are wanted."""
+    """Which events to print."""
 
     stream: str
     position: int = 0
-    """From which sequence number on; 0 for what comes from now on, 1 for all there is."""
+    """First sequence number; 0 for events from now on, 1 for all that are kept."""
     tags: tuple[str, ...] = ()
-    """Only of these classes; empty for all."""
+    """Only events of these classes; empty for all."""
     fields: tuple[tuple[str, str], ...] = ()
-    """Only with these (field, value as text)."""
+    """Only events with these (field, value as text)."""
     most: int = 0
     """How many; 0 for no end."""
 
@@ -53,16 +53,16 @@ def tap(
     node: str = "",
     secret: Path | None = None,
 ) -> None:
-    """Give `say` a line for each event that is wanted, until there were enough.
+    """Call `say` with a line for each wanted event, until there were enough.
 
-    The publisher keeps nothing for who taps, and waits for nobody.
+    The publisher neither keeps anything for a tap nor waits for it.
 
     Args:
-        run: what runs.
-        wanted: the events.
-        say: takes the lines.
-        node: as whom to ask, where links are encrypted: one that may read the stream, or the
-            publisher itself.
+        run: the running system.
+        wanted: which events.
+        say: is called with each line.
+        node: to ask as, where links are encrypted: one that may read the stream, or the publisher
+            itself.
         secret: file of that node's secret key.
 
     Raises:
@@ -111,7 +111,7 @@ class _Tap:
         self._lost = False
 
     def follow(self, live: str, recovery: str, key: bytes | None) -> None:
-        """Read until there were enough."""
+        """Read until there were enough events."""
         sockets, subscriber, next_look = self._sockets, self._subscriber, 0
         self._lost = True
         while self._left > 0:

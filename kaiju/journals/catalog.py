@@ -1,4 +1,4 @@
-"""What is in the journals of a run, and what a damaged one can be cut to."""
+"""The journals of a run, and how much of a damaged one can be kept."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ class NoJournalError(KaijuError):
 
 
 class Listed(NamedTuple):
-    """One journal, as far as it can be told without reading all of it."""
+    """One journal, as far as can be told without reading all of it."""
 
     actor: str
     actor_class: str
@@ -84,7 +84,7 @@ def listing(source: Path) -> list[Listed]:
 
 
 def as_table(journals: Iterable[Listed]) -> Table:
-    """Return what `listing` gives, to be printed."""
+    """Return what `listing` returns as a table."""
     table = Table(pad_edge=False, box=None)
     for column in ("actor", "class"):
         table.add_column(column, overflow="fold")
@@ -99,8 +99,8 @@ def as_table(journals: Iterable[Listed]) -> Table:
     return table
 
 
-def told(directory: Path, cut: Cut) -> Iterator[str]:
-    """Yield in lines what a cut keeps and what it takes away."""
+def cut_lines(directory: Path, cut: Cut) -> Iterator[str]:
+    """Yield lines that say what a cut keeps and what it removes."""
     yield f"damaged: {cut.reason}"
     kept = f"up to step {cut.last_step:,}" if cut.last_step else "no step at all"
     yield f"can be kept: {kept}; everything from step {cut.last_step + 1:,} on is cut off:"

@@ -1,8 +1,8 @@
-"""An actor outside of any node, as its journal describes it, doing its steps again.
+"""An actor outside of any node, built from its journal, that repeats its steps.
 
-A segment's header says all that its steps depend on beside the actor's memory, so nothing else is
-needed: no topology file, no other actor, no clock. A segment that was made with other settings or
-other code than the one before begins with what the actor knew there.
+A segment's header holds all that its steps depend on besides the actor's memory, so nothing else is
+needed: no topology file, no other actor, no clock. A segment written with other settings or other
+code than the one before continues with the memory of the actor at its beginning.
 """
 
 from __future__ import annotations
@@ -31,13 +31,13 @@ ITS_OWN = {"first_step", "previous", "epoch", "next_seq"}
 
 
 class CannotRepeatError(KaijuError):
-    """A journal's steps cannot be done again; the text says why."""
+    """The steps of a journal cannot be repeated; the text says why."""
 
     exit_code = ExitCode.MISUSED
 
 
 class IsolatedActor:
-    """One actor that does again what stands in its journal.
+    """One actor that repeats the steps of its journal.
 
     Args:
         journal: the actor's.
@@ -56,13 +56,13 @@ class IsolatedActor:
         self._segments = list(zip(segments, [*ends, self.last_step], strict=True))
         """Each with its last step."""
         self._segment = segments[0]
-        """Whose makings the actor has."""
+        """The one whose configuration the actor has."""
         self._replay: JournalReplay | None = None
         self._bodies: Iterator[bytes] = iter(())
 
     @property
     def replay(self) -> JournalReplay:
-        """What does the steps: of the class and the settings of the last one."""
+        """What repeats the steps, with the class and the settings of the last one."""
         assert self._replay is not None, "begin first"
         return self._replay
 
@@ -72,10 +72,10 @@ class IsolatedActor:
         return self.replay.actor
 
     def start(self) -> None:
-        """Begin with the first step, or the oldest snapshot where that is not kept any more.
+        """Begin with the first step, or with the oldest snapshot where that is no longer kept.
 
         Raises:
-            CannotRepeatError: there is no way to begin, or the actor cannot be made.
+            CannotRepeatError: there is nothing to begin with, or the actor cannot be built.
         """
         if self._holds_the_first_step:
             self._begin(None)
@@ -85,10 +85,10 @@ class IsolatedActor:
         self._begin(self._wanted(next((body for body in found if body), None), self.last_step))
 
     def start_near(self, step: int) -> None:
-        """Begin with the newest snapshot that is not behind `step`, or with the first step.
+        """Begin with the newest snapshot at or before `step`, or with the first step.
 
         Raises:
-            CannotRepeatError: there is no way to begin, or the actor cannot be made.
+            CannotRepeatError: there is nothing to begin with, or the actor cannot be built.
         """
         found = self._journal.newest_snapshot(step)
         if found is None and self._holds_the_first_step:
@@ -97,22 +97,22 @@ class IsolatedActor:
             self._begin(self._wanted(found, step))
 
     def advance(self, to: int) -> None:
-        """Do all steps up to `to`.
+        """Repeat all steps up to `to`.
 
         Raises:
             DivergedError: a step had other outputs or timers, or raised.
-            CannotRepeatError: the actor cannot be made as it was then.
+            CannotRepeatError: the actor cannot be built as it was then.
             DamagedFileError: the journal is damaged.
             msgspec.ValidationError: its own state is not one of its class.
         """
         for segment, last in self._segments:
             if self.replay.step < min(last, to):
-                if _makings(segment) != _makings(self._segment):
+                if _configuration(segment) != _configuration(self._segment):
                     self._make(segment, self.replay.memory())
                 self.replay.run(islice(self._bodies, min(last, to) - self.replay.step))
 
     def rebuild(self) -> None:
-        """Make the actor anew, with nothing but what it would tell a snapshot.
+        """Rebuild the actor with nothing but what a snapshot would hold.
 
         Raises:
             msgspec.ValidationError: its own state is not one of its class.
@@ -165,5 +165,5 @@ class IsolatedActor:
             self._replay.restore(memory)
 
 
-def _makings(segment: Segment) -> dict[str, Any]:
+def _configuration(segment: Segment) -> dict[str, Any]:
     return {key: value for key, value in segment.header.items() if key not in ITS_OWN}

@@ -1,4 +1,4 @@
-"""What an actor knew after one of its steps, found by doing its steps again up to there."""
+"""The state of an actor after one of its steps, found by repeating the steps up to there."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ class StateError(KaijuError):
 
 
 def state_of(source: Path, actor: str | None, step: int | None) -> dict[str, Any]:
-    """Return what an actor knew after `step`, as plain data with the names of all fields.
+    """Return the state of an actor after `step`, as plain data with the names of all fields.
 
     Prices, quantities and amounts are whole numbers, as the actor has them.
 
@@ -36,8 +36,8 @@ def state_of(source: Path, actor: str | None, step: int | None) -> dict[str, Any
 
     Raises:
         NoJournalError: there is no such journal.
-        CannotRepeatError: there is no such step, or what leads to it is not kept any more.
-        DivergedError: the actor does not do again what its journal holds.
+        CannotRepeatError: there is no such step, or the steps before it are no longer kept.
+        DivergedError: a step had another outcome than its journal says.
         DamagedFileError: the journal is damaged.
         StateError: a snapshot does not fit the actor's class, or its state cannot be kept.
     """

@@ -1,4 +1,4 @@
-"""The steps of a journal as lines to read: what came in, what went out, which timers were set."""
+"""The steps of a journal as text: inputs, outputs and timers."""
 
 from __future__ import annotations
 
@@ -24,22 +24,22 @@ def step_lines(journal: JournalReader, first: int, last: int) -> Iterator[str]:
     """Yield the lines of the steps from `first` to `last`.
 
     Raises:
-        DamagedFileError: the journal is damaged behind what was yielded, or does not reach back
+        DamagedFileError: the journal is damaged after what was yielded, or does not reach back
             to `first`.
     """
-    teller = None
+    formatter = None
     following = list(journal.segments())
     for number, body in enumerate(journal.steps(first - 1), start=first):
         if number > last:
             return
         while following and following[0].first_step <= number:
-            teller = Teller(following.pop(0))
-        assert teller is not None
-        yield from teller.lines(msgspec.msgpack.decode(body))
+            formatter = StepFormatter(following.pop(0))
+        assert formatter is not None
+        yield from formatter.lines(msgspec.msgpack.decode(body))
 
 
-class Teller:
-    """Puts the steps of one segment into words, with the names and scales that it holds.
+class StepFormatter:
+    """Formats the steps of one segment, with the names and scales that it holds.
 
     Args:
         segment: the steps are from.
@@ -55,7 +55,7 @@ class Teller:
         self._scales: Scales = scales_of_header(segment.header)
 
     def lines(self, step: Sequence[Any]) -> Iterator[str]:
-        """Yield one line for the step, one for its input, and one each for what came of it."""
+        """Yield a line for the step, one for its input, and one for each output and timer."""
         number, node_step, now, place, cause, _, _, first, event, effects = step
         yield f"step {number:,}, {node_step:,} of the node, {moment(now)}"
         since = f", the newest since {first}" if first else ""

@@ -1,4 +1,4 @@
-"""What a state holds, as plain data for people, and where two states differ first."""
+"""A state as plain data for people, and the first difference between two states."""
 
 from __future__ import annotations
 
@@ -9,14 +9,14 @@ from typing import Any, NamedTuple
 
 import msgspec
 
-LONGEST = 200
-"""Characters of one value that a difference shows."""
+MAX_LENGTH = 200
+"""Characters of a value that a difference shows."""
 MISSING = "nothing"
 _ABSENT = object()
 
 
 class Differing(NamedTuple):
-    """Where two values differ first, and how."""
+    """The first difference between two values."""
 
     place: str
     one: str
@@ -45,12 +45,12 @@ def named(value: Any) -> Any:
 
 
 def first_difference(one: Any, other: Any, place: str) -> Differing | None:
-    """Return where two values differ first; None where they would be written alike.
+    """Return the first difference between two values; None where they would be encoded alike.
 
     Args:
         one: a struct, dict, list, tuple or plain value.
         other: what it is compared with.
-        place: the way to both, which begins the place of the difference.
+        place: path to both values, which is the beginning of the difference's place.
     """
     if isinstance(one, msgspec.Struct) and type(one) is type(other):
         pairs = [(f".{n}", getattr(one, n), getattr(other, n)) for n in one.__struct_fields__]
@@ -73,7 +73,7 @@ def _shown(value: Any) -> str:
 
 
 def _shortened(text: str) -> str:
-    return text if len(text) <= LONGEST else f"{text[:LONGEST]}..."
+    return text if len(text) <= MAX_LENGTH else f"{text[:MAX_LENGTH]}..."
 
 
 def _key(key: Any) -> str:

@@ -1,9 +1,9 @@
-"""Do the actors of a run do again what their journals say that they did?
+"""Repeat the steps of a run's actors from their journals, and compare the outcome.
 
-Each actor is made alone from its journal and gets its inputs again. Every step's outputs and timers
-are compared, and at each snapshot all that the actor knows. What an actor knows beside its State,
-its settings and its inputs is lost in a crash, so it is lost here too: the actor is made anew from
-its own memory after 1, 2, 4, 8 and so on steps and at each snapshot, and its first steps are done
+Each actor is built alone from its journal and gets its inputs again. The outputs and timers of each
+step are compared, and at each snapshot the whole memory of the actor. What an actor knows beyond
+its State, settings and inputs is lost in a crash, so it is lost here too: the actor is rebuilt from
+its memory after 1, 2, 4, 8 and so on steps and at each snapshot, and its first steps are repeated
 twice, because modules and classes remember as well.
 """
 
@@ -27,14 +27,14 @@ from kaiju.journals.isolated_actor import CannotRepeatError, IsolatedActor
 from kaiju.journals.values import Differing, first_difference
 
 DONE_TWICE = 1_000
-"""First steps that are done twice."""
+"""Number of first steps that are repeated twice."""
 COMPARED = ("state", "rng", "timers", "timer_id", "next_seq", "started")
-"""What of a memory follows from the steps, as in `ActorSnapshot.digest`."""
+"""The parts of a memory that follow from the steps, as in `ActorSnapshot.digest`."""
 
 
 @dataclass(frozen=True)
 class Difference:
-    """The first step after which an actor was not what its journal says."""
+    """The first step after which an actor differed from its journal."""
 
     node_step: int
     text: str
@@ -43,14 +43,14 @@ class Difference:
 
 @dataclass(frozen=True)
 class Verdict:
-    """What became of one journal.
+    """The outcome for one journal.
 
     Attributes:
-        actor: whose it is.
-        steps: done again, or only read where it is the node's own.
-        snapshots: compared.
-        digest: of all that the actor knows at the end, in hexadecimal; empty where it did not get
-            there, or where the journal is the node's own.
+        actor: whose journal it is.
+        steps: number repeated, or only read where the journal is the node's own.
+        snapshots: number compared.
+        digest: of the actor's memory at the end, in hexadecimal; empty where the end was not
+            reached, or where the journal is the node's own.
         difference: None where there is none.
         trouble: why the actor could not be verified; empty where it could.
     """
@@ -65,11 +65,11 @@ class Verdict:
 
 @dataclass(frozen=True)
 class Verification:
-    """What became of all journals of a run.
+    """The outcome for all journals of a run.
 
     Attributes:
         verdicts: of the journals, in the order of their names.
-        seconds: that it took.
+        seconds: real time that it took.
     """
 
     verdicts: tuple[Verdict, ...]
@@ -77,7 +77,7 @@ class Verification:
 
     @property
     def steps(self) -> int:
-        """Steps done again, of all actors."""
+        """Steps repeated, of all actors."""
         return sum(verdict.steps for verdict in self.verdicts if verdict.actor != CONTROL)
 
     @property
@@ -93,18 +93,18 @@ class Verification:
 
     @property
     def equal(self) -> bool:
-        """Whether everything was done again and nothing differed."""
+        """Whether everything was repeated and nothing differed."""
         return self.first_difference is None and not self.troubles
 
     @property
     def digest(self) -> str:
-        """Of all that all actors know at the end, in hexadecimal."""
+        """Digest of the memories of all actors at the end, in hexadecimal."""
         known = (f"{verdict.actor} {verdict.digest}\n" for verdict in self.verdicts)
         return sha256("".join(known).encode()).hexdigest()
 
     @property
     def summary(self) -> str:
-        """What it comes to: one line, or the first difference and all troubles."""
+        """One line if all is equal, else the first difference and all troubles."""
         if self.equal:
             number = sum(verdict.actor != CONTROL for verdict in self.verdicts)
             actors = "1 actor" if number == 1 else f"{number} actors"
@@ -116,7 +116,7 @@ class Verification:
 
 
 def verify(source: Path, actors: Collection[str] = ()) -> Verification:
-    """Do the journals of a run again and compare.
+    """Repeat the steps of a run from its journals, and compare.
 
     Args:
         source: a run's directory, or that of one journal.
@@ -143,12 +143,12 @@ def _verdict(path: Path) -> Verdict:
     except (CannotRepeatError, DamagedFileError, OSError) as error:
         trouble = str(error)
     except (msgspec.MsgspecError, OverflowError, TypeError) as error:
-        trouble = f"{path.name}: its memory behind step {check.steps:,} cannot be kept: {error}"
+        trouble = f"{path.name}: its memory after step {check.steps:,} cannot be kept: {error}"
     return Verdict(path.name, check.steps, check.snapshots, digest, difference, trouble)
 
 
 class _OtherMemoryError(Exception):
-    """An actor knew something else than its snapshot says."""
+    """An actor's memory differed from its snapshot."""
 
     def __init__(self, difference: Difference) -> None:
         super().__init__(difference.text)
@@ -156,7 +156,7 @@ class _OtherMemoryError(Exception):
 
 
 class _Check:
-    """Goes through one journal.
+    """Verifies one journal.
 
     Args:
         path: its directory.
@@ -167,7 +167,7 @@ class _Check:
         self.steps = self.snapshots = 0
 
     def run(self) -> str:
-        """Do everything again and return the digest at the end."""
+        """Repeat all steps and return the digest at the end."""
         journal = JournalReader(self.path)
         if self.path.name == CONTROL:
             self.steps = sum(1 for _ in journal.steps(journal.segments()[0].first_step - 1))
@@ -191,7 +191,7 @@ class _Check:
         return isolated.replay.memory().digest()
 
     def _compare(self, journal: JournalReader, isolated: IsolatedActor, step: int) -> None:
-        """Compare what the actor knows with the snapshot of now."""
+        """Compare the memory of the actor with the snapshot of `step`."""
         found = journal.newest_snapshot(step)
         if found is None or found[0] != step:
             return  # it is damaged, which the journal notes
@@ -212,7 +212,7 @@ class _Check:
 
 
 def _renewals(begun: int, last: int) -> set[int]:
-    """Return the steps behind which an actor is made anew whether or not it was then."""
+    """Return the steps after which an actor is rebuilt from its memory."""
     doubled = (begun + 2**power for power in range((last - begun).bit_length()))
     return {last, *doubled}
 

@@ -1,6 +1,6 @@
 """A checked topology as a node: its actors, built with their settings and connected.
 
-Without a node's name all actors of the file come into one node, whatever their `node:`, in file
+Without a node's name, all actors of the file are in one node, whatever their `node:`, in file
 order; so moving an actor changes nothing about what happens.
 """
 
@@ -87,5 +87,5 @@ def _config(topology: Topology, name: str) -> dict[str, Any]:
 
 
 def is_on(checked: CheckedTopology, actor: str, node: str) -> bool:
-    """Tell whether an actor belongs to a node; to the one without a name all do."""
+    """Return whether an actor belongs to a node; all belong to the one without a name."""
     return node in ("", checked.graph.actors[actor].node)

@@ -26,10 +26,10 @@ from topology.check.check import CheckedTopology, check_file
 from topology.errors import RefusedError
 
 VIRTUAL_START = 1_704_067_200_000_000_000
-"""Where virtual time begins without recorded data: 2024-01-01 00:00:00 UTC."""
+"""Where virtual time starts without recorded data: 2024-01-01 00:00:00 UTC."""
 ENOUGH = 600_000_000_000
-"""Virtual nanoseconds of a synthetic market that are run where no duration is asked for: it has
-no end of its own."""
+"""Virtual nanoseconds of a synthetic market, which has no end of its own, where no duration is
+asked for."""
 
 
 @dataclass(frozen=True)
@@ -196,7 +196,7 @@ def _refuse_missing_folder(report: Path | None) -> None:
 def _begin(
     checked: CheckedTopology, options: Options, started: datetime, first: int | None
 ) -> tuple[RunFile, Clock]:
-    """Return how this run begins, and its clock; `first` is the time of the first outside input."""
+    """Return the run file and clock of a new run, whose first outside input is at `first`."""
     clock: Clock
     if options.live:
         clock = live_clock(first)
@@ -222,7 +222,7 @@ def _begin(
 
 
 def live_clock(first: int | None) -> LiveClock:
-    """Return the machine's clock; recorded inputs of another day are due now, not all at once."""
+    """Return the machine's clock, shifted so that recorded inputs of another day begin now."""
     return LiveClock(0 if first is None else first - time.time_ns())
 
 
@@ -240,7 +240,7 @@ def first_input(node: Node) -> int | None:
 
 
 def make_directory(runs: Path, name: str) -> Path:
-    """Make a directory that nothing has been in, and return it; a name that is taken is numbered.
+    """Make a new directory and return it; a name that is taken gets a number.
 
     Raises:
         OSError: it cannot be made.

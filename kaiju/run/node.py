@@ -35,11 +35,11 @@ class NodeOptions:
     Attributes:
         file: the topology.
         node: the node's name in it.
-        data: directory of this host; the node goes on from what it left there.
+        data: data directory of this host; the node continues from what it left there.
         endpoints: file that says where all nodes are; None for what the topology says.
         secret: file with the node's secret key; None for the usual places.
         seed: of every actor's random numbers.
-        fast: take recorded inputs as fast as their readers do, not as fast as they were recorded.
+        fast: take recorded inputs as fast as their readers can, not as fast as they were recorded.
         quiet: print nothing but errors.
         http_host: address of ``/metrics``, ``/healthz``, ``/readyz`` and ``/status``.
     """
@@ -94,7 +94,7 @@ def run_node(options: NodeOptions) -> int:
 
 
 def directory_of(options: NodeOptions, topology: str) -> Path:
-    """Return where the node keeps what is its own."""
+    """Return the node's own directory."""
     return options.data / topology / options.node
 
 
@@ -103,7 +103,7 @@ def _open_sockets(
 ) -> LinkSockets:
     live, recovery = endpoints.bind(options.node)
     readers, own = readers_of(checked.graph, options.node), frozenset({options.node})
-    given = {  # whoever has the node's own key may look at all that it says
+    given = {  # with the node's own key, all of its streams may be read
         stream: readers.get(stream, frozenset()) | own
         for stream in checked.graph.streams
         if checked.graph.actors[stream.partition(".")[0]].node == options.node

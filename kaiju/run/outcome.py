@@ -1,4 +1,4 @@
-"""How a run is shown while it goes on, and what comes of it: report, summary and exit code."""
+"""How a run is shown while it lasts, and what is left of it: report, summary and exit code."""
 
 from __future__ import annotations
 
@@ -23,15 +23,15 @@ from kaiju.report.report import Report, RunFacts, RunHistory, build_report, load
 from kaiju.run.run_file import RunFile
 
 WIDTH = 140
-"""Columns of what is printed where there is no terminal to measure."""
+"""Columns of output where there is no terminal to measure."""
 REPORT = "report.json"
-"""Name of a run's report for programs in the run's directory."""
+"""Name of the report for programs in the run's directory."""
 LOOK_NS = 500_000_000
 """Real time between two looks at the running node; drawing one takes the loop 20 ms."""
 
 
 class Outcome(NamedTuple):
-    """What came of a run."""
+    """How a run ended."""
 
     code: int
     """Exit code."""
@@ -49,7 +49,7 @@ class FinishedRun(NamedTuple):
 
 
 class Presentation(NamedTuple):
-    """How a run is shown while it goes on and at its end."""
+    """How a run is shown while it lasts and at its end."""
 
     quiet: bool = False
     """Whether nothing but errors is printed."""
@@ -61,20 +61,20 @@ class Presentation(NamedTuple):
     """Its port; 0 for any free one."""
 
     def console(self) -> Console:
-        """Return where the run says how it goes."""
+        """Return the console for progress and the summary."""
         console = Console(quiet=self.quiet, highlight=False)
         if not console.is_terminal:
             console.width = WIDTH
         return console
 
     def errors(self) -> Console:
-        """Return where it says what went wrong."""
+        """Return the console for errors."""
         return Console(stderr=True, soft_wrap=True, highlight=False)
 
 
 @contextmanager
 def observed(watch: NodeObserver, server: NodeServer, console: Console) -> Iterator[None]:
-    """Let people and monitors look at the node while it runs."""
+    """Show the node to people and monitors while it runs."""
     with ExitStack() as stack:
         shows: list[Callable[[NodeView], None]] = [server.show]
         console.print(
@@ -104,7 +104,7 @@ def _looking(
 
 
 def finish(finished: FinishedRun, shown: Presentation) -> Outcome:
-    """Write the report of a run, print its summary and return what came of it."""
+    """Write the report of a run, print its summary and return how it ended."""
     watch, run_file, directory, seconds = finished
     node = watch.node
     facts = RunFacts(
@@ -134,7 +134,7 @@ def finish(finished: FinishedRun, shown: Presentation) -> Outcome:
 def _report(
     watch: NodeObserver, facts: RunFacts, directory: Path, copy: Path | None
 ) -> tuple[Report, list[str]]:
-    """Write the report, as far as that is possible, and return it with all that went wrong."""
+    """Write the report, as far as that is possible, and return it with all problems."""
     view = watch.observe()
     statistics = view.statistics
     problems = [failure for failure in facts.failures if failure != statistics.halted]

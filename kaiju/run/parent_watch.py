@@ -1,8 +1,8 @@
-"""A node that ends with whoever started it, even where that was killed and could say nothing.
+"""A node that ends with its parent, even where that was killed and could not tell it.
 
 The parent holds the other end of the node's standard input and writes nothing there. The end of
-that input is the parent's death, however it died, and no process that came later under its number
-can be taken for it.
+that input is the parent's death, however it died, and no later process with its number can be
+mistaken for it.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ import time
 from actors.runtime.errors import ExitCode
 
 PATIENCE = 10.0
-"""Seconds in which a node ends in order once its parent is gone; then it ends as it is."""
+"""Seconds within which a node stops in order once its parent is gone; then it exits at once."""
 
 
 def end_with_parent() -> None:

@@ -12,7 +12,7 @@ from topology.links.endpoints import Endpoints
 
 
 def preflight(node: str, endpoints: Endpoints, secret: Path | None) -> Iterator[str]:
-    """Yield why a node cannot be run here: its secret key is not what it must be, a port is taken.
+    """Yield why a node cannot be run here: its secret key cannot be used, or a port is taken.
 
     Args:
         node: its name.

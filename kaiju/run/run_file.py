@@ -1,4 +1,4 @@
-"""``run.json``: everything needed to do a run again, or to go on with it."""
+"""``run.json``: everything needed to repeat a run, or to continue it."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ class RunFile(msgspec.Struct, frozen=True, kw_only=True):
     topology: str
     """Absolute path of the topology file; relative paths in it count from its folder."""
     text: str
-    """What the file said, verbatim: a run is done again from this, whatever the file says now."""
+    """What the file said, verbatim: a run is repeated from this, whatever the file says now."""
     clock: Literal["virtual", "live"]
     speed: float = 0.0
     """Virtual seconds in a real second; 0 for as fast as possible."""
@@ -40,23 +40,23 @@ class RunFile(msgspec.Struct, frozen=True, kw_only=True):
     began: int
     """The node's clock at the first start, UTC nanoseconds; exact in virtual time."""
     until: int = 0
-    """The node's clock at which the time is up, UTC nanoseconds; 0 where nobody set an end."""
+    """The node's clock at which the time is up, UTC nanoseconds; 0 for no end."""
     overrides: tuple[str, ...] = ()
     """Settings that replaced those of the file, as ``actor.setting=value``."""
     starts: tuple[str, ...]
-    """When it was started, first and after every interruption: ISO 8601, UTC, real time."""
+    """When it was started, at first and after every interruption: ISO 8601, UTC, real time."""
 
     @property
     def duration(self) -> int | None:
-        """Nanoseconds of the node's clock that the run may take; None for no end."""
+        """Nanoseconds of the node's clock that the run lasts; None for no end."""
         return self.until - self.began if self.until else None
 
     def started_again(self, moment: str, text: str) -> RunFile:
-        """Return the file of the same run after one more start, with what the topology says now."""
+        """Return the run file after one more start, with what the topology says now."""
         return msgspec.structs.replace(self, starts=(*self.starts, moment), text=text)
 
     def save(self, directory: Path) -> None:
-        """Write the file into the run's directory: on disk whole on return, or as it was before.
+        """Write the file into the run's directory: on return it is on disk, else as it was before.
 
         Raises:
             OSError: it cannot be written.

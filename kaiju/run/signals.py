@@ -1,4 +1,4 @@
-"""How an operator speaks to a running node: by signals."""
+"""How an operator controls a running node by signals."""
 
 from __future__ import annotations
 
@@ -13,11 +13,11 @@ from actors.runtime.node.node import Node
 
 @contextmanager
 def signal_handlers(node: Node) -> Iterator[None]:
-    """Let an operator speak to the node by signals.
+    """Let an operator control the node by signals.
 
     The first SIGINT or SIGTERM stops it in order, a second at once; SIGUSR1 halts trading, and
-    SIGUSR2 resumes it. To one node of several, the first SIGINT says that the whole run is to end:
-    it cancels what is open, and is there for the others until SIGTERM or a second SIGINT.
+    SIGUSR2 resumes it. To one node of several, the first SIGINT says that the whole run ends: it
+    cancels what is open, and stays up for the others until SIGTERM or a second SIGINT.
     """
     asked = interrupted = False
 

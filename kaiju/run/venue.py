@@ -1,4 +1,4 @@
-"""A simulated venue as a process: a topology with a door, run from its ledger."""
+"""A simulated venue as a process: a topology with a venue server, run from its ledger."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ class VenueOptions:
 
     Attributes:
         file: the topology.
-        data: directory of the ledger; the venue goes on from what it holds.
+        data: directory of the ledger; the venue continues from what it holds.
         bind: where to listen; empty for what the topology says.
     """
 
@@ -38,7 +38,7 @@ def serve(options: VenueOptions) -> int:
 
     Raises:
         TopologyError: the file has mistakes; the text lists all of them.
-        RefusedError: the file has no door, or more than one, or nobody can listen there.
+        RefusedError: the file has no venue server, or more than one, or its endpoint is taken.
         DataDirectoryError: the ledger is another node's, or cannot be read.
         RecoveryError: its journals do not fit together, or an actor does not repeat its.
         DamagedFileError: a journal is damaged.
@@ -47,7 +47,7 @@ def serve(options: VenueOptions) -> int:
     """
     errors = Console(stderr=True, soft_wrap=True, highlight=False)
     checked = check_file(options.file)
-    name = _door(checked)
+    name = _venue_server(checked)
     if options.bind:
         checked = check_file(options.file, overrides=[f"{name}.endpoint={options.bind}"])
     for warning in checked.findings.warnings:
@@ -62,7 +62,9 @@ def serve(options: VenueOptions) -> int:
         clock=LiveClock(),
     )
     if not is_local(settings.endpoint):
-        errors.print(f"warning: {settings.endpoint}: whoever reaches it can trade", markup=False)
+        errors.print(
+            f"warning: {settings.endpoint}: everybody who can reach it can trade", markup=False
+        )
     Console(highlight=False, soft_wrap=True).print(
         f"{checked.topology.name}: on {settings.endpoint}, ledger in {options.data}; Ctrl-C stops",
         markup=False,
@@ -79,7 +81,7 @@ def serve(options: VenueOptions) -> int:
 
 
 def _refuse_taken(endpoint: str) -> None:
-    """Find out before the ledger is touched: later, it would be a failure of the running venue."""
+    """Check before the ledger is touched; later, it would be a failure of the running venue."""
     wake = Wake()
     try:
         ServerSocket(endpoint, wake).close()
@@ -89,7 +91,7 @@ def _refuse_taken(endpoint: str) -> None:
         wake.close()
 
 
-def _door(checked: CheckedTopology) -> str:
+def _venue_server(checked: CheckedTopology) -> str:
     doors = [name for name, found in checked.classes.items() if issubclass(found, VenueServer)]
     if len(doors) != 1:
         names = ", ".join(doors) or "none"

@@ -182,7 +182,7 @@ def test_a_node_that_is_killed_is_started_again_and_the_run_ends_well(tmp_path: 
         one.signal(signal.SIGTERM)
         assert one.wait() == ExitCode.OK, one.said()
     assert verify(one.run / "small").equal
-    assert "one was killed by SIGKILL; it is started again in 0." in one.said()
+    assert "one was killed by SIGKILL; it is restarted in 0." in one.said()
     assert one.restarts() == {ONE: 1, TWO: 0}
 
 
