@@ -1,4 +1,4 @@
-"""What feeds could not understand: told once while it happens, and counted for the end."""
+"""Messages that feeds could not read: warned of once per kind, and counted."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from actors.runtime.envelope import Envelope
 log = logging.getLogger("kaiju")
 
 SINGLE = ("empty", "unreadable")
-"""Reasons that concern a whole file, and so come once a source."""
+"""Reasons that concern a whole file, and so occur once per source."""
 
 Key = tuple[str, str, str]
 """(actor, source, reason)."""
@@ -46,7 +46,7 @@ class DiscardCounter:
         self._counts = counts
 
     def resume(self) -> int | None:
-        """Return None: nothing outside remembers."""
+        """Return None: nothing is kept outside."""
         return None
 
     def perform(self, envelopes: Sequence[Envelope]) -> None:

@@ -18,18 +18,18 @@ from kaiju.monitor.status import LIVE, status_of
 
 SECOND = 1_000_000_000
 SILENCE = 10 * SECOND
-"""Real time without a turn of the loop after which a node is not healthy."""
+"""Nanoseconds of real time without a turn of the loop after which a node is unhealthy."""
 
 
 class NodeServer:
     """Serves ``/metrics``, ``/healthz``, ``/readyz`` and ``/status`` while a node runs.
 
-    ``/healthz`` answers 200 while the loop turns and trading is not halted, ``/readyz`` while
-    moreover everything that is read of other nodes is live; else both say 503 and why. ``/status``
+    ``/healthz`` answers 200 while the loop turns and trading is not halted, ``/readyz`` if
+    moreover all inputs from other nodes are live; else both answer 503 and say why. ``/status``
     is the node as JSON: see `NodeStatus`.
 
     Args:
-        node: whose metrics; only its actors' classes are looked at.
+        node: whose metrics to serve; only the classes of its actors are used.
         host: address to listen on; the loopback unless a container says otherwise.
         port: 0 for any free one.
 
@@ -43,7 +43,7 @@ class NodeServer:
         self._metrics = metrics_page(self._collector)
         self._server = make_server(host, port, self._answer, _Server, _SilentHandler)
         self.address = f"{host}:{self._server.server_port}"
-        """Where it listens."""
+        """The address that it listens on."""
         self._thread = threading.Thread(target=self._serve, name="metrics", daemon=True)
 
     def __enter__(self) -> Self:
@@ -56,7 +56,7 @@ class NodeServer:
         self._server.server_close()
 
     def show(self, view: NodeView) -> None:
-        """Take the node as it is now for the scrapes until the next look."""
+        """Serve `view` until the next one."""
         self._shown = time.monotonic_ns()
         self._collector.view = view
 
@@ -102,4 +102,4 @@ class _Server(ThreadingMixIn, WSGIServer):
 
 class _SilentHandler(WSGIRequestHandler):
     def log_message(self, *_args: object) -> None:
-        """Write no line a scrape."""
+        """Log nothing per request."""

@@ -1,4 +1,4 @@
-"""Prometheus metrics of what connects a node with others; its peers are labelled ``peer``."""
+"""Prometheus metrics of a node's links to others; the other node is the label ``peer``."""
 
 from __future__ import annotations
 
@@ -16,13 +16,13 @@ from topology.links.subscription import State
 
 INPUT_COUNTS = {
     "gaps": "How often live frames were missing.",
-    "repeated": "Events that came again and were passed over.",
-    "resumes": "How often the publisher was asked to go on from a position; once at each start.",
+    "repeated": "Events that arrived again and were skipped.",
+    "resumes": "Requests to the publisher to resume from a position; one at each start.",
 }
 
 
 def link_families(statistics: NodeStatistics) -> Iterator[Metric]:
-    """Yield what is counted of streams between nodes; nothing where the node is alone."""
+    """Yield the metric families of links; nothing where the node has none."""
     counts = statistics.link_counts
     if counts is None:
         return
@@ -41,7 +41,7 @@ def _now(links: tuple[LinkRecord, ...]) -> Iterator[Metric]:
     )
     behind = GaugeMetricFamily(
         "kaiju_link_behind",
-        "Events emitted that did not come in (input) or were not handled there (output).",
+        "Events emitted that have not arrived (input) or are not handled there (output).",
         labels=["kind", "peer", "stream"],
     )
     for link in links:
@@ -60,7 +60,7 @@ def _since_the_start(inputs: list[LinkRecord]) -> Iterator[Metric]:
         yield family
     resets = CounterMetricFamily(
         "kaiju_link_resets",
-        "How often a stream went on behind a snapshot, without the events before it.",
+        "How often a stream continued after a snapshot, without the events before it.",
         labels=["peer", "stream", "durable"],
     )
     delay = HistogramMetricFamily(
@@ -78,7 +78,7 @@ def _since_the_start(inputs: list[LinkRecord]) -> Iterator[Metric]:
 def _malformed(inputs: list[LinkRecord], counts: LinkCounts) -> Metric:
     family = CounterMetricFamily(
         "kaiju_link_malformed",
-        "Messages and frames that could not be read, of a peer and a stream where those are known.",
+        "Messages and frames that could not be read, by peer and stream where known.",
         labels=["peer", "stream"],
     )
     for link in inputs:
@@ -90,18 +90,20 @@ def _malformed(inputs: list[LinkRecord], counts: LinkCounts) -> Metric:
 
 def _of_the_node(counts: LinkCounts) -> Iterator[Metric]:
     refused = CounterMetricFamily(
-        "kaiju_link_refused", "What strangers and other nodes were refused.", labels=["what"]
+        "kaiju_link_refused",
+        "Requests and handshakes refused to strangers and other nodes.",
+        labels=["what"],
     )
     for what, count in counts.refused.items():
         refused.add_metric([what], count)
     redials = CounterMetricFamily(
-        "kaiju_link_redials", "Connections that were made anew after silence.", labels=["peer"]
+        "kaiju_link_redials", "Connections made anew after silence.", labels=["peer"]
     )
     for peer, count in counts.redials.items():
         redials.add_metric([peer], count)
     yield from (refused, redials)
     yield CounterMetricFamily(
         "kaiju_link_unsent",
-        "Messages to other nodes that found a full queue, or nobody there.",
+        "Messages to other nodes dropped because of a full queue or a missing peer.",
         value=counts.unsent,
     )

@@ -20,13 +20,13 @@ from kaiju.record.scales import Scales
 from kaiju.record.totals import PARTLY_FILLED
 
 MAX_ROWS = 12
-"""Rows of one table; a screen holds no more of them."""
+"""Rows of one table that fit on a screen."""
 ORDER_COLUMNS = ("submitted", "denied", "filled", PARTLY_FILLED, "canceled", "rejected", "expired")
 SECOND = 1_000_000_000
 
 
 class LiveTable:
-    """Shows looks at a node on a terminal.
+    """Shows a node on a terminal.
 
     Args:
         console: where to draw.
@@ -53,7 +53,7 @@ class LiveTable:
 
 
 def render(view: NodeView, rate: float, seconds: float) -> Group:
-    """Return what the terminal shows.
+    """Return what to show on the terminal.
 
     Args:
         view: the node.

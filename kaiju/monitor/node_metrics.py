@@ -29,7 +29,7 @@ EDGE_COUNTS = ("sent", "handled", "unhandled", "conflated")
 
 
 class NodeCollector(Collector):
-    """Turns the latest look at a node into metric families.
+    """Turns the latest view of a node into metric families.
 
     Args:
         order_edges: (reader, stream) on which orders reach a gateway; the time from an outside
@@ -38,11 +38,11 @@ class NodeCollector(Collector):
 
     def __init__(self, order_edges: frozenset[tuple[str, str]]) -> None:
         self.view: NodeView | None = None
-        """The latest look; set on the loop's thread."""
+        """The latest view; set on the loop's thread."""
         self._order_edges = order_edges
 
     def collect(self) -> Iterator[Metric]:
-        """Yield the families; nothing before the first look."""
+        """Yield the families; nothing before the first view."""
         view = self.view
         if view is None:
             return
@@ -70,14 +70,14 @@ class NodeCollector(Collector):
             "kaiju_trading_halted", "1 once trading was halted.", value=bool(statistics.halted)
         )
         dead = CounterMetricFamily(
-            "kaiju_dead_letters", "Messages that nobody finished.", labels=["reason"]
+            "kaiju_dead_letters", "Messages whose handling never finished.", labels=["reason"]
         )
         for reason, count in statistics.dead_letters.items():
             dead.add_metric([reason], count)
         yield dead
         discarded = CounterMetricFamily(
             "kaiju_messages_discarded",
-            "Messages from outside that could not be understood.",
+            "Messages from outside that could not be read.",
             labels=["actor", "reason"],
         )
         for labels, count in by_reason(view.discarded).items():
@@ -125,11 +125,11 @@ class NodeCollector(Collector):
             "kaiju_actor_failures", "Handlers that raised.", labels=["actor"]
         )
         handle = HistogramMetricFamily(
-            "kaiju_handle_seconds", "How long handlers ran, where timed.", labels=["actor"]
+            "kaiju_handle_seconds", "Time in handlers, where measured.", labels=["actor"]
         )
         arrival = HistogramMetricFamily(
             "kaiju_since_arrival_seconds",
-            "From an outside event's arrival to the actor's turn on what it led to.",
+            "From an outside event's arrival to the actor's turn on what followed from it.",
             labels=["actor"],
         )
         order = HistogramMetricFamily(
@@ -159,7 +159,7 @@ def _durability(view: NodeView) -> Iterator[Metric]:
     for actor, count in record.appended.items():
         appended.add_metric([actor], count)
     sync = HistogramMetricFamily(
-        "kaiju_journal_sync_seconds", "How long all journals took to sync together.", labels=[]
+        "kaiju_journal_sync_seconds", "Time to sync all journals together.", labels=[]
     )
     add_histogram(sync, [], record.sync_time)
     yield from (appended, sync)
@@ -168,20 +168,20 @@ def _durability(view: NodeView) -> Iterator[Metric]:
     )
     yield CounterMetricFamily(
         "kaiju_journal_synced_steps",
-        "Steps that would survive a loss of power, where somebody waits for that.",
+        "Steps that would survive a loss of power, where any actor is `fsync`.",
         value=record.synced,
     )
     yield GaugeMetricFamily(
         "kaiju_journal_held_steps",
-        "Steps that wait for a disk that refuses them.",
+        "Steps held in memory while the disk refuses them.",
         value=record.held,
     )
     yield GaugeMetricFamily(
-        "kaiju_recovery_steps", "Steps done again at the start.", value=record.recovered
+        "kaiju_recovery_steps", "Steps repeated in recovery at the start.", value=record.recovered
     )
     yield GaugeMetricFamily(
         "kaiju_recovery_seconds",
-        "How long it took to do them again.",
+        "Time that recovery took.",
         value=record.recovery_time / SECOND,
     )
 
@@ -194,7 +194,7 @@ def _market(view: NodeView) -> Iterator[Metric]:
         for each in BookState:
             state.add_metric([instrument, each], found is each)
     age = GaugeMetricFamily(
-        "kaiju_book_age_seconds", "Since the top of a book changed.", labels=["instrument"]
+        "kaiju_book_age_seconds", "Time since the top of a book changed.", labels=["instrument"]
     )
     top = GaugeMetricFamily(
         "kaiju_book_top", "Best prices of a LIVE book.", labels=["instrument", "side"]
@@ -205,7 +205,9 @@ def _market(view: NodeView) -> Iterator[Metric]:
         top.add_metric([instrument, "bid"], found_top.bid_px / unit)
         top.add_metric([instrument, "ask"], found_top.ask_px / unit)
     feed = GaugeMetricFamily(
-        "kaiju_feed_age_seconds", "Since the newest market data of a stream.", labels=["stream"]
+        "kaiju_feed_age_seconds",
+        "Time since the newest market data of a stream.",
+        labels=["stream"],
     )
     for stream, nanoseconds in view.feed_ages.items():
         feed.add_metric([stream], nanoseconds / SECOND)

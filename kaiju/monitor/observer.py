@@ -32,7 +32,7 @@ from kaiju.record.scales import Scales
 from kaiju.record.totals import ORDER_STATES, PARTLY_FILLED, Key
 
 LATEST = (TopOfBook, BookStateChanged, PositionUpdated, PnlUpdated)
-"""Events whose newest value per key is shown; actors give it in their snapshots."""
+"""Event classes whose newest value per key is shown; actors return it in their snapshots."""
 MARKET_DATA = (DepthDiff, DepthSnapshot, Quote, Trade)
 
 
@@ -46,7 +46,7 @@ class NodeView:
     orders: dict[tuple[str, str], int]
     """Events by (strategy, state)."""
     progress: tuple[int, int] | None
-    """(done, total) of whatever will end the run first; None where that is not known."""
+    """(done, total) of what will end the run first; None where that is not known."""
     tops: dict[str, TopOfBook] = field(default_factory=dict)
     top_ages: dict[str, int] = field(default_factory=dict)
     """Nanoseconds since the top changed, by instrument."""
@@ -57,14 +57,14 @@ class NodeView:
     """Nanoseconds since the newest event, by stream of market data."""
     discarded: tuple[Discarded, ...] = ()
     ending: str = ""
-    """Why the run, of which the node is a part, is to end; empty while it goes on."""
+    """Why the run that the node is part of is ending; empty while it lasts."""
     busy: bool = False
-    """Whether business is open outside, or something is being handled."""
+    """Whether orders are open at a venue, or something is being handled."""
     has_data: bool = False
     """Whether a source has more to give."""
 
     def take(self, event: Event) -> None:
-        """Enter one event of a snapshot."""
+        """Add one event of a snapshot."""
         match event:
             case TopOfBook():
                 self.tops[event.instrument] = event
@@ -77,7 +77,7 @@ class NodeView:
 
 
 class OrderCounter:
-    """A port that only counts: what happened to orders, event by event."""
+    """A port that only counts what happened to orders."""
 
     output = ""
 
@@ -85,7 +85,7 @@ class OrderCounter:
         self._orders = orders
 
     def resume(self) -> int | None:
-        """Return None: nothing outside remembers."""
+        """Return None: nothing is kept outside."""
         return None
 
     def perform(self, envelopes: Sequence[Envelope]) -> None:
@@ -105,7 +105,7 @@ class OrderCounter:
 
 
 class NodeObserver:
-    """Follows a node from beside it; to be used on the loop's thread, from before it runs.
+    """Observes a node; to be used on the loop's thread, created before the node runs.
 
     Args:
         node: the node to look at.
@@ -132,7 +132,7 @@ class NodeObserver:
             if MessageDiscarded in classes
         ]
         self._changed: dict[str, int] = {}
-        """When the top of each book was last seen to change."""
+        """When the top of each book changed last."""
 
     def observe(self) -> NodeView:
         """Return the node as it is now."""
@@ -159,7 +159,7 @@ class NodeObserver:
         return view
 
     def _progress(self) -> tuple[int, int] | None:
-        """Return the progress of what will end the run: its data or its time."""
+        """Return how far the run is: through its data or its time."""
         now = self.node.loop.now
         self._began = now if self._began is None else self._began
         known = [actor.progress() for actor in self.node.actors.values()]

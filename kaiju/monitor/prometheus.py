@@ -1,4 +1,4 @@
-"""Families of samples and the page that shows them: the only importer of Prometheus's client."""
+"""Metric families and the page with them; the only module that imports Prometheus's client."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ __all__ = [
 
 SECOND = 1_000_000_000
 OCTAVE = 8
-"""Buckets of our histograms that make one of Prometheus."""
+"""Buckets of our histograms per bucket of Prometheus."""
 FIRST_OCTAVE, LAST_OCTAVE = 5, 32
 """From half a microsecond to more than a minute."""
 
@@ -37,7 +37,7 @@ FIRST_OCTAVE, LAST_OCTAVE = 5, 32
 def add_histogram(
     family: HistogramMetricFamily, labels: Sequence[str], histogram: Histogram
 ) -> None:
-    """Add what a histogram counted, in buckets that double; nothing while it is empty."""
+    """Add a histogram's counts, in buckets that double; nothing while it is empty."""
     # The loop goes on counting while this runs; one copy keeps the buckets consistent.
     counts = list(histogram.counts)
     if not counts:
@@ -53,7 +53,7 @@ def add_histogram(
 
 
 def metrics_page(collector: Collector) -> Callable[..., Any]:
-    """Return what answers a scrape: a WSGI application."""
+    """Return the WSGI application that answers scrapes."""
     registry = CollectorRegistry()
     registry.register(collector)
     ProcessCollector(registry=registry)

@@ -1,4 +1,4 @@
-"""What a node says of itself over HTTP: made from its statistics there, read as the same here."""
+"""The status of a node, as ``/status`` serves it and as others fetch it."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from kaiju.monitor.observer import NodeView
 LIVE = "LIVE"
 """State of an input from another node of which nothing is missing."""
 ANSWER_TIME = 1.0
-"""Seconds that a node has to answer."""
+"""Seconds within which a node must answer."""
 
 # Nodes are asked at addresses of a topology, never through a proxy that the environment names.
 _open = build_opener(ProxyHandler({})).open
@@ -46,7 +46,7 @@ class ActorStatus(msgspec.Struct, frozen=True):
 
 
 class StreamStatus(msgspec.Struct, frozen=True):
-    """A stream of the node's own, up to its last event."""
+    """A stream that the node publishes."""
 
     name: str
     epoch: int
@@ -81,7 +81,7 @@ class LinkStatus(msgspec.Struct, frozen=True):
 
     @property
     def live(self) -> bool:
-        """Whether nothing of it is missing."""
+        """Whether the stream is complete up to now."""
         return self.state == LIVE
 
 
@@ -96,7 +96,7 @@ class NodeStatus(msgspec.Struct, frozen=True):
     halted: str
     """Why trading is halted; empty if it is not."""
     ending: str
-    """Why the run is to end; empty while it goes on."""
+    """Why the run is ending; empty while it lasts."""
     busy: bool
     """Whether orders or other business are open."""
     has_data: bool
@@ -112,12 +112,12 @@ class NodeStatus(msgspec.Struct, frozen=True):
 
     @property
     def inputs(self) -> tuple[LinkStatus, ...]:
-        """What the node reads of others."""
+        """Streams that the node reads from others."""
         return tuple(link for link in self.links if link.kind == "input")
 
 
 def status_of(view: NodeView) -> NodeStatus:
-    """Return what a node says of itself."""
+    """Return the status of a node."""
     statistics = view.statistics
     return NodeStatus(
         topology=view.topology,

@@ -42,10 +42,10 @@ ENVELOPE = {
     "root_epoch": NUMBER,
     "root_seq": NUMBER,
 }
-"""Columns that every file begins with; an event's field of such a name becomes ``event_<name>``."""
+"""First columns of every file; an event's field with such a name becomes ``event_<name>``."""
 NO_CAUSE = (None, None, None)
 ROWS_IN_MEMORY = 50_000
-"""Rows of one class that are collected before they are written."""
+"""Rows of a class that are written at once."""
 DECIMAL_DIGITS = 38
 
 

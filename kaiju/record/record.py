@@ -62,7 +62,7 @@ class Record:
         self.enums: dict[str, dict[str, Any]] = self._file.header["schema"]["enums"]
         self.scales: Scales = scales_of_header(self._file.header)
         self.torn = 0
-        """Bytes at the end that an interrupted write left; known after reading to the end."""
+        """Bytes at the end left by an interrupted write; known after reading to the end."""
 
     def __enter__(self) -> Self:
         return self

@@ -78,7 +78,7 @@ class Scales:
         self.currencies = {c.currency: c.scale for c in currencies}
 
     def unit(self, tag: str, field: str, siblings: Iterable[str]) -> Unit | None:
-        """Return what `field` of the events `tag` counts; None for what is no amount.
+        """Return what `field` of the events `tag` counts; None if it is no amount.
 
         Names ending in ``px`` are prices and those ending in ``qty`` quantities, in every event
         that has an `instrument`, so events of users are understood too.

@@ -1,4 +1,4 @@
-"""Curves of a run for its pictures, thinned out while they are read."""
+"""Curves of a run for its charts, thinned out while they are read."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from kaiju.record.scales import Scales
 from kaiju.record.totals import Key
 
 MAX_POINTS = 2_000
-"""Points that a curve keeps at least, once it had as many; at most twice as many."""
+"""Least number of points of a long curve; it has at most twice as many."""
 
 
 class Curve:
@@ -27,11 +27,11 @@ class Curve:
         self._last: tuple[int, float] | None = None
 
     def wants(self, time: int) -> bool:
-        """Tell whether a point at `time` would be kept."""
+        """Return whether a point at `time` would be kept."""
         return time >= self._next
 
     def add(self, time: int, value: float) -> None:
-        """Add a point, unless it is too near the one before."""
+        """Add a point, unless it is too close to the one before."""
         self._last = (time, value)
         if time < self._next:
             return
@@ -43,7 +43,7 @@ class Curve:
             self._spacing = max(1, (self.times[-1] - self.times[0]) // len(self.times))
 
     def finished(self) -> Curve:
-        """Return the curve with its last point, however near it is."""
+        """Return the curve with its last point, however close it is to the one before."""
         if self._last and self._last[0] != self.times[-1]:
             self.times.append(self._last[0])
             self.values.append(self._last[1])
@@ -51,7 +51,7 @@ class Curve:
 
 
 class PlottedFill(NamedTuple):
-    """One own fill, as a picture shows it."""
+    """One own fill, as a chart shows it."""
 
     time: int
     price: float
@@ -80,13 +80,13 @@ class Series:
         }
 
     def add(self, recorded: Recorded) -> None:
-        """Take one event; those that no picture shows change nothing."""
+        """Take one event; those that no chart shows are ignored."""
         add = self._add.get(recorded.event[0])
         if add is not None:
             add(recorded)
 
     def finish(self) -> None:
-        """Add what stands at the end of the run."""
+        """Add the last values of the run."""
         for instrument, curve in self._quotes.items():
             self.prices.setdefault(instrument, curve)
         for curves in (self.equity, self.positions, self.prices):

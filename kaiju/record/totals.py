@@ -46,12 +46,12 @@ ORDER_STATES: dict[type[Event], str] = {
     CancelRejected: "cancel rejected",
     OrderUnknown: "unknown",
 }
-"""What happened to an order, by the event that says so; a part of a fill is ``partly filled``."""
+"""What happened to an order, by event class; a partial fill is ``partly filled``."""
 PARTLY_FILLED = "partly filled"
 
 
 class Execution(msgspec.Struct, frozen=True):
-    """What a fill and the report behind it must say alike."""
+    """What must be the same in a fill and in the venue's report of it."""
 
     side: Side
     qty: int
@@ -83,7 +83,7 @@ class Filled(msgspec.Struct):
 
     @property
     def qty(self) -> int:
-        """The position that the fills make."""
+        """The position that follows from the fills."""
         return self.bought_qty - self.sold_qty
 
 
@@ -98,7 +98,7 @@ class RunTotals:
         self.instruments = instruments
         self.filled: dict[Key, Filled] = {}
         self.positions: dict[Key, PositionUpdated] = {}
-        """The last word of the position keeper."""
+        """The last positions that the position keeper published."""
         self.other_fees: dict[Key, Counter[str]] = {}
         """Its `FeePaid` events: smallest units by currency."""
         self.orders: Counter[tuple[str, str]] = Counter()
@@ -128,29 +128,29 @@ class RunTotals:
         self._states = {tag_of(event_class): state for event_class, state in ORDER_STATES.items()}
 
     def add(self, recorded: Recorded) -> None:
-        """Take one event; those that do not concern money or orders change nothing."""
+        """Take one event; those that do not concern money or orders are ignored."""
         add = self._add.get(recorded.event[0])
         if add is not None:
             add(recorded)
 
     @property
     def pnl(self) -> dict[Key, PnlUpdated]:
-        """The last word of the PnL actor."""
+        """The last PnL that the PnL actor published."""
         return {key: msgspec.convert(event, PnlUpdated) for key, event in self._pnl.items()}
 
     @property
     def missing_executions(self) -> list[str]:
-        """Trades that the venue reported and the OMS passed on to nobody."""
+        """Trades that the venue reported and the OMS never passed on."""
         return sorted(self._venue_executions.keys() - self._own_executions.keys())
 
     @property
     def invented_executions(self) -> list[str]:
-        """Fills for which there is no report of the venue."""
+        """Fills that the venue never reported."""
         return sorted(self._own_executions.keys() - self._venue_executions.keys())
 
     @property
     def altered_executions(self) -> list[str]:
-        """Fills that are not what the venue reported, with what differs."""
+        """Fills that differ from the venue's report, with what differs."""
         shared = sorted(self._own_executions.keys() & self._venue_executions.keys())
         found = (
             (name, self._own_executions[name].differences(self._venue_executions[name]))

@@ -30,7 +30,7 @@ from kaiju.record.record import Recorded
 from kaiju.record.totals import ORDER_STATES, PARTLY_FILLED
 
 UNDECIDED = "undecided"
-"""State of an order of which nothing but the request was recorded."""
+"""State of an order of which only the request was recorded."""
 UNKNOWN = "unknown"
 """State of an order about which the venue is being asked."""
 
@@ -39,13 +39,13 @@ Account = tuple[str, str, str]
 
 
 class Order(msgspec.Struct):
-    """One order as its strategy wanted it, and what became of it; quantities in units."""
+    """One order as its strategy requested it, and how it ended; quantities in units."""
 
     client_order_id: str
     strategy: str
     instrument: str
     time: int
-    """When it was asked for, by the node's clock."""
+    """When it was requested, by the node's clock."""
     side: Side
     qty: int
     px: int
@@ -56,7 +56,7 @@ class Order(msgspec.Struct):
     """As `kaiju.record.totals.ORDER_STATES` and `PARTLY_FILLED` name it."""
     filled_qty: int = 0
     reason: str = ""
-    """Why it was denied, rejected, canceled or expired, where that was said."""
+    """Why it was denied, rejected, canceled or expired, where a reason was given."""
 
     @property
     def key(self) -> tuple[object, ...]:
@@ -95,7 +95,7 @@ class Fill(NamedTuple):
 
 
 class Amounts(NamedTuple):
-    """Where one strategy stands in one instrument: position in units, money in smallest units."""
+    """One strategy in one instrument at the end: position in units, money in smallest units."""
 
     position: int = 0
     realized: int = 0
@@ -136,7 +136,7 @@ class TradeHistory:
         }
 
     def add(self, recorded: Recorded) -> None:
-        """Take one event; those that do not concern orders or money change nothing."""
+        """Take one event; those that do not concern orders or money are ignored."""
         if found := self._add.get(recorded.event[0]):
             event_class, add = found
             add(recorded.as_event(event_class), recorded.time)

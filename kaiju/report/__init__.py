@@ -1,1 +1,1 @@
-"""The end of a run: audit, report, page and console."""
+"""What is reported at the end of a run: audit, JSON, HTML and console."""

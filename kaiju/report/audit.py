@@ -16,7 +16,7 @@ MAX_NAMED = 5
 
 
 class Check(msgspec.Struct, frozen=True):
-    """One thing that must hold at the end of every run."""
+    """A condition that must hold at the end of every run."""
 
     name: str
     holds: bool | None

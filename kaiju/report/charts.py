@@ -1,4 +1,4 @@
-"""Pictures of a run, as SVG; the only module that imports matplotlib."""
+"""Charts of a run, as SVG; the only module that imports matplotlib."""
 
 from __future__ import annotations
 
@@ -22,9 +22,9 @@ from kaiju.report.report import ActorReport
 WIDTH, HEIGHT = 10.5, 3.0
 """Inches; the height is that of one plot."""
 MAX_PLOTS = 6
-"""Instruments that a picture shows, those with most fills first."""
+"""Instruments in a chart, those with most fills first."""
 MAX_MARKS = 600
-"""Fills drawn of one side of one strategy; of more, every n-th."""
+"""Fills drawn of one side of one strategy; if there are more, every n-th."""
 MICROSECOND = 1_000
 STYLE: Any = {
     "date.converter": "concise",
@@ -40,12 +40,12 @@ STYLE: Any = {
 }
 COLORS = {Side.BUY: "tab:green", Side.SELL: "tab:red"}
 MARKS = ({Side.BUY: "^", Side.SELL: "v"}, {Side.BUY: "o", Side.SELL: "s"})
-"""Of the first strategy, of the second, and so on in turns."""
+"""Colors of the strategies, in turn."""
 QUANTILES = {"p50": "p50", "p99": "p99", "p999": "p99.9"}
 
 
 def draw_equity(series: Series, scales: Scales) -> str:
-    """Return net profit and loss over time, a line a strategy and a plot a currency."""
+    """Return net profit and loss over time, a line per strategy and a plot per currency."""
     curves: dict[str, dict[str, list[Curve]]] = defaultdict(lambda: defaultdict(list))
     for (strategy, instrument), curve in series.equity.items():
         definition = scales.instruments.get(instrument)
@@ -63,7 +63,7 @@ def draw_equity(series: Series, scales: Scales) -> str:
 
 
 def draw_positions(series: Series) -> str:
-    """Return positions over time, a line a strategy and a plot an instrument."""
+    """Return positions over time, a line per strategy and a plot per instrument."""
     shown = _busiest(series, series.positions)
     with mpl.rc_context(STYLE):
         figure, plots = _figure(len(shown))
@@ -96,7 +96,7 @@ def draw_fills(series: Series) -> str:
 
 
 def draw_latency(actors: Iterable[ActorReport]) -> str:
-    """Return how long after its arrival an outside event reached each actor, and handling it."""
+    """Return the time from an outside event's arrival to each actor's turn, and in its handlers."""
     hops = [actor for actor in actors if actor.since_arrival_ns.count][::-1]
     with mpl.rc_context(STYLE):
         figure = Figure((WIDTH, 1.0 + 0.28 * len(hops)), layout="constrained")

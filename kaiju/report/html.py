@@ -1,4 +1,4 @@
-"""``report.html``: a run on one page, with pictures, that needs nothing but itself."""
+"""``report.html``: a run on one self-contained page with charts."""
 
 from __future__ import annotations
 

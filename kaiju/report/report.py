@@ -1,4 +1,4 @@
-"""What a run leaves behind: ``report.json``, for programs and for comparing runs."""
+"""``report.json``, for programs and for comparing runs."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ SECOND = 1_000_000_000
 
 
 class Durations(msgspec.Struct, frozen=True):
-    """A histogram in short; nanoseconds, at most 12.5 % too high."""
+    """Quantiles of a histogram in nanoseconds, at most 12.5 % too high."""
 
     count: int
     p50: int
@@ -48,13 +48,13 @@ class ActorReport(msgspec.Struct, frozen=True):
     failed: int
     order_path: bool
     handle_ns: Durations
-    """How long its handlers ran, where timed."""
+    """Time in its handlers, where measured."""
     since_arrival_ns: Durations
-    """From an outside event's arrival to this actor's turn on what it led to."""
+    """From an outside event's arrival to this actor's turn on what followed from it."""
 
     @classmethod
     def of(cls, actor: ActorRecord) -> ActorReport:
-        """Return what the counters of `actor` say."""
+        """Return the work that the counters of `actor` tell."""
         return cls(
             actor.name,
             actor.class_name,
@@ -67,7 +67,7 @@ class ActorReport(msgspec.Struct, frozen=True):
 
 
 class EdgeReport(msgspec.Struct, frozen=True):
-    """What became of the events that one reader was sent on one stream."""
+    """The events of one stream that were sent to one reader."""
 
     reader: str
     stream: str
@@ -79,7 +79,7 @@ class EdgeReport(msgspec.Struct, frozen=True):
     dropped: dict[str, int]
     queued: int
     since_arrival_ns: Durations
-    """From an outside event's arrival to the reader's turn on what it led to."""
+    """From an outside event's arrival to the reader's turn on what followed from it."""
 
     @classmethod
     def of(cls, edge: EdgeRecord) -> EdgeReport:
@@ -96,7 +96,7 @@ class EdgeReport(msgspec.Struct, frozen=True):
 
 
 class PnlReport(msgspec.Struct, frozen=True):
-    """What one strategy made in one instrument; amounts are exact decimals as text.
+    """Profit and loss of one strategy in one instrument; amounts are exact decimals as text.
 
     Amounts are empty where the topology has no PnL actor.
     """
@@ -133,13 +133,13 @@ class RunFacts(msgspec.Struct, frozen=True):
     stopped: str
     """Why it ended."""
     failures: tuple[str, ...]
-    """What handlers and ports raised."""
+    """Exceptions of handlers and ports."""
     unfired_timers: int
     version: str
 
 
 class Report(msgspec.Struct, frozen=True):
-    """Everything that ``report.json`` says."""
+    """The content of ``report.json``."""
 
     run: RunFacts
     began: int
@@ -149,18 +149,18 @@ class Report(msgspec.Struct, frozen=True):
     events: int
     """Handled by all actors."""
     halted: str
-    """Why trading was halted; empty while it was not."""
+    """Why trading was halted; empty if it was not."""
     cut: str
-    """Why the record is not whole; empty where it is, or where nothing was to be recorded."""
+    """Why the record is incomplete; empty if it is complete, or nothing was to be recorded."""
     checks: tuple[Check, ...]
     orders: dict[str, dict[str, int]]
-    """Events by strategy, then by what happened to the order."""
+    """Counts by strategy, then by what happened to the order."""
     pnl: tuple[PnlReport, ...]
     actors: tuple[ActorReport, ...]
     edges: tuple[EdgeReport, ...]
     dead_letters: dict[str, int]
     discarded: tuple[Discarded, ...]
-    """What could not be understood of what came from outside."""
+    """Messages from outside that could not be read."""
     recorded: dict[str, int]
     """Recorded events by class."""
 
@@ -176,7 +176,7 @@ class Report(msgspec.Struct, frozen=True):
 
 
 class RunHistory:
-    """A run's record, read once for everything that is told about it."""
+    """A run's record, read once for all parts of the report."""
 
     def __init__(self, directory: Path) -> None:
         with Record(directory) as record:
@@ -194,7 +194,7 @@ class RunHistory:
 
 
 def load_history(directory: Path) -> RunHistory | None:
-    """Return the story of the run in `directory`; None where nothing was recorded.
+    """Return the history of the run in `directory`; None where nothing was recorded.
 
     Raises:
         DamagedFileError: the record is damaged.

@@ -140,25 +140,25 @@ def _report(
     problems = [failure for failure in facts.failures if failure != statistics.halted]
     if statistics.halted:
         problems.insert(0, f"trading was halted: {statistics.halted}")
-    story = None
+    history = None
     try:
-        story = load_history(directory)
+        history = load_history(directory)
     except DamagedFileError as error:
         problems.append(str(error))
-    report = build_report(facts, statistics, story, view.discarded)
+    report = build_report(facts, statistics, history, view.discarded)
     if report.cut:
         problems.append(f"the record is not whole: {report.cut}")
     try:
-        _write(report, story, directory, copy)
+        _write(report, history, directory, copy)
     except OSError as error:
         problems.append(f"the report was not written: {error}")
     return report, problems
 
 
-def _write(report: Report, story: RunHistory | None, directory: Path, copy: Path | None) -> None:
+def _write(report: Report, history: RunHistory | None, directory: Path, copy: Path | None) -> None:
     write_json(report, directory / REPORT)
-    write_html(report, story, directory / "report.html")
+    write_html(report, history, directory / "report.html")
     if copy is not None and copy.suffix == ".html":
-        write_html(report, story, copy)
+        write_html(report, history, copy)
     elif copy is not None:
         write_json(report, copy)
