@@ -18,6 +18,7 @@ from actors.events.system import ActorStarted
 from actors.runtime.actor import Actor, handles
 from actors.runtime.clock import VirtualClock
 from actors.runtime.envelope import Envelope
+from actors.runtime.handlers import handler_table
 from actors.runtime.node.config import NodeConfig
 from actors.runtime.node.node import Node
 from actors.runtime.statistics import NodeStatistics
@@ -69,7 +70,7 @@ class ActorTest:
         self._loop.on_failure = _raise
         self._loop.until = start
         self._seen = 0
-        self._loop.post(self.actor.inbox, ActorStarted(name))
+        self._loop.post(self.actor.context.inbox, ActorStarted(name))
         self.started = self._emitted_by_now()
 
     @property
@@ -86,12 +87,12 @@ class ActorTest:
         """Let the actor handle these events, and return what it emitted, in order."""
         emitted: list[Event] = []
         for event in events:
-            if type(event) not in self.actor.inbox.handlers:
-                self.actor.inbox.handlers = {
-                    **self.actor.inbox.handlers,
-                    **self.actor.handler_table([type(event)]),
+            if type(event) not in self.actor.context.inbox.handlers:
+                self.actor.context.inbox.handlers = {
+                    **self.actor.context.inbox.handlers,
+                    **handler_table(self.actor, [type(event)]),
                 }
-            self._loop.post(self.actor.inbox, event)
+            self._loop.post(self.actor.context.inbox, event)
             emitted += self._emitted_by_now()
         return emitted
 

@@ -125,7 +125,7 @@ def measure_orders(durable: Durable, orders: int) -> Figures:
     with temporary_directory() as directory:
         node = order_node(orders, durable, data=directory)
         took = seconds_of(node)
-        handled = sum(reader.handled for reader in node.actors["oms"].readers)
+        handled = sum(reader.handled for reader in node.actors["oms"].context.readers)
         return {
             "us": took / handled * 1e6,
             "steps": handled,

@@ -162,7 +162,7 @@ def measure(*, metrics: bool) -> Figures:
         "per_second": len(QuoteFeed.quotes) / took,
         "quotes": len(QuoteFeed.quotes),
         "orders": desk.order_ids,
-        "fills": node.actors["positions"].inputs[0].handled,
+        "fills": node.actors["positions"].context.inputs[0].handled,
         "fees": position.fees["USDT"] / 10**8,
         "steps": node.loop.steps,
     }

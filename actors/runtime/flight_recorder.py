@@ -44,7 +44,7 @@ def describe_step(step: Step) -> list[str]:
     """Return one line for the input of a step and one for each of its outputs."""
     number, reader, envelope, outputs, timers, _ = step
     stream, epoch, seq = envelope.id
-    head = f"{number} {envelope.time} {reader.actor.name} <- {stream}/{epoch}/{seq}"
+    head = f"{number} {envelope.time} {reader.owner.name} <- {stream}/{epoch}/{seq}"
     lines = [f"{head} {envelope.event!r:.400}"]
     lines += [f"    -> {event!r:.400}" for event in outputs]
     lines += [f"    timer {name!r} #{timer_id} due {due}" for _, timer_id, name, due in timers]

@@ -361,18 +361,18 @@ class Loop:
         if reader.closed:
             reader.drop(reader.closed)
             self.on_dead_letter(reader, envelope, reader.closed)
-            error: Exception = ActorDeadError(f"{reader.actor.name} {reader.closed}")
+            error: Exception = ActorDeadError(f"{reader.owner.name} {reader.closed}")
         else:
             reader.unhandled += 1
             error = TypeError(
-                f"{reader.actor.name} ({type(reader.actor).__name__}) has no handler for "
+                f"{reader.owner.name} ({reader.owner.class_name}) has no handler for "
                 f"{type(envelope.event).__name__}"
             )
         if waiting is not None:
             waiting.fail(error)
 
     def _observe(self, reader: Input, envelope: Envelope, began: int, ended: int) -> None:
-        reader.actor.statistics.handle.observe(ended - began)
+        reader.owner.statistics.handle.observe(ended - began)
         arrival = self._arrival if self._virtual else envelope.root[3]
         if arrival:
             reader.since_arrival.observe(max(0, began - arrival))

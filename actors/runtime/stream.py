@@ -46,12 +46,12 @@ class TokenQueue(Protocol):
         """Return how many deliveries there are."""
 
 
-class Reader(Protocol):
-    """What a stream and the loop know of an actor that reads."""
+class Owner(Protocol):
+    """What an input and the loop know of the actor that reads."""
 
     name: str
+    class_name: str
     statistics: ActorStatistics
-    inputs: tuple[Input, ...]
 
 
 class StepWriter(Protocol):
@@ -205,7 +205,6 @@ class Input:
     """
 
     __slots__ = (
-        "actor",
         "began",
         "closed",
         "conflated",
@@ -214,6 +213,7 @@ class Input:
         "handled",
         "handlers",
         "journal",
+        "owner",
         "position",
         "resetting",
         "routes",
@@ -226,13 +226,13 @@ class Input:
 
     def __init__(
         self,
-        actor: Reader,
+        owner: Owner,
         stream: Stream,
         handlers: Mapping[type[Event], Handler],
         routes: Mapping[type[Event], Stream],
         latest: TokenQueue | None = None,
     ) -> None:
-        self.actor = actor
+        self.owner = owner
         self.source = stream
         """The publisher's stream; differs from `stream` where the delivery is `latest`."""
         self.stream = stream if latest is None else Stream(stream.name)

@@ -245,6 +245,6 @@ def order_edges(node: Node) -> frozenset[tuple[str, str]]:
         (actor.name, reader.source.name)
         for actor in node.actors.values()
         if any(NewOrderSingle in classes for classes in actor.outputs.values())
-        for reader in actor.inputs
+        for reader in actor.context.inputs
         if OrderSubmitted in reader.handlers
     )

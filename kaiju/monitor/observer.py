@@ -189,11 +189,11 @@ class NodeObserver:
 def _streams(node: Node) -> Iterator[tuple[Actor, Stream, tuple[type[Event], ...]]]:
     for actor in node.actors.values():
         for output, classes in actor.outputs.items():
-            yield actor, actor.streams[output], classes
+            yield actor, actor.context.streams[output], classes
 
 
 def _listen(actor: Actor, stream: Stream) -> Input:
-    reader = Input(actor, stream, {}, {})
+    reader = Input(actor.context, stream, {}, {})
     stream.listen(reader)
     return reader
 

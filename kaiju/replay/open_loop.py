@@ -104,7 +104,7 @@ class OpenLoop:
         settings = RecordedOutside.Settings(
             pairing=pairing,
             arrivals=partial(self._arrivals, node, pairing),
-            post=lambda name, event: node.loop.post(node.actors[name].inbox, event),
+            post=lambda name, event: node.loop.post(node.actors[name].context.inbox, event),
         )
         node.add(RECORDED_OUTSIDE, RecordedOutside, settings)
         for stream in streams:
@@ -124,7 +124,7 @@ class OpenLoop:
             yield time, Moment()
             if isinstance(what, bytes):
                 event = decoders[name](pairing.translated(what))
-                node.loop.post(node.actors[name].inbox, event)
+                node.loop.post(node.actors[name].context.inbox, event)
             elif isinstance(what, HaltTrading):
                 node.halts.halt(what.reason)
             else:
@@ -236,7 +236,7 @@ def outside_inputs(journal: JournalReader, actor: Actor) -> Iterator[Arrival]:
     Raises:
         DamagedFileError: the journal is damaged.
     """
-    inbox = actor.inbox.stream.name
+    inbox = actor.context.inbox.stream.name
     snapshot: frozenset[str] = frozenset()
     reset_at = 0
     for body in journal.steps():

@@ -301,7 +301,7 @@ def test_a_reset_halts_where_facts_about_orders_may_have_been_missed(
     system.add("facts", Facts)
     gate = system.add("risk", Risk, inputs=["facts.orders", "facts.top"])
     system.connect()
-    [reader] = [each for each in gate.inputs if each.source.name == stream]
+    [reader] = [each for each in gate.context.inputs if each.source.name == stream]
     system.node.supervisor.reset(reader, "fell beyond the tail")
     system.run(SECOND)
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import random
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -85,18 +84,10 @@ def restore(actor: Actor, born: set[str]) -> None:
     assert copy == actor.state, actor.name
     actor.state = copy
     assert encoded(actor) == whole, actor.name
-    if actor._rng is not None:
-        actor._rng = restored(actor._rng)
+    actor.context.rng_state = actor.context.rng_state
     for kept in set(vars(actor)) - born:
         if kept != "directory":
             del vars(actor)[kept]
-
-
-def restored(rng: random.Random) -> random.Random:
-    """Return other random numbers that go on as `rng` does."""
-    copy = random.Random()  # noqa: S311 - reproducible on purpose
-    copy.setstate(rng.getstate())
-    return copy
 
 
 def encoded(actor: Actor) -> bytes:

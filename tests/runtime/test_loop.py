@@ -133,7 +133,7 @@ def test_control_is_read_before_what_waits_in_the_mailbox() -> None:
     node.add("alarm", Alarm)
     node.add("sink", Sink)
     node.connect("sink", "alarm.ticks")
-    node.loop.post(node.actors["alarm"].inbox, Tick(1))
+    node.loop.post(node.actors["alarm"].context.inbox, Tick(1))
     node._start()
     node.loop.run(1)
     node._control.announce(HaltTrading("test"))

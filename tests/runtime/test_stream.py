@@ -7,6 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from actors.events.event import Event
+from actors.runtime.handlers import handler_table
 from actors.runtime.node.node import Node
 from actors.runtime.stream import Delivery, EvictedError, Input, Stream
 from tests.kit.runtime_actors import Price, Sink, Tick
@@ -22,9 +23,9 @@ def stream_of(count: int, budget: int = 0) -> Stream:
 def reader_of(stream: Stream, delivery: Delivery = "stream") -> Input:
     actor = Node().add("sink", Sink)
     reader = Input(
-        actor,
+        actor.context,
         stream,
-        actor.handler_table((Tick, Price)),
+        handler_table(actor, (Tick, Price)),
         {},
         deque() if delivery == "latest" else None,
     )

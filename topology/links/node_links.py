@@ -100,7 +100,7 @@ class NodeLinks:
         sources: dict[str, ActorSource | HaltSource] = {self._halts.name: self._halts}
         for actor in node.actors.values():
             journal = node.journal_of(actor.name)
-            for output, stream in actor.streams.items():
+            for output, stream in actor.context.streams.items():
                 outlet = LinkOutlet(actor, stream, waits_for_sync=self._leaves_host)
                 node.open_outlet(outlet)
                 sources[stream.name] = ActorSource(actor, output, outlet, journal)

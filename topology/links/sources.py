@@ -41,7 +41,7 @@ class LinkOutlet(Outlet):
     """
 
     def __init__(self, actor: Actor, stream: Stream, *, waits_for_sync: bool) -> None:
-        super().__init__(Input(actor, stream, {}, {}))
+        super().__init__(Input(actor.context, stream, {}, {}))
         self._waits_for_sync = waits_for_sync
 
     @property
@@ -60,7 +60,7 @@ class ActorSource:
         self.durable = actor.durable
         self._actor, self._output, self._outlet = actor, output, outlet
         self._journal = journal
-        self._stream = actor.streams[output]
+        self._stream = actor.context.streams[output]
         self._cursors: dict[int, Iterator[list[Envelope]]] = {}
         """By position: where in the journal a reader goes on."""
 

@@ -12,6 +12,7 @@ import msgspec
 from actors.events.event import Event
 from actors.events.system import ActorFailed, HaltTrading, ResumeTrading, StopRequested
 from actors.runtime.envelope import Envelope
+from actors.runtime.handlers import handler_table
 from actors.runtime.journal.data_directory import CONTROL
 from actors.runtime.journal.steps import read_step
 from actors.runtime.schema import schema_table
@@ -46,9 +47,9 @@ class ControlLog:
     def add_reader(self, actor: Actor) -> None:
         """Let an actor hear what it handles of what is announced."""
         if any(event_class in actor.handlers for event_class in ANNOUNCED):
-            table = actor.handler_table(ANNOUNCED)
-            actor.control_input = Input(actor, self.stream, table, actor.routes)
-            self.stream.attach(actor.control_input)
+            context, table = actor.context, handler_table(actor, ANNOUNCED)
+            context.control_input = Input(context, self.stream, table, context.routes)
+            self.stream.attach(context.control_input)
 
     def announce(self, event: Event) -> None:
         """Send an event to every actor that handles its class, ahead of all else."""
@@ -82,7 +83,7 @@ class ControlLog:
         # Who begins anew has not heard why trading is halted; what else was said is of the past.
         first_halt = min((e.id[2] for e in self._in_force()), default=stream.next_seq)
         for reader in stream.readers:
-            name = reader.actor.name
+            name = reader.owner.name
             if name in recovery.actors and name not in elsewhere:
                 reader.position = recovery.position_of(recovery.actors[name], stream.name)
             else:

@@ -9,17 +9,17 @@ from actors.runtime.stream import Input
 
 def actor_record(actor: Actor) -> ActorRecord:
     """Return an actor's counters as they are now."""
-    readers = actor.readers
+    readers = actor.context.readers
     since_arrival = Histogram()
-    for reader in actor.inputs:
+    for reader in actor.context.inputs:
         since_arrival.add(reader.since_arrival)
     return ActorRecord(
         actor.name,
         type(actor).__name__,
         sum(reader.handled for reader in readers),
-        actor.statistics.failed,
+        actor.context.statistics.failed,
         sum(reader.queued for reader in readers),
-        actor.statistics.handle,
+        actor.context.statistics.handle,
         since_arrival,
         actor.order_path,
         not actor.actor_stopped.is_set(),
@@ -29,7 +29,7 @@ def actor_record(actor: Actor) -> ActorRecord:
 def edge_record(reader: Input) -> EdgeRecord:
     """Return what became of the events that one reader was sent."""
     return EdgeRecord(
-        reader.actor.name,
+        reader.owner.name,
         reader.source.name,
         reader.delivery,
         reader.sent,

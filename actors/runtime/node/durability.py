@@ -86,7 +86,7 @@ class NodeDurability:
             files = self._open_journal(actor.name, disk)
             journal = StepJournal(files, self._commits, partial(self._header, actor))
             self.journals[actor.name] = journal
-            for reader in actor.readers:
+            for reader in actor.context.readers:
                 reader.journal = journal
         if not self.data.power_lost:
             self._refuse_what_is_gone(control)
@@ -297,7 +297,7 @@ class NodeDurability:
     def _save_snapshot(self, actor: Actor) -> None:
         journal = self.journals[actor.name]
         journal.snapshot_due = False
-        if not journal.number or actor.inbox.closed:
+        if not journal.number or actor.context.inbox.closed:
             return  # who was stopped or failed has no timers any more; a restart brings them back
         try:
             memory = _capture(actor, journal)
@@ -318,7 +318,7 @@ class NodeDurability:
                 (self.position_on_disk(r) for r in (*stream.readers, *stream.listeners)),
                 default=stream.next_seq,
             )
-            for output, stream in actor.streams.items()
+            for output, stream in actor.context.streams.items()
         }
         needed, retention = 1, self._config.retention
         for segment in files.segments():
@@ -338,14 +338,14 @@ class NodeDurability:
         """Return where a reader would go on after a crash."""
         if reader.journal is None:
             return reader.needs_from
-        _, position = self._on_disk.get(reader.actor.name, {}).get(reader.source.name, (0, 1))
+        _, position = self._on_disk.get(reader.owner.name, {}).get(reader.source.name, (0, 1))
         return position
 
     def _write_positions_of_readers(self, actor: Actor) -> None:
         """Have it written how far the readers of an actor are, even over what they ignore."""
         behind = {
-            reader.actor.name
-            for stream in actor.streams.values()
+            reader.owner.name
+            for stream in actor.context.streams.values()
             for reader in stream.readers
             if self.position_on_disk(reader) < reader.needs_from
         }

@@ -88,9 +88,9 @@ class Ingress:
             self._refuse(actor, message, reply, "cannot be encoded")
         elif isinstance(message, Event) or is_stop(message):
             event = message if isinstance(message, Event) else StopActor(actor.name)
-            seq = self._loop.post(actor.inbox, event)
+            seq = self._loop.post(actor.context.inbox, event)
             if reply is not None:
-                self._loop.replies[actor.inbox, seq] = reply
+                self._loop.replies[actor.context.inbox, seq] = reply
         else:
             self._refuse(actor, message, reply, "not an event")
 

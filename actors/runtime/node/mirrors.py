@@ -152,7 +152,7 @@ class Mirror:
         if not self.stream.epoch:
             return  # nobody has anything yet: it begins with the others
         self._drop_pending([pending for pending in self._pending if pending.reader is reader])
-        holder = Input(reader.actor, self.stream, {}, {})
+        holder = Input(reader.owner, self.stream, {}, {})
         self.stream.listen(holder)
         self._pending.append(PendingReader(reader, reason, holder))
         self._read_by_others()
@@ -261,7 +261,7 @@ class Mirror:
             self._post(reader, event)
 
     def _post(self, reader: Input, event: Event) -> None:
-        inbox = self._inbox_of(reader.actor.name)
+        inbox = self._inbox_of(reader.owner.name)
         if not inbox.closed:
             self._loop.post(inbox, event)
 
@@ -278,7 +278,7 @@ class RemoteCursor(Input):
     __slots__ = ("kept", "node", "read")
 
     def __init__(self, publisher: Actor, stream: Stream, node: str) -> None:
-        super().__init__(publisher, stream, {}, {})
+        super().__init__(publisher.context, stream, {}, {})
         self.node = node
         self.read = self.position
         """Everything before was handled there."""

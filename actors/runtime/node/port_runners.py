@@ -54,8 +54,8 @@ class PortRunners:
             fresh: the actor's streams began anew, so what the counterparties have is of another.
         """
         for port in ports:
-            stream = actor.streams[port.output]
-            reader = Input(actor, stream, {}, {})
+            stream = actor.context.streams[port.output]
+            reader = Input(actor.context, stream, {}, {})
             stream.listen(reader)
             classes = actor.outputs[port.output]
             runner = PortRunner(

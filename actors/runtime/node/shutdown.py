@@ -109,9 +109,9 @@ class GracefulShutdown:
 
     def _give_up(self) -> None:
         """Count what is left by reason: actors may answer each other for ever."""
-        left = [r for actor in self._actors.values() for r in actor.readers if r.queued]
+        left = [r for actor in self._actors.values() for r in actor.context.readers if r.queued]
         if left:
-            names = ", ".join(sorted({reader.actor.name for reader in left}))
+            names = ", ".join(sorted({reader.owner.name for reader in left}))
             self._supervisor.failures.append(f"events were still flowing at the stop, to {names}")
         for reader in left:
             reader.skip_to(reader.stream.next_seq, "node stopped")

@@ -57,16 +57,17 @@ class Startup:
         without a position, and those of actors that begin anew, are brought up to date.
         """
         for actor in self._actors.values():
-            if actor.name not in recovery.actors or (_hears_start(actor) and not actor.started):
+            started = actor.context.started or not _hears_start(actor)
+            if actor.name not in recovery.actors or not started:
                 self._post_start(actor)
             elif self._time_passed and ActorRecovered in actor.handlers:
-                self._loop.post(actor.inbox, ActorRecovered(actor.name))
+                self._loop.post(actor.context.inbox, ActorRecovered(actor.name))
         late = [*recovery.readers_without_position, *self._readers_of_new(recovery)]
-        resets = {(reader.actor.name, reader.source.name) for reader in late}
+        resets = {(reader.owner.name, reader.source.name) for reader in late}
         abroad = [
             reader
             for actor in self._actors.values()
-            for reader in actor.inputs
+            for reader in actor.context.inputs
             if reader.source.name in self._remote
         ]
         for reader in (*late, *abroad):
@@ -79,30 +80,30 @@ class Startup:
         recovery.deliver()
         for reader in late:
             self._supervisor.reset(reader, "node restarted")
-            self._post_live(reader.actor.name, reader.source.name)
+            self._post_live(reader.owner.name, reader.source.name)
 
     def _readers_of_new(self, recovery: Recovery) -> list[Input]:
         """Return what durable actors read of those that begin anew."""
         return [
             reader
             for actor in recovery.actors.values()
-            for reader in actor.inputs
+            for reader in actor.context.inputs
             if reader.source.name not in self._remote
             and self._supervisor.owners[reader.source.name].name not in recovery.actors
         ]
 
     def _post_start(self, actor: Actor) -> None:
         if _hears_start(actor):
-            self._loop.post(actor.inbox, ActorStarted(actor.name))
+            self._loop.post(actor.context.inbox, ActorStarted(actor.name))
 
     def _post_stale(self, reader: Input) -> None:
         """Say that what a reader has of a stream is old, unless it knows."""
-        actor, stream = self._actors[reader.actor.name], reader.source.name
+        actor, stream = self._actors[reader.owner.name], reader.source.name
         if stream not in actor.stale:
-            self._loop.post(actor.inbox, StreamStale(stream, "node restarted"))
+            self._loop.post(actor.context.inbox, StreamStale(stream, "node restarted"))
 
     def _post_live(self, actor: str, stream: str) -> None:
-        self._loop.post(self._actors[actor].inbox, StreamLive(stream))
+        self._loop.post(self._actors[actor].context.inbox, StreamLive(stream))
 
 
 def _hears_start(actor: Actor) -> bool:

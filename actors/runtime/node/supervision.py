@@ -26,6 +26,7 @@ from actors.events.system import (
 )
 from actors.runtime.envelope import Envelope
 from actors.runtime.flight_recorder import write_flight
+from actors.runtime.recovery.capture import forget
 from actors.runtime.ref import Registry
 from actors.runtime.statistics import DeadLetter
 from actors.runtime.stream import Input, StepWriter, Stream
@@ -93,7 +94,7 @@ class Supervisor:
     def dead_letter(self, reader: Input, envelope: Envelope, reason: str) -> None:
         """Keep and count an event that nobody will finish."""
         stream, _, seq = envelope.id
-        self.count_dead_letter(reader.actor.name, stream, seq, type(envelope.event), reason)
+        self.count_dead_letter(reader.owner.name, stream, seq, type(envelope.event), reason)
 
     def count_dead_letter(
         self, actor: str, stream: str, seq: int, event_class: type, reason: str
@@ -116,12 +117,12 @@ class Supervisor:
 
     def failed(self, reader: Input, envelope: Envelope, error: BaseException) -> None:
         """Deal with a handler that raised: drop its step, then try again, skip, halt or restart."""
-        actor, loop = self.actors[reader.actor.name], self._loop
+        actor, loop = self.actors[reader.owner.name], self._loop
         loop.discard()
         if isinstance(timer := envelope.event, TimerFired) and envelope.cause is not None:
             again = (timer.timer_id, timer.name, timer.due, envelope.cause)
             loop.timers.restore(actor.name, [again], frozenset({timer.timer_id}))
-        actor.statistics.failed += 1
+        actor.context.statistics.failed += 1
         what = describe(actor, envelope, error)
         rebuilt = reader.journal is not None and self._rebuild(actor, what)
         if rebuilt and self._try_again(reader, what):
@@ -145,7 +146,7 @@ class Supervisor:
         if actor.order_path:
             self.halts.halt(what)
         if hopeless:
-            hears = actor.order_path and not lost and reader is not actor.control_input
+            hears = actor.order_path and not lost and reader is not actor.context.control_input
             self.close(actor, "actor failed", keep_control=hears)
         elif reader.journal is not None:
             self._skip(reader.journal, reader, envelope)
@@ -164,7 +165,7 @@ class Supervisor:
 
     def _try_again(self, reader: Input, what: str) -> bool:
         """Put the input back before all others, unless this was the second time."""
-        name = reader.actor.name
+        name = reader.owner.name
         tried = self._retried.pop(name, None)
         if tried is not None and tried[:2] == (reader, reader.position):
             return False
@@ -176,18 +177,18 @@ class Supervisor:
 
     def _skip(self, journal: StepWriter, reader: Input, envelope: Envelope) -> None:
         if isinstance(envelope.event, TimerFired):
-            self._loop.timers.remove(reader.actor.name, envelope.event.timer_id)
+            self._loop.timers.remove(reader.owner.name, envelope.event.timer_id)
         try:
             journal.skip(self._loop.steps, self._loop.now, reader, envelope)
         except (OverflowError, TypeError, ValueError) as error:
             # Nothing came of the input, so nothing is missing where it cannot even be noted.
-            self.trouble(f"noting that {reader.actor.name} skipped an input", error)
+            self.trouble(f"noting that {reader.owner.name} skipped an input", error)
 
     def _rebuild(self, actor: Actor, what: str) -> bool:
         """Bring a durable actor back to before the step that failed; return whether that went."""
         loop = self._loop
         now, envelope = loop.now, loop.envelope
-        timers, fired = actor.pending_timers(), loop.timers.fired(actor.name)
+        timers, fired = actor.context.pending_timers(), loop.timers.fired(actor.name)
         try:
             self.replay(actor)
         except Exception as error:  # noqa: BLE001 - then the actor is lost, whatever it was
@@ -206,9 +207,10 @@ class Supervisor:
 
         With `keep_control` it still hears control: a gateway that failed may yet cancel.
         """
-        for reader in (actor.inbox, *actor.inputs) if keep_control else actor.readers:
-            reader.handlers = {}
-            reader.closed = reason
+        for reader in actor.context.readers:
+            if not keep_control or reader is not actor.context.control_input:
+                reader.handlers = {}
+                reader.closed = reason
         self._retried.pop(actor.name, None)
         self._loop.timers.forget(actor.name)
         self._loop.close_sources(actor.name)
@@ -216,12 +218,12 @@ class Supervisor:
             return
         actor.actor_stopped.set()
         Registry.unregister(actor.actor_ref)
-        for stream in actor.streams.values():
+        for stream in actor.context.streams.values():
             self._tell_stale(stream, reason)
 
     def _tell_stale(self, stream: Stream, reason: str) -> None:
         for reader in stream.readers:
-            inbox = self.actors[reader.actor.name].inbox
+            inbox = self.actors[reader.owner.name].context.inbox
             if not inbox.closed:
                 self._loop.post(inbox, StreamStale(stream.name, reason))
 
@@ -232,7 +234,7 @@ class Supervisor:
             self.reset(reader, "fell behind")
         elif reader.queued > DURABLE_LAG_FACTOR * bound and not self.halts.reason:
             self.halts.halt(
-                f"{reader.actor.name} is {reader.queued} events behind {reader.source.name}, "
+                f"{reader.owner.name} is {reader.queued} events behind {reader.source.name}, "
                 f"allowed are {DURABLE_LAG_FACTOR * bound}"
             )
 
@@ -247,7 +249,7 @@ class Supervisor:
         self._post_reset(reader, reason)
 
     def _post_reset(self, reader: Input, reason: str) -> None:
-        source, inbox = reader.source, self.actors[reader.actor.name].inbox
+        source, inbox = reader.source, self.actors[reader.owner.name].context.inbox
         publisher = self.actors[self.owners[source.name].name]
         self._loop.post(inbox, StreamReset(source.name, source.epoch, source.next_seq, reason))
         emitted = len(self._loop.outbox)
@@ -266,7 +268,7 @@ class Supervisor:
         return False
 
     def _restart(self, actor: Actor) -> None:
-        epoch = actor.inbox.stream.epoch + 1
+        epoch = actor.context.inbox.stream.epoch + 1
         if self.next_epoch is not None:
             try:
                 epoch = self.next_epoch()
@@ -275,12 +277,12 @@ class Supervisor:
                 self.close(actor, "actor failed")
                 return
         self._loop.timers.forget(actor.name)
-        actor.forget()
-        self._loop.post(actor.inbox, ActorStarted(actor.name))
-        for reader in actor.inputs:
+        forget(actor)
+        self._loop.post(actor.context.inbox, ActorStarted(actor.name))
+        for reader in actor.context.inputs:
             self.reset(reader, "reader restarted")
-        actor.inbox.stream.epoch = epoch
-        for stream in actor.streams.values():
+        actor.context.inbox.stream.epoch = epoch
+        for stream in actor.context.streams.values():
             stream.epoch = epoch
             for reader in stream.readers:
                 if reader.conflation is not None:

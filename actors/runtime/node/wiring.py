@@ -9,6 +9,8 @@ from typing import Any, Literal
 from actors.events.reference import Currency, Instrument
 from actors.events.system import StopActor, StreamLive, StreamStale
 from actors.runtime.actor import Actor, Settings
+from actors.runtime.context import ActorContext
+from actors.runtime.handlers import handler_table, inbox_table
 from actors.runtime.loop import Loop
 from actors.runtime.node.config import NodeConfig
 from actors.runtime.node.ingress import Ingress
@@ -17,7 +19,6 @@ from actors.runtime.node.supervision import Supervisor
 from actors.runtime.recovery.capture import NOT_YET
 from actors.runtime.recovery.recovery import Recovery
 from actors.runtime.ref import ActorRef
-from actors.runtime.statistics import ActorStatistics
 from actors.runtime.stream import Delivery, Input, Stream
 
 Durable = Literal["none", "os", "fsync"]
@@ -83,22 +84,24 @@ class Wiring:
         actor.durable = durable != "none"
         if actor.durable:
             self.durable[name] = durable == "fsync"
-        actor.statistics = ActorStatistics()
-        actor.attach(self.loop, f"{self.config.seed}/{name}")
-        actor.streams = {
+        seed = f"{self.config.seed}/{name}"
+        actor.context = context = ActorContext(name, actor_class.__name__, self.loop, seed)
+        actor.emit = self.loop.outbox.append
+        context.streams = {
             output: self._stream(f"{name}.{output}", actor) for output in actor.outputs
         }
-        actor.routes = {
-            event_class: actor.streams[output]
+        context.routes = {
+            event_class: context.streams[output]
             for output, classes in actor.outputs.items()
             for event_class in classes
         }
         inbox = self._stream(f"{name}.inbox", actor)
-        actor.inbox = Input(actor, inbox, actor.inbox_table(), actor.routes)
-        actor.inbox.handlers = {**actor.inbox.handlers, StopActor: self._stop_actor}
-        inbox.attach(actor.inbox)
+        handlers = inbox_table(actor)
+        handlers[StopActor] = self._stop_actor
+        context.inbox = Input(context, inbox, handlers, context.routes)
+        inbox.attach(context.inbox)
         self.actors[name] = actor
-        self.loop.add(name, actor.inbox)
+        self.loop.add(name, context.inbox)
         return actor
 
     def add_remote(
@@ -113,7 +116,7 @@ class Wiring:
             self.mirrors[stream.name] = Mirror(stream, publisher, self.loop, self._inbox_of)
 
     def _inbox_of(self, actor: str) -> Input:
-        return self.actors[actor].inbox
+        return self.actors[actor].context.inbox
 
     def connect(self, reader: str, stream: str, delivery: Delivery = "stream") -> Input:
         """Let an actor read a stream: from 1 before the run, later by reset and snapshot.
@@ -127,11 +130,12 @@ class Wiring:
         publisher = self.supervisor.owners[stream]
         classes = publisher.outputs[stream.partition(".")[2]]
         lane = self.loop.latest if delivery == "latest" else None
-        cursor = Input(actor, source, actor.handler_table(classes), actor.routes, lane)
+        context = actor.context
+        cursor = Input(context, source, handler_table(actor, classes), context.routes, lane)
         asked = any(event_class.request for event_class in classes)
         cursor.timed = actor.order_path and (publisher.order_path or asked)
         source.attach(cursor)
-        actor.inputs = (*actor.inputs, cursor)
+        context.inputs = (*context.inputs, cursor)
         actor.heard[stream] = tuple(cursor.handlers)
         actor.stale[stream] = NOT_YET
         if self.running:
@@ -139,7 +143,7 @@ class Wiring:
         return cursor
 
     def _bring_up_to_date(self, reader: Input, publisher: Actor | RemotePublisher) -> None:
-        inbox, name = self.actors[reader.actor.name].inbox, reader.source.name
+        inbox, name = self.actors[reader.owner.name].context.inbox, reader.source.name
         if name in self.mirrors:
             self.mirrors[name].bring_up_to_date(reader, "new reader")
         elif publisher.actor_stopped.is_set():
@@ -171,7 +175,7 @@ class Wiring:
     def bound_streams(self) -> None:
         """Share the budget of tails among all streams, and bound how far readers may lag."""
         share = self.config.tail_bytes // max(1, len(self.streams))
-        inboxes = {actor.inbox.stream.name for actor in self.actors.values()}
+        inboxes = {actor.context.inbox.stream.name for actor in self.actors.values()}
         for stream in self.streams.values():
             stream.budget = share
             if not self.loop.clock.virtual and stream.name not in inboxes:
@@ -187,7 +191,7 @@ class Wiring:
 
     def renumber(self, actor: Actor, epoch: int) -> None:
         """Let an actor that has no past begin in an epoch of its own."""
-        for stream in (actor.inbox.stream, *actor.streams.values()):
+        for stream in (actor.context.inbox.stream, *actor.context.streams.values()):
             stream.renumber(epoch, 1)
 
     def run_stop_hook(self, actor: Actor) -> None:
@@ -200,4 +204,4 @@ class Wiring:
     @property
     def readers(self) -> list[Input]:
         """Everything that the actors read."""
-        return [reader for actor in self.actors.values() for reader in actor.readers]
+        return [reader for actor in self.actors.values() for reader in actor.context.readers]

@@ -44,22 +44,46 @@ def capture(actor: Actor, *, step: int, node_step: int, now: int) -> ActorSnapsh
         OverflowError: the state holds a number beyond 64 bits.
         TypeError: the state holds what MessagePack cannot.
     """
-    latest = [reader for reader in actor.inputs if reader.conflation is not None]
+    context = actor.context
+    latest = [reader for reader in context.inputs if reader.conflation is not None]
     return ActorSnapshot(
         step=step,
         node_step=node_step,
         now=now,
         state=msgspec.Raw(encode(actor.state)),
-        rng=actor.rng_state,
-        timers=actor.pending_timers(),
-        timer_id=actor.last_timer,
-        next_seq={output: stream.next_seq for output, stream in actor.streams.items()},
-        epoch=actor.inbox.stream.epoch,
-        started=actor.started,
+        rng=context.rng_state,
+        timers=context.pending_timers(),
+        timer_id=context.last_timer,
+        next_seq={output: stream.next_seq for output, stream in context.streams.items()},
+        epoch=context.inbox.stream.epoch,
+        started=context.started,
         stale=dict(actor.stale),
-        positions={r.source.name: _position_of(r) for r in actor.readers},
+        positions={r.source.name: _position_of(r) for r in context.readers},
         read={r.source.name: r.conflation.read_by_key() for r in latest if r.conflation},
     )
+
+
+def forget(actor: Actor) -> None:
+    """Make an actor as new: what a restart without a journal does."""
+    actor.state = actor.State()
+    actor.context.rng_state = None
+    actor.context.loop.timers.forget(actor.name)
+
+
+def restore(actor: Actor, snapshot: ActorSnapshot) -> None:
+    """Let an actor know again what `snapshot` holds.
+
+    Raises:
+        msgspec.ValidationError: it is not one of this actor's class.
+    """
+    forget(actor)
+    context, loop = actor.context, actor.context.loop
+    actor.state = msgspec.msgpack.decode(snapshot.state, type=actor.State)
+    context.rng_state = snapshot.rng
+    actor.stale = dict(snapshot.stale)
+    context.started = snapshot.started
+    loop.timer_ids[actor.name] = snapshot.timer_id
+    loop.timers.restore(actor.name, snapshot.timers)
 
 
 def _position_of(reader: Input) -> tuple[int, int]:
@@ -77,7 +101,7 @@ def classes_read(actor: Actor) -> set[type[Event]]:
 
 def segment_header(actor: Actor, *, node: str, seed: int) -> dict[str, Any]:
     """Return what a segment says of the actor whose steps follow, enough to do them again."""
-    cls = type(actor)
+    cls, context = type(actor), actor.context
     emitted = {c for classes in actor.outputs.values() for c in classes}
     read = classes_read(actor)
     return {
@@ -86,11 +110,11 @@ def segment_header(actor: Actor, *, node: str, seed: int) -> dict[str, Any]:
         "actor": actor.name,
         "class": f"{cls.__module__}:{cls.__qualname__}",
         **configuration_of(actor),
-        "inputs": [reader.source.name for reader in actor.inputs],
+        "inputs": [reader.source.name for reader in context.inputs],
         "session": actor.session,
         "seed": seed,
-        "epoch": actor.inbox.stream.epoch,
-        "next_seq": {output: stream.next_seq for output, stream in actor.streams.items()},
+        "epoch": context.inbox.stream.epoch,
+        "next_seq": {output: stream.next_seq for output, stream in context.streams.items()},
         "outputs": {
             output: [tag_of(event_class) for event_class in classes]
             for output, classes in actor.outputs.items()

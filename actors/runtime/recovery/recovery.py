@@ -94,16 +94,16 @@ class Recovery:
                 ) from error
             journal.node_step, journal.now = replay.node_step, replay.now
             epoch = _header(journal.files)["epoch"]
-            for output, stream in actor.streams.items():
+            for output, stream in actor.context.streams.items():
                 stream.renumber(epoch, replay.next_seq[output])
-            inbox = actor.inbox.stream
+            inbox = actor.context.inbox.stream
             inbox.renumber(epoch, replay.positions.get(inbox.name, (epoch, 1))[1])
-            actor.inbox.position = actor.inbox.began = inbox.next_seq
+            actor.context.inbox.position = actor.context.inbox.began = inbox.next_seq
         done = self._replays.values()
         self._loop.steps = max((replay.node_step for replay in done), default=0)
         self._loop.now = max((replay.now for replay in done), default=self._loop.now)
         for actor in self.actors.values():
-            for stream in actor.streams.values():
+            for stream in actor.context.streams.values():
                 for reader in stream.readers:
                     self._place(reader)
                 for listener in stream.listeners:
@@ -124,13 +124,13 @@ class Recovery:
         None where it never had this input; epoch 0 where it had, and has read nothing of it or
         must be brought up to date.
         """
-        positions = self._positions_of(reader.actor.name, reader.source.name)
+        positions = self._positions_of(reader.owner.name, reader.source.name)
         return None if positions is None else positions.get(reader.source.name, UNKNOWN)
 
     def restore_newest(self, reader: Input) -> None:
         """Let a `latest` reader know which values it has read."""
         assert reader.conflation is not None
-        replay, stream = self._replays[reader.actor.name], reader.source.name
+        replay, stream = self._replays[reader.owner.name], reader.source.name
         for event_class, key, seq in replay.newest_read.get(stream, ()):
             reader.conflation.note_read(event_class, key, seq)
         for event, seq in replay.events_read.get(stream, ()):
@@ -157,13 +157,13 @@ class Recovery:
                 elif seq >= reader.began and not reader.conflation.was_read(envelope):
                     reader.conflation.offer(envelope)
         for actor in self.actors.values():
-            for reader in actor.inputs:
+            for reader in actor.context.inputs:
                 ours = reader.source.name.partition(".")[0] in self.actors
                 if reader.conflation is not None and ours:
                     reader.began = reader.source.next_seq - reader.conflated - reader.queued
 
     def _place(self, reader: Input) -> None:
-        source, name = reader.source, reader.actor.name
+        source, name = reader.source, reader.owner.name
         positions = self._positions_of(name, source.name)
         if positions is None or positions.get(source.name) == UNKNOWN:
             reader.began = source.next_seq
@@ -203,14 +203,14 @@ class Recovery:
                 (r.began if r.conflation is not None else r.position for r in _all(stream)),
                 default=stream.next_seq,
             )
-            for output, stream in actor.streams.items()
+            for output, stream in actor.context.streams.items()
         }
-        wanted = {o: seq for o, seq in wanted.items() if seq < actor.streams[o].next_seq}
+        wanted = {o: seq for o, seq in wanted.items() if seq < actor.context.streams[o].next_seq}
         if not wanted:
             return
         files = self._journals[actor.name].files
         for output, node_step, place, envelope in outputs_since(files, actor, wanted):
-            stream = actor.streams[output]
+            stream = actor.context.streams[output]
             if not stream.tail:
                 stream.base = envelope.id[2]
             stream.tail.append(envelope)

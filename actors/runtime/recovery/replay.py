@@ -14,8 +14,9 @@ from actors.events.event import Event, tag_of
 from actors.events.system import StopActor, StreamLive, StreamReset, TimerFired
 from actors.runtime.envelope import Envelope, Position
 from actors.runtime.errors import KaijuError
+from actors.runtime.handlers import handler_table, inbox_table
 from actors.runtime.journal.steps import SKIPPED, step_decoder
-from actors.runtime.recovery.capture import NOT_YET, capture, classes_read
+from actors.runtime.recovery.capture import NOT_YET, capture, classes_read, forget, restore
 from actors.runtime.snapshot import ActorSnapshot, decode_snapshot, encode
 from actors.runtime.timers import SetTimer
 
@@ -81,9 +82,11 @@ class JournalReplay:
         self._loop = loop
         self.read_step = step_decoder(reduce(or_, read))
         """Returns what stands in a step, its input as an event."""
+        inbox = inbox_table(actor)
+        self._on_reset, self._on_live = inbox[StreamReset], inbox[StreamLive]
         self._handlers: dict[type[Event], Callable[[Any], Any]] = {
-            **actor.handler_table(read),
-            **actor.inbox_table(),
+            **handler_table(actor, read),
+            **inbox,
             StopActor: _stay,
             StreamReset: self._note_reset,
             StreamLive: self._note_live,
@@ -98,7 +101,7 @@ class JournalReplay:
 
     def restore(self, memory: ActorSnapshot) -> None:
         """Make the actor know what it knew at a snapshot."""
-        self.actor.restore(memory)
+        restore(self.actor, memory)
         self.step, self.node_step, self.now = memory.step, memory.node_step, memory.now
         self.next_seq = {output: memory.next_seq.get(output, 1) for output in self.actor.outputs}
         self._last_read = {s: (s, epoch, seq - 1) for s, (epoch, seq) in memory.positions.items()}
@@ -110,8 +113,8 @@ class JournalReplay:
 
     def begin_empty(self, inputs: Iterable[str]) -> None:
         """Make the actor as new: nothing of its `inputs` is current, and it has not started."""
-        self.actor.forget()
-        self.actor.started = False
+        forget(self.actor)
+        self.actor.context.started = False
         self.actor.stale = dict.fromkeys(inputs, NOT_YET)
         self._loop.timer_ids[self.actor.name] = 0
 
@@ -187,13 +190,13 @@ class JournalReplay:
         stream = event.stream
         self._last_read[stream] = (stream, 0, 0)
         self._resets[stream] = (stream, event.epoch, event.resume_seq - 1)
-        self.actor.note_reset(event)
+        self._on_reset(event)
 
     def _note_live(self, event: StreamLive) -> None:
         reset = self._resets.pop(event.stream, None)
         if reset is not None and self._last_read[event.stream][1] == 0:
             self._last_read[event.stream] = reset
-        self.actor.note_live(event)
+        self._on_live(event)
 
     def _unreadable(self, body: bytes, error: msgspec.ValidationError) -> DivergedError:
         number, node_step, _, place, _, _, _, _, event, _ = msgspec.msgpack.decode(body)

@@ -390,7 +390,7 @@ def test_after_any_reset_a_reader_ends_where_its_publisher_is(
     node._start()
     for line in story:
         name, n = line.split()
-        node.loop.post(node.actors[name].inbox, Tick(int(n)))
+        node.loop.post(node.actors[name].context.inbox, Tick(int(n)))
     while node.loop.run(100):
         pass
 

@@ -105,9 +105,9 @@ class Scene:
         """Return all that the actor knows and all that it said."""
         return (
             self.brittle.state,
-            self.brittle.rng_state,
-            self.brittle.pending_timers(),
-            self.brittle.last_timer,
+            self.brittle.context.rng_state,
+            self.brittle.context.pending_timers(),
+            self.brittle.context.last_timer,
             self.sink.state,
         )
 
@@ -127,7 +127,7 @@ def test_an_actor_that_raises_once_tries_again_and_is_reported(
     assert failure.startswith(f"brittle (Brittle) raised RuntimeError: {key} is not to be done")
     assert failure.endswith("on the same input it then did not: it is not deterministic")
     assert scene.witness.state.failed == [("brittle", True)]
-    assert scene.brittle.statistics.failed == 1
+    assert scene.brittle.context.statistics.failed == 1
     assert scene.node.halts.reason == "a test"
     assert not scene.node.supervisor.dead_letters
     assert verify(tmp_path / "run").equal
@@ -315,7 +315,7 @@ def test_a_timer_that_fired_and_was_not_handled_is_in_a_snapshot(tmp_path: Path)
 
     assert timers() == [1]
     assert node.loop.advance()
-    assert (brittle.inbox.queued, timers(), len(node.loop.timers)) == (1, [1], 0)
+    assert (brittle.context.inbox.queued, timers(), len(node.loop.timers)) == (1, [1], 0)
     node.loop.run(1)
-    assert (brittle.inbox.queued, timers(), len(node.loop.timers)) == (0, [], 0)
+    assert (brittle.context.inbox.queued, timers(), len(node.loop.timers)) == (0, [], 0)
     node._close()
