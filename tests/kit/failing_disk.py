@@ -38,8 +38,6 @@ from tests.kit.runtime_actors import Feed, Tick
 
 Durable = Literal["none", "os", "fsync"]
 INSTRUMENT = "BTCUSDT.SIM"
-PATIENCE = 20.0
-"""Seconds after which a test gives up on something that must happen."""
 
 
 class Ask(Event):

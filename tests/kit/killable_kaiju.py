@@ -24,6 +24,7 @@ from actors.runtime.journal.frames import MAGIC
 from gateways.sockets import ClientSocket, ServerSocket
 from kaiju.cli.app import app
 from tests.kit.kill_points import Mortal
+from tests.kit.waiting import PATIENCE
 
 SERVER = get_context("forkserver")
 SERVER.set_forkserver_preload([__name__])
@@ -31,8 +32,6 @@ SERVER.set_forkserver_preload([__name__])
 ON_DISK = ("create", "write", "truncate", "sync", "rename", "remove", "sync_directory")
 ON_ITS_WAY = 0.02
 """Seconds in which what was sent has left the process: ZeroMQ's own thread writes it."""
-PATIENCE = 20.0
-"""Seconds after which a process that should have ended is taken for stuck."""
 
 
 class Failpoint(NamedTuple):

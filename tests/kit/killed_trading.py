@@ -26,9 +26,9 @@ from actors.runtime.journal.data_directory import JOURNALS
 from actors.runtime.journal.frames import FrameFile
 from actors.runtime.journal.segments import JournalReader
 from gateways.simulated.session.messages import NumberedReport
-from tests.kit.killable_kaiju import PATIENCE, Failpoint, MortalProcess
+from tests.kit.killable_kaiju import Failpoint, MortalProcess
 from tests.kit.paths import ROOT
-from tests.kit.venue_client import until
+from tests.kit.waiting import until
 
 LIVE = ROOT / "topology" / "paper_live.yaml"
 VENUE = ROOT / "topology" / "venue.yaml"
@@ -262,7 +262,7 @@ class Trading(Accounts):
     def await_orders(self, count: int) -> None:
         """Wait until the venue has taken `count` more orders."""
         wanted = self.orders_at_venue() + count
-        until(lambda: self.orders_at_venue() >= wanted, "orders at the venue", PATIENCE)
+        until(lambda: self.orders_at_venue() >= wanted, "orders at the venue")
 
     def stop(self) -> None:
         """Stop the run and then the venue in order.

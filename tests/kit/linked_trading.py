@@ -22,8 +22,9 @@ from tests.kit.killed_trading import (
     quick_trading,
     quick_venue,
 )
-from tests.kit.node_processes import LinkedRun, free_port, linked, until
+from tests.kit.node_processes import LinkedRun, free_port, linked
 from tests.kit.verify_leftovers import verify_elsewhere
+from tests.kit.waiting import until
 from topology.config.graph import Edge
 
 NODES = {

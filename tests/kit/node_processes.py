@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import signal
 import socket
-import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -24,13 +23,11 @@ from tests.kit.killable_kaiju import MortalProcess
 from tests.kit.run_folder import run_folder
 from tests.kit.simulated_network import Seen, defects
 from tests.kit.verify_leftovers import verify_elsewhere
+from tests.kit.waiting import until
 from topology.check.check import check_file
 from topology.config.keys import PUBLIC, SECRET, read_public_key
 from topology.links.endpoints import ENDPOINTS_FILE, Endpoints, NodeEndpoints
 from topology.links.sockets import make_pair
-
-PATIENCE = 40.0
-"""Seconds after which what should have happened is taken for never to happen."""
 
 TOPOLOGY = """\
 version: 1
@@ -260,14 +257,6 @@ def all_live(status: NodeStatus) -> bool:
 def behind(status: NodeStatus) -> int:
     """Return how many events readers of a node lack."""
     return sum(link.behind for link in status.links)
-
-
-def until(condition: Callable[[], bool], what: str, logs: Callable[[], str]) -> None:
-    """Return when `condition` holds."""
-    deadline = time.monotonic() + PATIENCE
-    while not condition():
-        assert time.monotonic() < deadline, f"no {what} within {PATIENCE:g} s\n{logs()}"
-        time.sleep(0.05)
 
 
 def told(journal: JournalReader, stream: str) -> list[tuple[str, int, int]]:

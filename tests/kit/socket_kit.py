@@ -10,6 +10,7 @@ from tempfile import TemporaryDirectory
 from tests.kit.node_processes import free_port
 from tests.kit.runtime_actors import Tick
 from tests.kit.simulated_network import Log
+from tests.kit.waiting import PATIENCE
 from topology.config.keys import NodeKeys
 from topology.links.frame import read_frame
 from topology.links.messages import Hello, Message, Welcome, encode_message, read_of_publisher
@@ -19,7 +20,6 @@ from topology.links.sources import schema_of
 
 GIVEN, KEPT_BACK = "md.ticks", "md.ticks_of_ours"
 """Streams: one that node `core` may read, and one that it may not, whose name begins alike."""
-PATIENCE = 20.0
 ENOUGH = 50
 """Frames that a legitimate reader gets while others try."""
 
@@ -50,7 +50,7 @@ class Publishing:
         elif places is None:
             places = f"tcp://127.0.0.1:{free_port()}", f"tcp://127.0.0.1:{free_port()}"
         self.places = self.live, self.recovery = places
-        topics = {GIVEN: frozenset({"core"}), KEPT_BACK: frozenset[str]()}
+        topics = {GIVEN: frozenset({"core"}), KEPT_BACK: frozenset({"desk"})}
         self.sockets = LinkSockets(self.live, self.recovery, topics=topics, keys=keys)
         self.logs = {stream: Log(stream, durable=True) for stream in topics}
         self.publisher = LinkPublisher(

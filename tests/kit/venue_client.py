@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import subprocess
 import time
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any, Self, TypeVar
 
@@ -27,24 +26,13 @@ from gateways.simulated.session.messages import (
 from gateways.sockets import ClientSocket, Wake
 from tests.kit.commands import KAIJU
 from tests.kit.paths import ROOT
+from tests.kit.waiting import PATIENCE
 
 VENUE = ROOT / "topology" / "venue.yaml"
-PATIENCE = 20.0
-"""Seconds after which a test gives up on something that must happen."""
 UP = ConnectionEstablished("gateway")
 
 T = TypeVar("T")
 E = TypeVar("E", bound=Event)
-
-
-def until(condition: Callable[[], T], what: str, patience: float = PATIENCE) -> T:
-    """Return the first true value of `condition`, looked at again and again."""
-    deadline = time.monotonic() + patience
-    while time.monotonic() < deadline:
-        if value := condition():
-            return value
-        time.sleep(0.005)
-    raise AssertionError(f"{what}: not within {patience:g} s")
 
 
 def accepted(incarnation: int = 1, after: int = 0, last: int = 0) -> LogonAccepted:

@@ -25,8 +25,7 @@ EXCUSED = "not-verified"
 MAX_RUNS = 300
 MAX_BYTES = 300_000_000
 """Of journals; what is above is left out, always the same runs of the same tests."""
-PATIENCE = 600
-"""Seconds."""
+MAX_SECONDS = 600
 LANES = os.cpu_count() or 1
 """Processes that verify side by side."""
 
@@ -76,11 +75,11 @@ def _verify_in_a_process(runs: list[Path]) -> tuple[bool, str]:
             input="\n".join(map(str, runs)),
             capture_output=True,
             text=True,
-            timeout=PATIENCE,
+            timeout=MAX_SECONDS,
             check=False,
         )
     except subprocess.TimeoutExpired:
-        return False, f"{len(runs)} runs took longer than {PATIENCE} s"
+        return False, f"{len(runs)} runs took longer than {MAX_SECONDS} s"
     return done.returncode == 0, done.stdout + done.stderr
 
 

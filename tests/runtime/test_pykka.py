@@ -13,6 +13,7 @@ from actors.runtime.clock import LiveClock
 from actors.runtime.node.node import Node
 from actors.runtime.ref import ActorRef
 from tests.kit.runtime_actors import Relay, Tick
+from tests.kit.waiting import PATIENCE
 
 
 class Asker(Relay):
@@ -39,7 +40,7 @@ class Running:
 
     def stop(self) -> None:
         self.node.request_stop("test")
-        self.thread.join(30)
+        self.thread.join(PATIENCE)
         assert not self.thread.is_alive()
 
 
@@ -47,7 +48,7 @@ class Running:
 def running() -> Iterator[Running]:
     running = Running()
     running.thread.start()
-    assert running.started.wait(30)
+    assert running.started.wait(PATIENCE)
     yield running
     running.stop()
 
@@ -111,10 +112,10 @@ def test_an_ask_has_a_deadline(running: Running) -> None:
 
     def stand_still(_node: Node) -> None:
         standing.set()
-        gate.wait(30)
+        gate.wait(PATIENCE)
 
     running.node.on_turn = stand_still
-    assert standing.wait(30)
+    assert standing.wait(PATIENCE)
     with pytest.raises(pykka.Timeout):
         running.ref("relay").ask(Tick(2), timeout=0.05)
     gate.set()
@@ -143,7 +144,7 @@ def test_every_message_to_a_stopping_node_is_answered_or_counted(running: Runnin
     def keep_asking() -> None:
         while not outcomes or outcomes[-1] != "dead":
             try:
-                ref.ask(Tick(1), timeout=30)
+                ref.ask(Tick(1), timeout=PATIENCE)
                 outcomes.append("answered")
             except pykka.ActorDeadError:
                 outcomes.append("dead")
@@ -153,7 +154,7 @@ def test_every_message_to_a_stopping_node_is_answered_or_counted(running: Runnin
         asker.start()
     running.stop()
     for asker in askers:
-        asker.join(30)
+        asker.join(PATIENCE)
 
     assert not any(asker.is_alive() for asker in askers)
     assert outcomes.count("dead") >= 1

@@ -23,6 +23,7 @@ from actors.runtime.envelope import Envelope
 from actors.runtime.journal.frames import EVENT, FrameFile, FrameWriter
 from tests.kit.paths import ROOT
 from tests.kit.small_system import write_topology
+from tests.kit.waiting import PATIENCE
 
 pytestmark = pytest.mark.slow
 
@@ -60,7 +61,7 @@ def test_a_full_disk_halts_trading_with_a_clear_error(tmp_path: Path) -> None:
         cwd=ROOT,
         capture_output=True,
         text=True,
-        timeout=60,
+        timeout=PATIENCE,
         check=False,
     )
     [directory] = runs.iterdir()

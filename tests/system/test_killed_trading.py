@@ -16,7 +16,7 @@ from actors.events.orders import OrderCancelRequest
 from actors.model.reconciliation import NEVER_RECEIVED
 from tests.kit.killable_kaiju import Failpoint
 from tests.kit.killed_trading import LONGER_THAN_SILENCE, Trading, emitted
-from tests.kit.venue_client import until
+from tests.kit.waiting import until
 
 pytestmark = pytest.mark.xdist_group("live")
 

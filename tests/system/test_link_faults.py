@@ -14,7 +14,8 @@ import pytest
 
 from kaiju.journals.state import state_of
 from tests.kit.network_faults import enter, mistreat_frames, queue_frames, two_hosts, why_no_hosts
-from tests.kit.node_processes import TOPOLOGY, LinkedRun, linked, until
+from tests.kit.node_processes import TOPOLOGY, LinkedRun, linked
+from tests.kit.waiting import until
 
 pytestmark = pytest.mark.xdist_group("live")
 

@@ -20,19 +20,12 @@ from actors.runtime.node.node import Node
 from actors.runtime.ref import ActorDeadError, Timeout
 from kaiju.journals.verify import verify
 from tests.kit.commands import KAIJU
-from tests.kit.failing_disk import (
-    PATIENCE,
-    Ask,
-    Durable,
-    Outside,
-    TroubledDisk,
-    trading,
-)
+from tests.kit.failing_disk import Ask, Durable, Outside, TroubledDisk, trading
 from tests.kit.killed_trading import Trading
 from tests.kit.paths import ROOT
 from tests.kit.shipped import PAPER
 from tests.kit.small_system import write_topology
-from tests.kit.venue_client import until
+from tests.kit.waiting import PATIENCE, until
 
 pytestmark = pytest.mark.xdist_group("live")
 
@@ -166,7 +159,7 @@ def test_an_answer_whose_step_is_never_written_is_an_error(tmp_path: Path) -> No
 def kaiju(*arguments: object) -> subprocess.CompletedProcess[str]:
     return subprocess.run(
         [*KAIJU, *map(str, arguments)],
-        cwd=ROOT, capture_output=True, text=True, timeout=60, check=False,
+        cwd=ROOT, capture_output=True, text=True, timeout=PATIENCE, check=False,
     )  # fmt: skip
 
 
@@ -220,7 +213,7 @@ class LiveRun:
 
     def stop(self) -> int:
         self.process.terminate()
-        return self.process.wait(60)
+        return self.process.wait(PATIENCE)
 
 
 def test_a_live_run_on_a_full_disk_halts_and_goes_on_when_there_is_room(tmpfs: Path) -> None:

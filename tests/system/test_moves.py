@@ -6,7 +6,8 @@ from collections.abc import Iterable
 
 import pytest
 
-from tests.kit.node_processes import TOPOLOGY, LinkedRun, linked, until
+from tests.kit.node_processes import TOPOLOGY, LinkedRun, linked
+from tests.kit.waiting import until
 from topology.check.check import CheckedTopology, check_file
 from topology.plan.plan import plan
 

@@ -13,6 +13,7 @@ import pytest
 
 from tests.kit.commands import KAIJU
 from tests.kit.paths import ROOT
+from tests.kit.waiting import PATIENCE
 
 pytestmark = pytest.mark.slow
 
@@ -42,7 +43,7 @@ def in_folder(folder: Path, *command: str) -> subprocess.CompletedProcess[str]:
         env={**os.environ, "PYTHONPATH": str(ROOT)},  # what an installed kaiju needs not
         capture_output=True,
         text=True,
-        timeout=120,
+        timeout=PATIENCE,
         check=False,
     )
 

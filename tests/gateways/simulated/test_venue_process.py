@@ -60,14 +60,8 @@ from gateways.sockets import ServerSocket, Wake
 from tests.kit.builders import BTCUSDT, ETHUSDT, buy, report_new
 from tests.kit.commands import KAIJU
 from tests.kit.paths import ROOT
-from tests.kit.venue_client import (
-    VENUE,
-    RawClient,
-    VenueProcess,
-    market_order,
-    resting_order,
-    until,
-)
+from tests.kit.venue_client import VENUE, RawClient, VenueProcess, market_order, resting_order
+from tests.kit.waiting import PATIENCE, until
 from topology.check.check import load
 
 pytestmark = pytest.mark.xdist_group("live")
@@ -209,7 +203,7 @@ def test_a_second_venue_neither_takes_the_endpoint_nor_the_ledger(
                 cwd=ROOT,
                 capture_output=True,
                 text=True,
-                timeout=60,
+                timeout=PATIENCE,
                 check=False,
             )
             assert (done.returncode, problem in done.stderr) == (2, True), done.stderr
@@ -247,7 +241,7 @@ def running(*actors: tuple[str, type[Actor], dict[str, Any]]) -> Iterator[Node]:
         yield node
     finally:
         node.request_stop("the test is over")
-        thread.join(20)
+        thread.join(PATIENCE)
         assert not thread.is_alive()
     assert not node.supervisor.failures
 
@@ -428,7 +422,7 @@ def test_a_run_in_virtual_time_cannot_reach_a_venue(tmp_path: Path) -> None:
         cwd=ROOT,
         capture_output=True,
         text=True,
-        timeout=60,
+        timeout=PATIENCE,
         check=False,
     )
     assert done.returncode != 0

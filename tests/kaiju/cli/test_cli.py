@@ -16,6 +16,7 @@ import pytest
 from tests.kit.commands import KAIJU, kaiju, run
 from tests.kit.paths import ROOT
 from tests.kit.small_system import EXAGGERATOR, STUBBORN, TOPOLOGY, write_topology
+from tests.kit.waiting import PATIENCE
 
 pytestmark = pytest.mark.xdist_group("live")
 
@@ -262,7 +263,7 @@ def start(topology: Path, *options: str) -> subprocess.Popen[str]:
 def test_a_signal_stops_the_run_in_order(topology: Path, number: signal.Signals) -> None:
     process = start(topology, "--live")
     process.send_signal(number)
-    out, errors = process.communicate(timeout=30)
+    out, errors = process.communicate(timeout=PATIENCE)
 
     assert (process.returncode, errors) == (0, "")
     assert f"stopped: {number.name}" in out
@@ -281,7 +282,7 @@ def test_an_operator_halts_trading_by_a_signal_and_resumes_it_by_another(
         process.send_signal(signal.SIGUSR2)
         assert "trading resumed" in process.stderr.readline()
     process.send_signal(signal.SIGTERM)
-    process.communicate(timeout=30)
+    process.communicate(timeout=PATIENCE)
 
     assert process.returncode == (0 if resumed else 3)
 
@@ -292,7 +293,7 @@ def test_a_second_signal_stops_the_run_at_once(tmp_path: Path) -> None:
     with pytest.raises(subprocess.TimeoutExpired):
         process.wait(timeout=1)
     process.send_signal(signal.SIGINT)
-    _, errors = process.communicate(timeout=30)
+    _, errors = process.communicate(timeout=PATIENCE)
 
     assert process.returncode == 1
     assert errors == "error: stopped at once; there is no report\n"
@@ -300,7 +301,7 @@ def test_a_second_signal_stops_the_run_at_once(tmp_path: Path) -> None:
 
 def test_a_live_run_ends_when_its_time_is_up(topology: Path) -> None:
     process = start(topology, "--live", "--for", "1s")
-    out, _ = process.communicate(timeout=30)
+    out, _ = process.communicate(timeout=PATIENCE)
 
     assert process.returncode == 0
     assert "stopped: time is up" in out

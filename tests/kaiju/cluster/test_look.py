@@ -10,8 +10,9 @@ import pytest
 from kaiju.cluster.layout import UP_FILE
 from kaiju.cluster.top import draw
 from tests.kit import commands
-from tests.kit.node_processes import LinkedRun, linked, until
+from tests.kit.node_processes import LinkedRun, linked
 from tests.kit.statuses import node_status
+from tests.kit.waiting import until
 from topology.config.keys import SECRET
 from topology.links.endpoints import ENDPOINTS_FILE
 

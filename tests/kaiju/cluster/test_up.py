@@ -30,15 +30,13 @@ from kaiju.cluster.layout import UP_FILE, ClusterPlan
 from kaiju.journals.verify import verify
 from kaiju.monitor.status import LinkStatus, NodeStatus, fetch_status
 from tests.kit.node_processes import told as told_of
-from tests.kit.node_processes import until
 from tests.kit.small_system import STUBBORN, TOPOLOGY, write_topology
 from tests.kit.statuses import link_status, node_status
+from tests.kit.waiting import PATIENCE, until
 from topology.links.endpoints import ENDPOINTS_FILE, Endpoints, EndpointsError
 
 pytestmark = pytest.mark.xdist_group("live")
 
-PATIENCE = 60
-"""Seconds after which a process that should have ended is taken for stuck."""
 ONE, TWO = "one", "two"
 RECORDED = """\
 version: 1

@@ -12,9 +12,10 @@ from msgspec.structs import replace
 from kaiju.cluster.top import draw
 from kaiju.monitor.status import NodeStatus
 from tests.kit.metrics_text import Samples, samples_in, value
-from tests.kit.node_processes import LinkedRun, linked, until
+from tests.kit.node_processes import LinkedRun, linked
 from tests.kit.runtime_actors import Tick
 from tests.kit.simulated_network import Log
+from tests.kit.waiting import PATIENCE, until
 from topology.links.frame import EventDecoder, LinkFrame, encode_frame, read_frame
 from topology.links.messages import Resumed
 from topology.links.subscription import State, StreamSubscription
@@ -58,7 +59,7 @@ def run() -> Iterator[LinkedRun]:
 
 def page(run: LinkedRun, node: str) -> Samples:
     host, port = run.endpoints.http(node)
-    with urllib.request.urlopen(f"http://{host}:{port}/metrics", timeout=5) as answer:
+    with urllib.request.urlopen(f"http://{host}:{port}/metrics", timeout=PATIENCE) as answer:
         return samples_in(answer.read().decode())
 
 

@@ -30,6 +30,7 @@ from kaiju.run.local import VIRTUAL_START
 from tests.kit.failing_disk import trading
 from tests.kit.metrics_text import Samples, samples_in, value
 from tests.kit.small_system import write_topology
+from tests.kit.waiting import PATIENCE
 from topology.check.check import check_file
 
 SECOND = 1_000_000_000
@@ -192,7 +193,7 @@ def server(ran: tuple[Node, NodeView]) -> Iterator[NodeServer]:
 
 def get(server: NodeServer, path: str) -> tuple[int, str]:
     try:
-        with urllib.request.urlopen(f"http://{server.address}{path}", timeout=5) as answer:
+        with urllib.request.urlopen(f"http://{server.address}{path}", timeout=PATIENCE) as answer:
             return answer.status, answer.read().decode()
     except urllib.error.HTTPError as error:
         with error:

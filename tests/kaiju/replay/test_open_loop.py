@@ -57,7 +57,8 @@ from tests.kit.killed_trading import outputs
 from tests.kit.paths import ROOT
 from tests.kit.recorded_lines import PLAYED, diff, snapshot, write
 from tests.kit.small_system import INTERVAL, TOPOLOGY, all_durable, write_topology
-from tests.kit.venue_client import PATIENCE, VENUE, VenueProcess, until
+from tests.kit.venue_client import VENUE, VenueProcess
+from tests.kit.waiting import PATIENCE, until
 from topology.check.check import check_file
 
 pytestmark = pytest.mark.slow

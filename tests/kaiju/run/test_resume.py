@@ -13,7 +13,7 @@ from tests.kit.commands import INSTALLED
 from tests.kit.paths import ROOT
 from tests.kit.shipped import PAPER
 from tests.kit.small_system import TOPOLOGY, write_topology
-from tests.kit.venue_client import until
+from tests.kit.waiting import until
 
 pytestmark = pytest.mark.xdist_group("live")
 

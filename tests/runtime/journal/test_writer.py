@@ -29,6 +29,7 @@ from tests.kit.journals import (
     small_journal,
 )
 from tests.kit.paths import ROOT
+from tests.kit.waiting import PATIENCE
 
 HOLDER = """
 import sys
@@ -342,7 +343,7 @@ def test_a_second_process_is_refused_until_the_first_is_gone(tmp_path: Path) -> 
         ):
             Journal(directory)
         holder.kill()
-        holder.wait(timeout=10)
+        holder.wait(timeout=PATIENCE)
     Journal(directory).close()
 
 

@@ -20,6 +20,7 @@ from actors.runtime.node.shutdown import STOP_GRACE
 from actors.runtime.ports import Port
 from actors.testing import SECOND, SystemTest
 from tests.kit.runtime_actors import Burst, Feed, OrderPathRelay, Relay, Sink, Tick, Ticker
+from tests.kit.waiting import PATIENCE
 
 
 class Working(Actor):
@@ -279,9 +280,9 @@ def test_a_live_node_runs_its_timers_by_the_clock_and_stops_when_asked() -> None
     node.on_turn = lambda n: enough.set() if n.actors["ticker"].state.fired >= 5 else None
     thread = threading.Thread(target=node.run)
     thread.start()
-    assert enough.wait(30)
+    assert enough.wait(PATIENCE)
     node.request_stop("test")
-    thread.join(30)
+    thread.join(PATIENCE)
 
     assert not thread.is_alive()
     assert ticker.state.fired >= 5
@@ -313,12 +314,12 @@ def test_a_live_stop_waits_for_an_answer_from_outside_while_an_actor_is_busy() -
     node.on_turn = look
     thread = threading.Thread(target=node.run)
     thread.start()
-    assert started.wait(30)
+    assert started.wait(PATIENCE)
     node.request_stop("test")
-    assert stopping.wait(30)
+    assert stopping.wait(PATIENCE)
     assert thread.is_alive()
     node.ref("expecting").tell(Tick(1))
-    thread.join(30)
+    thread.join(PATIENCE)
 
     assert not thread.is_alive()
     assert node.actors["expecting"].state.done

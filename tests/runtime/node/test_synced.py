@@ -19,7 +19,6 @@ from actors.runtime.ref import Timeout
 from actors.testing import START
 from kaiju.journals.verify import verify
 from tests.kit.failing_disk import (
-    PATIENCE,
     Ask,
     Outside,
     WatchedDisk,
@@ -28,6 +27,7 @@ from tests.kit.failing_disk import (
     path_of,
     trading,
 )
+from tests.kit.waiting import PATIENCE
 
 TICKS = 2_000
 

@@ -38,6 +38,7 @@ from actors.runtime.ports import Port
 from actors.testing import SystemTest
 from gateways.gateway import Gateway
 from tests.kit.runtime_actors import Feed, OrderPathRelay, Price, Relay, Sink, Tick, Ticker
+from tests.kit.waiting import PATIENCE
 
 MANY = 200_000
 
@@ -82,7 +83,7 @@ def live_node(**options: Any) -> tuple[Node, threading.Thread, threading.Event]:
 
 def stop(node: Node, thread: threading.Thread) -> None:
     node.request_stop("test")
-    thread.join(60)
+    thread.join(PATIENCE)
     assert not thread.is_alive()
     assert [e for e in node.statistics().edges if not e.conserved or e.queued] == []
 
@@ -91,12 +92,12 @@ def test_a_burst_of_tells_far_beyond_the_bound_is_handled_whole_and_in_order() -
     node, thread, started = live_node()
     counter = node.add("counter", Counter)
     thread.start()
-    assert started.wait(30)
+    assert started.wait(PATIENCE)
     ref = node.ref("counter")
     for n in range(MANY):
         ref.tell(Tick(n))
 
-    assert ref.ask(Tick(MANY), timeout=60) == MANY + 1
+    assert ref.ask(Tick(MANY), timeout=PATIENCE) == MANY + 1
     assert counter.state.in_order
     stop(node, thread)
 
@@ -108,7 +109,7 @@ def test_a_reader_beyond_the_bound_gets_everything_or_a_reset_never_a_hole(durab
     counter = node.add("counter", Counter)
     node.connect("counter", "flood.ticks")
     thread.start()
-    assert started.wait(30)
+    assert started.wait(PATIENCE)
     node.ref("flood").ask(Tick(0))
     stop(node, thread)
     [edge] = [e for e in node.statistics().edges if e.stream == "flood.ticks"]
@@ -153,7 +154,7 @@ def test_a_thread_that_keeps_telling_does_not_hold_up_a_stop() -> None:
     node, thread, started = live_node()
     node.add("counter", Counter)
     thread.start()
-    assert started.wait(30)
+    assert started.wait(PATIENCE)
     ref, told, enough = node.ref("counter"), [0], threading.Event()
 
     def keep_telling() -> None:
@@ -168,7 +169,7 @@ def test_a_thread_that_keeps_telling_does_not_hold_up_a_stop() -> None:
     teller.start()
     stop(node, thread)
     enough.set()
-    teller.join(30)
+    teller.join(PATIENCE)
     lost = sum(node.supervisor.dead_letter_counts.values())
     [edge] = [e for e in node.statistics().edges if e.stream == "counter.inbox"]
 
@@ -240,7 +241,7 @@ def test_a_foreign_message_that_cannot_be_encoded_is_refused() -> None:
     node, thread, started = live_node()
     node.add("counter", Counter)
     thread.start()
-    assert started.wait(30)
+    assert started.wait(PATIENCE)
     node.ref("counter").tell(Tick(10**30))
 
     with pytest.raises(ValueError, match="beyond 64 bits"):
@@ -326,7 +327,7 @@ def test_an_operator_can_halt_and_resume_but_not_while_the_order_path_is_down() 
     watcher = node.add("watcher", Watcher)
     node.add("relay", OrderPathRelay, {"fails_on": [1]})
     thread.start()
-    assert started.wait(30)
+    assert started.wait(PATIENCE)
     node.halt("operator")
     node.resume("operator")
     with pytest.raises(ValueError, match="poison"):
@@ -410,7 +411,7 @@ def test_a_proxy_that_reads_what_raises_gets_the_error_and_the_node_goes_on() ->
     node, thread, started = live_node()
     node.add("fragile", Fragile)
     thread.start()
-    assert started.wait(30)
+    assert started.wait(PATIENCE)
 
     with pytest.raises(ZeroDivisionError):
         node.ref("fragile").proxy().state.get()
@@ -493,7 +494,7 @@ class Stall:
         return self.known
 
     def perform(self, envelopes: Sequence[Envelope]) -> None:
-        assert self.open.wait(30)
+        assert self.open.wait(PATIENCE)
         self.sold += [envelope.event for envelope in envelopes]
 
     def close(self) -> None:
@@ -523,10 +524,10 @@ def test_a_port_that_lags_beyond_the_bound_pauses_the_sources_until_it_has_caugh
     paused = threading.Event()
     node.on_turn = lambda n: paused.set() if n.loop.sources_paused else None
     thread.start()
-    assert paused.wait(30)
+    assert paused.wait(PATIENCE)
     assert feed.state.taken < 100
     shop.port.open.set()
-    thread.join(60)
+    thread.join(PATIENCE)
 
     assert not thread.is_alive()
     assert shop.port.sold == [Tick(n) for n in range(500)]

@@ -36,9 +36,10 @@ from actors.runtime.node.node import Node
 from actors.runtime.recovery.recovery import RecoveryError
 from actors.testing import START
 from kaiju.journals.verify import verify
-from tests.kit.failing_disk import PATIENCE, Outside, journals, trading
+from tests.kit.failing_disk import Outside, journals, trading
 from tests.kit.kill_points import MortalDisk, lived
 from tests.kit.runtime_actors import Feed, Price, Tick
+from tests.kit.waiting import PATIENCE
 
 MILLISECOND = 1_000_000
 HOUR = 3_600_000 * MILLISECOND

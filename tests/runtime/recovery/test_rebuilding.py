@@ -21,8 +21,9 @@ from actors.runtime.recovery.capture import capture
 from actors.testing import START
 from kaiju.journals.verify import verify
 from tests.kit.brittle_actors import Brittle, faults
-from tests.kit.failing_disk import PATIENCE, TroubledDisk
+from tests.kit.failing_disk import TroubledDisk
 from tests.kit.runtime_actors import Burst, Feed, Relay, Sink, Tick
+from tests.kit.waiting import PATIENCE
 
 TICKS = 20
 HALTED_AT = 9

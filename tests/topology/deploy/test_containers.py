@@ -24,6 +24,7 @@ from kaiju.monitor.observer import NodeObserver, NodeView
 from kaiju.record.totals import ORDER_STATES
 from kaiju.run.build import compose
 from tests.kit.paths import ROOT
+from tests.kit.waiting import PATIENCE
 from topology.check.check import check_file
 from topology.deploy.compose import render_compose, render_prometheus, write_all
 from topology.errors import RefusedError
@@ -79,7 +80,7 @@ def metrics(tmp_path_factory: pytest.TempPathFactory) -> str:
     node.run(60 * SECOND)
     with NodeServer(node) as server:
         server.show(with_all(watch.observe()))
-        with urllib.request.urlopen(f"http://{server.address}/metrics", timeout=10) as answer:
+        with urllib.request.urlopen(f"http://{server.address}/metrics", timeout=PATIENCE) as answer:
             text: str = answer.read().decode()
     return text
 

@@ -14,6 +14,7 @@ import zmq
 
 from tests.kit.runtime_actors import Tick
 from tests.kit.simulated_network import Log
+from tests.kit.waiting import PATIENCE
 from topology.links.frame import LARGEST_FRAME, EventDecoder, encode_frame
 from topology.links.messages import Hello, Welcome, encode_message
 from topology.links.publisher import LinkPublisher
@@ -28,7 +29,6 @@ STREAM = "md.ticks"
 EACH = 25_000
 """Frames at each of four kinds of sockets."""
 BURST = 50
-PATIENCE = 60.0
 
 
 def nonsense(seed: int, count: int) -> Iterator[bytes]:

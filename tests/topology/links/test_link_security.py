@@ -18,13 +18,13 @@ from tests.kit.socket_kit import (
     ENOUGH,
     GIVEN,
     KEPT_BACK,
-    PATIENCE,
     Keys,
     Publishing,
     Reading,
     see_that_others_notice_nothing,
     until,
 )
+from tests.kit.waiting import PATIENCE
 from topology.config.keys import NodeKeys
 from topology.links.messages import Hello, Refused, Resume, Stranger, Welcome, encode_message
 from topology.links.sockets import LinkSockets, make_pair

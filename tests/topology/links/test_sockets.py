@@ -15,7 +15,8 @@ import pytest
 import zmq
 
 from tests.kit.simulated_network import TAIL
-from tests.kit.socket_kit import GIVEN, PATIENCE, Keys, Publishing, Reading, until
+from tests.kit.socket_kit import GIVEN, Keys, Publishing, Reading, until
+from tests.kit.waiting import PATIENCE
 from topology.config.keys import NodeKeys
 from topology.links import sockets
 from topology.links.frame import read_frame, topic_of

@@ -10,9 +10,10 @@ import msgspec
 import pytest
 
 from actors.runtime.envelope import Envelope
-from tests.kit.node_processes import linked, until
+from tests.kit.node_processes import linked
 from tests.kit.paths import ROOT
 from tests.kit.runtime_actors import Tick
+from tests.kit.waiting import PATIENCE, until
 from topology.config.keys import SECRET
 from topology.links import messages
 from topology.links.endpoints import ENDPOINTS_FILE
@@ -50,7 +51,7 @@ def test_a_reader_written_from_the_page_alone_prints_live_events(tcp: bool) -> N
             cwd=ROOT,
             capture_output=True,
             text=True,
-            timeout=60,
+            timeout=PATIENCE,
             check=True,
         )
     lines = done.stdout.splitlines()
