@@ -1,1 +1,1 @@
-"""A run again with other settings, and what differs."""
+"""A run repeated with other settings, and what differs."""

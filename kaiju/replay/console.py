@@ -1,4 +1,4 @@
-"""How the differences of two runs are printed."""
+"""Prints the differences of two runs."""
 
 from __future__ import annotations
 
@@ -20,23 +20,23 @@ from kaiju.replay.differences import Compared, Differences, Divergence, Mismatch
 
 C = TypeVar("C", bound=Compared)
 MAX_SHOWN = 20
-"""Rows of each kind, unless all are asked for."""
+"""Rows printed of each kind, unless all are asked for."""
 SECOND = 1_000_000_000
-WISH = ("time", "strategy", "instrument", "side", "qty", "price")
+COLUMNS = ("time", "strategy", "instrument", "side", "qty", "price")
 
 
 def print_differences(found: Differences, console: Console, *, everything: bool = False) -> None:
-    """Print in what two runs differ: counts of all of it, and the first of each kind.
+    """Print how two runs differ: all counts, and the first rows of each kind.
 
     Args:
         found: the differences.
         console: where to print.
         everything: print all of each kind.
     """
-    if found.parting is None:
+    if found.divergence is None:
         console.print(Text(f"nothing differs: {found.events[0]:,} events are the same", "green"))
         return
-    _print_parting(found.parting, found, console)
+    _print_divergence(found.divergence, found, console)
     show = _Show(console, None if everything else MAX_SHOWN)
     scales = found.scales
     show.mismatch("orders", found.orders, lambda order: _order(order, scales))
@@ -47,7 +47,7 @@ def print_differences(found: Differences, console: Console, *, everything: bool 
 def print_decisions(
     found: DecisionDifferences, console: Console, *, everything: bool = False
 ) -> None:
-    """Print what was decided otherwise in two runs: counts of all of it, the first of each kind.
+    """Print how the decisions of two runs differ: all counts, and the first rows of each kind.
 
     Args:
         found: the differences.
@@ -76,12 +76,12 @@ class _Show:
             self._console.print(Text(f"{what}: the same in both", "bold"))
             return
         for where, only in (("before", found.only_before), ("after", found.only_after)):
-            rows = ((*wish, outcome) for wish, outcome in map(cells, only))
-            self._table(f"{what} only {where}", len(only), (*WISH, "outcome"), rows)
+            rows = ((*terms, outcome) for terms, outcome in map(cells, only))
+            self._table(f"{what} only {where}", len(only), (*COLUMNS, "outcome"), rows)
         pairs = ((cells(before), cells(after)) for before, after in found.changed)
         rows = ((*before[0], before[1], after[1]) for before, after in pairs)
         title = f"{what} with another outcome"
-        self._table(title, len(found.changed), (*WISH, "before", "after"), rows)
+        self._table(title, len(found.changed), (*COLUMNS, "before", "after"), rows)
 
     def counts(self, counts: Mapping[str, Mapping[str, int]]) -> None:
         columns = ("", *next(iter(counts.values())))
@@ -117,19 +117,19 @@ class _Show:
         self._console.print(table)
 
 
-def _print_parting(parting: Divergence, found: Differences, console: Console) -> None:
-    sides = (parting.before, parting.after)
+def _print_divergence(divergence: Divergence, found: Differences, console: Console) -> None:
+    sides = (divergence.before, divergence.after)
     streams = dict.fromkeys(side.stream for side in sides if side is not None)
-    place = f"at {when(parting.time)} on {' and '.join(streams)}"
-    text = f"the runs part after {parting.equal:,} equal events, {place}:"
+    place = f"at {when(divergence.time)} on {' and '.join(streams)}"
+    text = f"the runs diverge after {divergence.equal:,} equal events, {place}:"
     console.print(Text(text, "bold"), soft_wrap=True)
     for name, side in zip(("before", "after"), sides, strict=True):
-        told = "nothing: the run was over" if side is None else _event(side, found)
-        console.print(Text(f"  {name:<7} {told}"), soft_wrap=True)
+        text = "nothing: the run was over" if side is None else _event(side, found)
+        console.print(Text(f"  {name:<7} {text}"), soft_wrap=True)
 
 
 def when(nanoseconds: int) -> str:
-    """Return a moment to the nanosecond, UTC."""
+    """Return a time to the nanosecond, UTC."""
     seconds, rest = divmod(nanoseconds, SECOND)
     return f"{datetime.fromtimestamp(seconds, UTC):%Y-%m-%d %H:%M:%S}.{rest:09d}"
 
@@ -137,7 +137,7 @@ def when(nanoseconds: int) -> str:
 def _event(recorded: Recorded, found: Differences) -> str:
     cause = _position(recorded.cause) if recorded.cause else "outside"
     place = _position((recorded.stream, recorded.epoch, recorded.seq))
-    return f"{place} {when(recorded.time)} from {cause}: {_told(recorded.event, found)}"
+    return f"{place} {when(recorded.time)} from {cause}: {_text(recorded.event, found)}"
 
 
 def _position(position: Sequence[Any]) -> str:
@@ -145,13 +145,13 @@ def _position(position: Sequence[Any]) -> str:
     return f"{stream} {epoch}/{seq}"
 
 
-def _told(value: Any, found: Differences) -> str:
+def _text(value: Any, found: Differences) -> str:
     if not isinstance(value, list):
         return repr(value)
     if value and isinstance(value[0], str) and value[0] in found.fields:
         named = zip(found.fields[value[0]], value[1:], strict=False)
-        return f"{value[0]}({', '.join(f'{name}={_told(v, found)}' for name, v in named)})"
-    return f"[{', '.join(_told(item, found) for item in value)}]"
+        return f"{value[0]}({', '.join(f'{name}={_text(v, found)}' for name, v in named)})"
+    return f"[{', '.join(_text(item, found) for item in value)}]"
 
 
 def _order(order: Order, scales: Scales) -> tuple[Sequence[str], str]:
@@ -159,23 +159,23 @@ def _order(order: Order, scales: Scales) -> tuple[Sequence[str], str]:
     if order.filled_qty:
         outcome += "" if order.state.endswith("filled") else ", filled"
         outcome += f" {_decimal(order.filled_qty, scales.quantities, order.instrument)}"
-    return _wish(order, scales), f"{outcome}: {order.reason}" if order.reason else outcome
+    return _terms(order, scales), f"{outcome}: {order.reason}" if order.reason else outcome
 
 
 def _fill(fill: Fill, scales: Scales) -> tuple[Sequence[str], str]:
     fee = _decimal(fill.fee, scales.currencies, fill.fee_currency)
-    return _wish(fill, scales), f"{fill.liquidity} fee {fee} {fill.fee_currency}"
+    return _terms(fill, scales), f"{fill.liquidity} fee {fee} {fill.fee_currency}"
 
 
-def _wish(wanted: Order | Fill, scales: Scales) -> Sequence[str]:
-    instrument = wanted.instrument
+def _terms(order: Order | Fill, scales: Scales) -> Sequence[str]:
+    instrument = order.instrument
     return (
-        when(wanted.time),
-        wanted.strategy,
+        when(order.time),
+        order.strategy,
         instrument,
-        wanted.side.name,
-        _decimal(wanted.qty, scales.quantities, instrument),
-        _decimal(wanted.px, scales.prices, instrument) if wanted.px else "market",
+        order.side.name,
+        _decimal(order.qty, scales.quantities, instrument),
+        _decimal(order.px, scales.prices, instrument) if order.px else "market",
     )
 
 
@@ -183,11 +183,11 @@ def _decision(decision: Decision, scales: Scales) -> tuple[Sequence[str], str]:
     instrument = decision.instrument
     sides = [
         (
-            wish.side.name,
-            _decimal(wish.qty, scales.quantities, instrument),
-            _price(wish, scales, instrument),
+            desired.side.name,
+            _decimal(desired.qty, scales.quantities, instrument),
+            _price(desired, scales, instrument),
         )
-        for wish in decision.wishes
+        for desired in decision.sides
     ]
     columns = [" / ".join(column) for column in zip(*sides, strict=True)] or ["", "", ""]
     outcome = " ".join(filter(None, (decision.terms, decision.state)))
@@ -197,10 +197,10 @@ def _decision(decision: Decision, scales: Scales) -> tuple[Sequence[str], str]:
     )
 
 
-def _price(wish: DesiredSide, scales: Scales, instrument: str) -> str:
-    if wish.px:
-        return _decimal(wish.px, scales.prices, instrument)
-    return "market" if wish.qty else "none"
+def _price(desired: DesiredSide, scales: Scales, instrument: str) -> str:
+    if desired.px:
+        return _decimal(desired.px, scales.prices, instrument)
+    return "market" if desired.qty else "none"
 
 
 def _pnl(change: PnlChange, scales: Scales) -> Sequence[str]:

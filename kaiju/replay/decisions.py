@@ -1,6 +1,6 @@
-"""What the actors of a run decided: what strategies wanted, and what became of it in this process.
+"""The decisions of a run: what strategies wanted, and what execution and risk made of it.
 
-What a venue answered is left out, and so is all that follows from the answers alone.
+A venue's answers are left out, and so is everything that follows from them alone.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ UNDECIDED, APPROVED, DENIED = "undecided", "approved", "denied"
 
 
 class DesiredSide(NamedTuple):
-    """One side of what was wanted; quantity and price in units, price 0 at market."""
+    """One side of a signal, quote or order; quantity and price in units, price 0 at market."""
 
     side: Side
     qty: int
@@ -42,18 +42,18 @@ class Decision(msgspec.Struct):
     time: int
     strategy: str
     instrument: str
-    wishes: tuple[DesiredSide, ...] = ()
-    """Both sides of a quote; none where nothing is known of what is refused or canceled."""
+    sides: tuple[DesiredSide, ...] = ()
+    """Both sides of a quote, one of a signal or order; none of a refusal or a cancel."""
     terms: str = ""
-    """Of an order, such as ``LIMIT GTC post-only``."""
+    """Terms of an order, such as ``LIMIT GTC post-only``."""
     state: str = ""
-    """Of an order: approved, denied or undecided."""
+    """State of an order: approved, denied or undecided."""
     reason: str = ""
 
     @property
     def key(self) -> tuple[object, ...]:
-        """What makes it the same decision in two runs; ids count and so shift."""
-        return (self.strategy, self.instrument, self.time, self.wishes)
+        """What identifies the decision in two runs; ids do not, because they are counters."""
+        return (self.strategy, self.instrument, self.time, self.sides)
 
     @property
     def outcome(self) -> tuple[object, ...]:
@@ -62,14 +62,14 @@ class Decision(msgspec.Struct):
 
 
 class Decisions:
-    """Collects the decisions of a run, from its record's events in their order.
+    """Collects the decisions of a run from the events of its record, in order.
 
     Attributes:
-        signals: wishes to trade now.
-        quotes: wishes to have quotes working.
-        refusals: of either, by execution.
-        orders: that were asked for, and whether they were approved.
-        cancels: that were asked for.
+        signals: to trade now.
+        quotes: to keep working.
+        refusals: of signals and quotes, by execution.
+        orders: submitted, and whether they were approved.
+        cancels: requested.
     """
 
     def __init__(self) -> None:
@@ -105,13 +105,13 @@ class Decisions:
         return decisions
 
     def add(self, recorded: Recorded) -> None:
-        """Take one event; those that are no decisions change nothing."""
+        """Add one event, if it is a decision or the approval of one."""
         if found := self._add.get(recorded.event[0]):
             event_class, add = found
             add(recorded.as_event(event_class), recorded.time)
 
     def by_kind(self) -> dict[str, list[Decision]]:
-        """Return all decisions, each kind in its order."""
+        """Return the decisions of each kind, in order."""
         return {
             "signals": self.signals,
             "quotes": self.quotes,
@@ -121,15 +121,15 @@ class Decisions:
         }
 
     def counts(self) -> dict[str, int]:
-        """Return how many there are of each kind, and how many orders were approved and denied."""
+        """Return the number of each kind, and of approved and denied orders."""
         states = [order.state for order in self.orders]
         kinds = {kind: len(decisions) for kind, decisions in self.by_kind().items()}
         return kinds | {state: states.count(state) for state in (APPROVED, DENIED)}
 
     def _add_signal(self, signal: Signal, time: int) -> None:
-        wish = DesiredSide(signal.side, signal.qty, signal.limit_px)
+        side = DesiredSide(signal.side, signal.qty, signal.limit_px)
         about = (time, signal.strategy, signal.instrument)
-        self.signals.append(Decision(*about, (wish,), reason=signal.reason))
+        self.signals.append(Decision(*about, (side,), reason=signal.reason))
 
     def _add_quote(self, quote: QuoteIntent, time: int) -> None:
         bid = DesiredSide(Side.BUY, quote.bid_qty, quote.bid_px)
@@ -162,21 +162,21 @@ class Decisions:
 
     def _add_cancel(self, cancel: CancelOrder, time: int) -> None:
         order = self._order.get(cancel.client_order_id)
-        wishes = () if order is None else order.wishes
-        self.cancels.append(Decision(time, cancel.strategy, cancel.instrument, wishes))
+        sides = () if order is None else order.sides
+        self.cancels.append(Decision(time, cancel.strategy, cancel.instrument, sides))
 
 
 class DecisionDifferences(msgspec.Struct, frozen=True):
-    """What was decided otherwise in one of two runs."""
+    """The decisions in which two runs differ."""
 
     counts: dict[str, dict[str, int]]
-    """`Decisions.counts` of the run that was recorded, and of the two that are compared."""
+    """`Decisions.counts` of the recorded run and of the two that are compared."""
     kinds: dict[str, Mismatch[Decision]]
     scales: Scales
 
     @property
     def compared(self) -> int:
-        """Decisions of the run that is compared with."""
+        """Number of decisions of the run before."""
         return sum(self.counts["before"][kind] for kind in self.kinds)
 
     def __bool__(self) -> bool:
@@ -184,12 +184,12 @@ class DecisionDifferences(msgspec.Struct, frozen=True):
 
 
 def decision_differences(recorded: Record, before: Record, after: Record) -> DecisionDifferences:
-    """Compare what was decided in two runs.
+    """Compare the decisions of two runs.
 
     Args:
-        recorded: the run of which both are made; it is counted only.
-        before: the run that others are measured by.
-        after: the other one.
+        recorded: the run that both repeat; it is only counted.
+        before: the first run.
+        after: the run compared with it.
 
     Raises:
         DamagedFileError: a record is damaged.

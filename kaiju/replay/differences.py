@@ -1,7 +1,7 @@
-"""What differs between the records of two runs: orders, fills, PnL, and where the runs part.
+"""The differences between the records of two runs: orders, fills, PnL, and where they diverge.
 
-Ids count, so one order more or less gives all later ones other ids. Orders and fills are therefore
-matched by what was wanted and when, the first with the first, the second with the second.
+Ids are counters, so one order more or less shifts all later ids. Orders and fills are therefore
+matched by time and terms, the first with the first, the second with the second.
 """
 
 from __future__ import annotations
@@ -19,11 +19,11 @@ from kaiju.record.trades import Account, Amounts, Fill, Order, TradeHistory
 
 
 class Compared(Protocol):
-    """What two runs may both have, and what may still differ in it."""
+    """Something that two runs may both have, with different outcomes."""
 
     @property
     def key(self) -> tuple[object, ...]:
-        """What makes it the same in two runs."""
+        """What identifies it in two runs."""
 
     @property
     def outcome(self) -> tuple[object, ...]:
@@ -34,33 +34,33 @@ C = TypeVar("C", bound=Compared)
 
 
 class Mismatch(msgspec.Struct, Generic[C], frozen=True):
-    """Orders, or fills, that are not the same in both runs, each in the order of its run."""
+    """Orders or fills that differ between two runs, in the order of their run."""
 
     only_before: tuple[C, ...] = ()
     only_after: tuple[C, ...] = ()
     changed: tuple[tuple[C, C], ...] = ()
-    """(before, after) of what both runs have, where it came out otherwise."""
+    """(before, after) of what both runs have, with different outcomes."""
 
     def __bool__(self) -> bool:
         return bool(self.only_before or self.only_after or self.changed)
 
 
 class Divergence(NamedTuple):
-    """The first event that the two runs do not share; None for a run that was over by then."""
+    """The first events in which two runs differ; None for a run that was over by then."""
 
     equal: int
-    """Events that are the same in both, before it."""
+    """Number of equal events before."""
     before: Recorded | None
     after: Recorded | None
 
     @property
     def time(self) -> int:
-        """The earlier of the two, UTC nanoseconds."""
+        """Time of the earlier of the two, UTC nanoseconds."""
         return min(side.time for side in (self.before, self.after) if side is not None)
 
 
 class PnlChange(NamedTuple):
-    """One account that ended otherwise; zeros where a run did not have it."""
+    """An account with different PnL; zeros for a run that did not have it."""
 
     account: Account
     before: Amounts
@@ -68,22 +68,22 @@ class PnlChange(NamedTuple):
 
     @property
     def difference(self) -> Amounts:
-        """What it has more after than before."""
+        """The amounts after minus those before."""
         return Amounts(*(b - a for a, b in zip(self.before, self.after, strict=True)))
 
 
 class Differences(msgspec.Struct, frozen=True):
-    """Everything in which two runs differ, before and after."""
+    """All differences between two runs, before and after."""
 
     events: tuple[int, int]
-    """Recorded in either run."""
-    parting: Divergence | None
-    """None where the records are equal."""
+    """Number of events recorded in each run."""
+    divergence: Divergence | None
+    """None if the records are equal."""
     orders: Mismatch[Order]
     fills: Mismatch[Fill]
     pnl: tuple[PnlChange, ...]
     scales: Scales
-    """Of both runs."""
+    """Scales of both runs."""
     fields: dict[str, tuple[str, ...]]
     """Names of the fields of every event, by tag."""
 
@@ -92,18 +92,18 @@ def differences(before: Record, after: Record) -> Differences:
     """Compare two runs of the same instruments.
 
     Args:
-        before: the run that others are measured by.
-        after: the other one.
+        before: the first run.
+        after: the run compared with it.
 
     Raises:
         DamagedFileError: a record is damaged.
     """
     sides = TradeHistory(), TradeHistory()
     counts = [0, 0]
-    parting = None
+    divergence = None
     for pair in zip_longest(before, after):
-        if parting is None and pair[0] != pair[1]:
-            parting = Divergence(counts[0], *pair)
+        if divergence is None and pair[0] != pair[1]:
+            divergence = Divergence(counts[0], *pair)
         for side, recorded in enumerate(pair):
             if recorded is not None:
                 sides[side].add(recorded)
@@ -111,7 +111,7 @@ def differences(before: Record, after: Record) -> Differences:
     first, second = sides
     return Differences(
         events=(counts[0], counts[1]),
-        parting=parting,
+        divergence=divergence,
         orders=match(first.orders.values(), second.orders.values()),
         fills=match(first.fills, second.fills),
         pnl=_pnl(first, second),
@@ -124,7 +124,7 @@ def differences(before: Record, after: Record) -> Differences:
 
 
 def match(before: Iterable[C], after: Iterable[C]) -> Mismatch[C]:
-    """Match what has the same key, in order, and return what has no match or another outcome."""
+    """Match items of the same key in order; return those unmatched or with another outcome."""
     before, after = tuple(before), tuple(after)
     waiting: dict[tuple[object, ...], list[int]] = defaultdict(list)
     for index in reversed(range(len(after))):

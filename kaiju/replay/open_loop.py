@@ -1,8 +1,8 @@
-"""A run done again without what it spoke to: its outside inputs come from its journals.
+"""A run repeated without its outside: its outside inputs come from its journals.
 
-A venue elsewhere cannot be run again, and live scheduling cannot be repeated. So everything that
-came from outside comes again at the moments at which it was handled, in virtual time, and nothing
-leaves. What is decided then follows from these inputs and the settings alone.
+A venue elsewhere cannot be repeated, and neither can live scheduling. So every outside input is
+replayed at the virtual time at which it was handled, and nothing is sent. All decisions then follow
+from these inputs and the settings alone.
 """
 
 from __future__ import annotations
@@ -44,7 +44,7 @@ from topology.check.check import CheckedTopology
 from topology.errors import RefusedError
 
 RECORDED_OUTSIDE = "_outside"
-"""Name of an actor that no topology can have."""
+"""A name that no topology can give to an actor."""
 
 OF_THE_RUNTIME = {tag_of(c) for c in FROM_THE_RUNTIME if c is not ActorRecovered}
 
@@ -52,18 +52,18 @@ _read_tag = msgspec.msgpack.Decoder(list[Any]).decode
 _read_reset = msgspec.msgpack.Decoder(StreamReset).decode
 
 Arrival = tuple[int, int, str, bytes | HaltTrading | ResumeTrading]
-"""What came from outside: (when it was handled, the node's step, the actor, the event); the actor
-is empty for what was done to the node as a whole."""
+"""An outside input: (when it was handled, the node's step, the actor, the event); the actor is
+empty for commands to the node as a whole."""
 
 
 @dataclass(frozen=True)
 class OpenLoop:
-    """A run that is done again from what its journals say came from outside.
+    """A run that is repeated from the outside inputs in its journals.
 
     Attributes:
         run: its directory.
-        original: how it was made.
-        journals: those of the actors through which something came from outside, by name.
+        original: its run file.
+        journals: of the actors with outside inputs, by name.
         until: when it ended, UTC nanoseconds of its clock.
     """
 
@@ -78,7 +78,7 @@ class OpenLoop:
         """Run a topology on these inputs, and record it.
 
         Args:
-            checked: the run's own topology, maybe with other settings.
+            checked: the topology of the run, maybe with other settings.
             directory: where the record goes.
             pairing: which orders of the recorded run are made again.
 
@@ -111,11 +111,11 @@ class OpenLoop:
             node.connect(RECORDED_OUTSIDE, stream)
 
     def _arrivals(self, node: Node, pairing: OrderPairing) -> Iterator[tuple[int, Event]]:
-        """Yield the moments at which something came, and let it come.
+        """Yield the moments of the inputs, and post each input at its moment.
 
-        The loop asks for what follows as it takes a moment: with all that came before handled.
+        The loop asks for the next item when it takes a moment, with everything before it handled.
         """
-        yield self.original.began, Moment()  # time begins here, not with the first that came
+        yield self.original.began, Moment()  # time begins here, not with the first input
         inputs = [outside_inputs(j, node.actors[name]) for name, j in self.journals.items()]
         decoders = {name: _decoder(node.actors[name]) for name in self.journals}
         for time, _, name, what in merge(
@@ -129,11 +129,11 @@ class OpenLoop:
                 node.halts.halt(what.reason)
             else:
                 node.supervisor.resume(what.reason)
-        yield FOREVER, Moment()  # never taken: timers go on, even if nothing more comes
+        yield FOREVER, Moment()  # never taken: timers fire even after the last input
 
 
 class Disconnected(Outside):
-    """Reaches nobody: connections, sockets and their threads are made by ports, and there are none.
+    """The outside of a run that reaches nobody: it has no ports, so no sockets and no threads.
 
     Args:
         recorded: actors whose inputs come from journals instead of their own sources.
@@ -143,7 +143,7 @@ class Disconnected(Outside):
         self._recorded = recorded
 
     def source(self, actor: Actor) -> Iterator[tuple[int, Event]] | None:
-        """Return what the actor reads itself, unless a journal has it."""
+        """Return the actor's own source, unless its inputs come from a journal."""
         return None if actor.name in self._recorded else actor.source()
 
     def ports(self, actor: Actor) -> Sequence[Port]:
@@ -151,7 +151,7 @@ class Disconnected(Outside):
         return () if has_ports(type(actor)) else actor.ports()
 
     def busy(self, actor: Actor) -> bool:  # noqa: ARG002
-        """Return False: no answer comes after the stop, and timers would fire while one waited."""
+        """Return False: no answer comes after the stop, and waiting for it would fire timers."""
         return False
 
 
@@ -169,17 +169,17 @@ def _decoder(actor: Actor) -> Callable[[bytes], Event]:
 
 
 def is_open_loop(original: RunFile, checked: CheckedTopology) -> bool:
-    """Tell whether a run cannot be done again with its outside answering."""
+    """Tell whether a run cannot be repeated together with its outside."""
     return original.clock == "live" or any(map(has_ports, checked.classes.values()))
 
 
 def has_ports(actor_class: type[Actor]) -> bool:
-    """Tell whether actors of a class may reach out of the node, except to the run's record."""
+    """Tell whether a class has ports, other than to the run's record."""
     return actor_class.ports is not Actor.ports and not actor_class.writes_record
 
 
 def trades_outside(checked: CheckedTopology) -> bool:
-    """Tell whether orders leave the node."""
+    """Tell whether orders leave the node through a port."""
     classes = checked.classes.values()
     return any(
         has_ports(actor_class) and NewOrderSingle in emitted
@@ -191,13 +191,13 @@ def trades_outside(checked: CheckedTopology) -> bool:
 def journals_of_port_actors(
     run: Path, original: RunFile, checked: CheckedTopology
 ) -> dict[str, JournalReader]:
-    """Return the journals of the actors through which something came from outside, by name.
+    """Return the journals of the actors with outside inputs, by name.
 
-    These are all that have ports, and in a live run those with a source as well: when its events
+    These are all actors with ports, and in a live run also those with a source: when its events
     were taken depended on the machine.
 
     Raises:
-        RefusedError: there is no such journal, or its beginning is not kept any more.
+        RefusedError: a journal is missing, or its beginning was deleted.
         DamagedFileError: a journal is damaged.
     """
     journals = {}
@@ -213,25 +213,25 @@ def _whole_journal(path: Path, *, durable: bool) -> JournalReader:
     if not path.is_dir() or not segment_paths(path):
         remedy = "" if durable else f"; `durable: os` at actor {path.name!r} keeps it from now on"
         raise RefusedError(
-            f"{path}: there is no journal, so what came to {path.name} from outside was not kept"
-            f" and cannot come again{remedy}"
+            f"{path}: there is no journal, so the outside inputs of {path.name} were not kept"
+            f" and cannot be replayed{remedy}"
         )
     journal = JournalReader(path)
     first = journal.segments()[0].first_step
     if first > 1:
         raise RefusedError(
-            f"{path}: begins with step {first:,}, and a run is done again from its beginning; what"
-            " came before was deleted, as `journal:` in the topology says"
+            f"{path}: begins with step {first:,}, and a run is repeated from its beginning; earlier"
+            " steps were deleted, as `journal:` in the topology says"
         )
     return journal
 
 
 def outside_inputs(journal: JournalReader, actor: Actor) -> Iterator[Arrival]:
-    """Yield what came to an actor from outside, in order.
+    """Yield the outside inputs of an actor, in order.
 
-    That is what stands in its inbox and is neither the runtime's nor the snapshot behind a reset,
-    which comes at the moment of the reset and in classes of the stream that was reset. A recovery
-    counts as well: connections ended with the process before, and the actor says so.
+    These are the events of its inbox, without those of the runtime and the snapshots after resets,
+    which have the time of the reset and classes of the stream that was reset. A recovery counts as
+    one too: connections ended with the previous process, and the actor says so.
 
     Raises:
         DamagedFileError: the journal is damaged.
@@ -252,12 +252,12 @@ def outside_inputs(journal: JournalReader, actor: Actor) -> Iterator[Arrival]:
 
 
 def operator_commands(run: Path) -> Iterator[Arrival]:
-    """Yield when trading was halted or resumed for reasons outside of the actors, and why.
+    """Yield the halts and resumptions that came from outside the actors.
 
     A halt because an actor failed is left out: the actor fails again, or does not.
     """
     failed: set[str] = set()
-    for time, node_step, event in _announced(run):
+    for time, node_step, event in _control_events(run):
         if isinstance(event, ActorFailed):
             failed.add(event.error)
         elif isinstance(event, ResumeTrading) or (
@@ -267,26 +267,26 @@ def operator_commands(run: Path) -> Iterator[Arrival]:
 
 
 def has_journal(run: Path) -> bool:
-    """Tell whether a run kept anything but its record."""
+    """Tell whether a run has journals besides its record."""
     return (run / NODE_FILE).exists()
 
 
 def ended_at(run: Path) -> int | None:
-    """Return when a run that kept something was told to stop; None if it was killed instead.
+    """Return when a run with journals was told to stop; None if it was killed instead.
 
     Raises:
-        RefusedError: what it kept cannot be read.
+        RefusedError: its node file cannot be read.
     """
     path = run / NODE_FILE
     try:
         node = msgspec.json.decode(path.read_bytes(), type=NodeFile)
     except msgspec.DecodeError as error:
         raise RefusedError(f"{path}: cannot be read: {error}") from error
-    stops = [time for time, _, event in _announced(run) if isinstance(event, StopRequested)]
+    stops = [time for time, _, event in _control_events(run) if isinstance(event, StopRequested)]
     return stops[-1] if node.ended else None
 
 
-def _announced(run: Path) -> Iterator[tuple[int, int, Event]]:
+def _control_events(run: Path) -> Iterator[tuple[int, int, Event]]:
     path = run / JOURNALS / CONTROL
     if not path.is_dir():
         return

@@ -1,8 +1,8 @@
-"""What stands for the outside where a run is done again without it, and which order is which.
+"""The recorded outside of a repeated run, and the pairing of its orders with the recorded ones.
 
-The venue's answers are those of the recorded run and bear the ids of its orders. Ids count, so one
-order more or less gives all later ones other ids: an answer is given to the order that is the same
-but for its id, and never to another one.
+The venue's answers are those of the recorded run, with the ids of its orders. Ids are counters, so
+one order more or less shifts all later ids: an answer goes to the order that is equal but for its
+id, and never to another one.
 """
 
 from __future__ import annotations
@@ -21,37 +21,37 @@ from actors.model.rejection import rejection
 from actors.runtime.actor import Actor, handles
 from kaiju.record.record import Record
 
-STRANGER = "recorded: "
-"""Before the id of an order that was made in the recorded run only."""
+UNPAIRED = "recorded: "
+"""Prefix of the ids of orders that only the recorded run made."""
 NO_ANSWER = "the recorded run did not make this order, so nobody knows what the venue would answer"
 ANSWER_AFTER = 1_000_000
-"""Nanoseconds after which that is said: who tries again at once must not stop time."""
+"""Nanoseconds until that answer: a strategy that retries at once must not stop time."""
 
 
 class RecordedOrders(NamedTuple):
-    """Ids of the orders of the recorded run."""
+    """Ids of the recorded run's orders."""
 
     made: Collection[str]
     sent: Collection[str]
-    """Those that its venue was sent."""
+    """Orders that were sent to the venue."""
     prefix: bytes
-    """What all of them begin with."""
+    """Common prefix of all ids."""
 
 
 class OrderPairing:
-    """Finds for each order of a run done again which of the recorded run it is.
+    """Pairs each order of a repeated run with its counterpart in the recorded run.
 
     Args:
-        recorded: what the recorded run made.
-        ids: of those orders that are paired, by what was wanted or, if `timed`, also when.
-        timed: whether only an order of the same moment is the same.
+        recorded: the orders of the recorded run.
+        ids: their ids by content or, if `timed`, by time and content.
+        timed: whether only orders of the same time are paired.
     """
 
     def __init__(
         self, recorded: RecordedOrders, ids: Mapping[Hashable, Iterable[str]], *, timed: bool
     ) -> None:
         self.made: dict[Hashable, list[str]] = defaultdict(list)
-        """Ids of the recorded orders by time and content of the orders made; "" for none."""
+        """Ids of the recorded orders, "" for none, by time and content of the orders made."""
         self._recorded = recorded
         self._waiting = {key: deque(orders) for key, orders in ids.items()}
         self._timed = timed
@@ -60,9 +60,9 @@ class OrderPairing:
 
     @classmethod
     def in_record(cls, record: Record) -> OrderPairing:
-        """Pair with the orders of the recorded run: the first of a kind with the first.
+        """Pair with the orders of a record, equal ones in order.
 
-        Moments play no part, because a live run does everything a little later.
+        Times do not count, because a live run does everything a little later.
 
         Raises:
             DamagedFileError: the record is damaged.
@@ -79,11 +79,11 @@ class OrderPairing:
         return cls(RecordedOrders(made, sent, _common_prefix(made).encode()), ids, timed=False)
 
     def again(self) -> OrderPairing:
-        """Return the same for another run that is measured by this one, moment by moment."""
+        """Return a pairing by time for another run, which is compared with this one."""
         return OrderPairing(self._recorded, self.made, timed=True)
 
     def note(self, order: SubmitOrder, time: int) -> None:
-        """Take an order that was made here at `time`, UTC nanoseconds."""
+        """Pair an order that was made here at `time`, UTC nanoseconds."""
         content = _content(order)
         waiting = self._waiting.get((time, content) if self._timed else content)
         recorded = waiting.popleft() if waiting else ""
@@ -94,18 +94,18 @@ class OrderPairing:
             self._answered.add(order.client_order_id)
 
     def has_answers(self, client_order_id: str) -> bool:
-        """Tell whether the venue was sent this order in the recorded run."""
+        """Tell whether the recorded run sent this order to the venue."""
         return client_order_id in self._answered
 
     def translated(self, encoded: bytes) -> bytes:
-        """Return an event from outside with the ids that the orders in it have here."""
+        """Return an outside event with the ids that its orders have here."""
         if not self._recorded.made or self._recorded.prefix not in encoded:
             return encoded
         return msgspec.msgpack.encode(self._renamed(msgspec.msgpack.decode(encoded)))
 
     def _renamed(self, value: Any) -> Any:
         if isinstance(value, str) and value in self._recorded.made:
-            return self._here.get(value, STRANGER + value)
+            return self._here.get(value, UNPAIRED + value)
         if isinstance(value, list):
             return [self._renamed(item) for item in value]
         if isinstance(value, dict):
@@ -114,27 +114,26 @@ class OrderPairing:
 
 
 class Moment(Event):
-    """Something comes from outside now."""
+    """An outside input is due now."""
 
 
 class RecordedOutside(Actor):
-    """Brings what came from outside, and refuses the orders to which there is no answer."""
+    """Replays the outside inputs, and rejects orders to which there is no answer."""
 
     class Settings(Actor.Settings):
-        """What the run that is done again gives it; no topology file can."""
+        """Given by the repeated run, not by a topology file."""
 
         model_config = ConfigDict(arbitrary_types_allowed=True)
 
         pairing: OrderPairing
-        """Is told of each order."""
+        """Pairs each order."""
         arrivals: Callable[[], Iterator[tuple[int, Event]]]
-        """Returns the moments at which something came; acts on the node when it is asked for what
-        follows."""
+        """Returns the moments of the inputs; posts an input when asked for the item after it."""
         post: Callable[[str, Event], object]
-        """Puts an event into the inbox of an actor, by its name."""
+        """Posts an event to the inbox of the actor with this name."""
 
     class State(msgspec.Struct):
-        """Orders that are about to be refused, by id, with the gateway that sent them."""
+        """(gateway, order) of the orders about to be rejected, by id."""
 
         unanswered: dict[str, tuple[str, NewOrderSingle]] = {}
 
@@ -142,21 +141,21 @@ class RecordedOutside(Actor):
     state: State
 
     def source(self) -> Iterator[tuple[int, Event]]:
-        """Return the moments at which something came."""
+        """Return the moments of the outside inputs."""
         return self.settings.arrivals()
 
     @handles(Moment)
     def on_moment(self, _moment: Moment) -> None:
-        """Do nothing: what came is where it belongs."""
+        """Do nothing: the input was posted already."""
 
     @handles(SubmitOrder)
     def on_submit_order(self, order: SubmitOrder) -> None:
-        """Find out which order of the recorded run this is."""
+        """Pair the order with one of the recorded run."""
         self.settings.pairing.note(order, self.envelope.time)
 
     @handles(NewOrderSingle)
     def on_new_order(self, order: NewOrderSingle) -> None:
-        """Refuse in a moment what the venue never saw."""
+        """Reject, after a moment, an order that the recorded run did not send."""
         if not self.settings.pairing.has_answers(order.client_order_id):
             gateway = self.envelope.id[0].partition(".")[0]
             self.state.unanswered[order.client_order_id] = (gateway, order)
@@ -164,9 +163,9 @@ class RecordedOutside(Actor):
 
     @handles(TimerFired)
     def on_timer(self, timer: TimerFired) -> None:
-        """Let the gateway hear the refusal as if the venue had said it."""
+        """Send the rejection to the gateway as if it came from the venue."""
         gateway, order = self.state.unanswered.pop(timer.name)
-        exec_id = STRANGER + order.client_order_id
+        exec_id = UNPAIRED + order.client_order_id
         self.settings.post(gateway, rejection(order, NO_ANSWER, exec_id=exec_id, now=self.now))
 
 

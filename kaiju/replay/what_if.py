@@ -1,4 +1,4 @@
-"""What if: a run done again from its outside inputs with other settings, and what that changes."""
+"""What if: a run repeated from its outside inputs with other settings, and what that changes."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ from topology.check.check import CheckedTopology, check_file
 from topology.config.findings import TopologyError
 
 OWN_ENDS = ("time is up", "end of data", "nothing left to do")
-"""Why a run stops by itself: then it stops at the same moment again."""
+"""Reasons for which a run stops by itself, and so at the same time again."""
 UNFINISHED = "did not come to its end"
 ANSWERED = (
     "open loop, decisions only: the venue's answers are those of the recorded run, so no fills or"
@@ -43,7 +43,7 @@ ANSWERING = (
     " inside answers anew, so no fills or PnL are compared"
 )
 WIDEST = 1_000
-"""Columns where there is no terminal to measure: one line for each row."""
+"""Columns without a terminal, enough for one line per row."""
 
 
 @dataclass(frozen=True)
@@ -51,9 +51,9 @@ class WhatIf:
     """What `kaiju replay` was asked for.
 
     Attributes:
-        run: directory of the run that is done again.
+        run: directory of the run to repeat.
         overrides: settings that change, as ``actor.setting=value``.
-        runs: directory under which the new run gets its own; None for beside the old one.
+        runs: directory in which new runs get theirs; None for that of the old run.
         everything: print all differences instead of the first ones.
     """
 
@@ -64,22 +64,22 @@ class WhatIf:
 
     @property
     def directory(self) -> Path:
-        """Where new runs go."""
+        """Directory in which new runs get theirs."""
         return self.run.resolve().parent if self.runs is None else self.runs
 
     @property
     def settings(self) -> str:
-        """What changes, to be read behind the name of the new run."""
+        """The changed settings, to follow the name of the new run."""
         return f", with {', '.join(self.overrides)}" if self.overrides else ""
 
 
 def replay(asked: WhatIf) -> int:
-    """Do a run again, print what differs, and return the exit code of the new run.
+    """Repeat a run, print what differs, and return the exit code of the new run.
 
     Raises:
         FileNotFoundError: there is no such run, or it has no record.
         RunFileError: its run file cannot be used.
-        RefusedError: what came from outside was not has_journal, or not all of it.
+        RefusedError: its outside inputs were not kept, or not all of them.
         TopologyError: the settings are wrong.
         DamagedFileError: its record or a journal is damaged.
     """
@@ -89,16 +89,16 @@ def replay(asked: WhatIf) -> int:
     original = RunFile.load(asked.run)
     with Record(asked.run):
         pass  # one without a record is refused before anything is run
-    checked = _examine(original, original.overrides)
+    checked = _check(original, original.overrides)
     if is_open_loop(original, checked):
         return _replay_open(asked, original, checked, console)
     return _replay_closed(asked, original, console)
 
 
 def _replay_closed(asked: WhatIf, original: RunFile, console: Console) -> int:
-    """Do the whole run again, with the venue in it, and compare it with what it was."""
+    """Repeat the whole run, including its venue, and compare the two."""
     duration, notes = _duration(asked.run, original)
-    _tell((*_strange(original), *notes), console)
+    _print_notes((*_changes_since(original), *notes), console)
     with console.status(f"running {asked.run} again"):
         outcome = run(
             Options(
@@ -120,12 +120,12 @@ def _replay_closed(asked: WhatIf, original: RunFile, console: Console) -> int:
 def _replay_open(
     asked: WhatIf, original: RunFile, checked: CheckedTopology, console: Console
 ) -> int:
-    """Do a run again from its journals, without and with the settings, and compare the two."""
-    changed = _examine(original, (*original.overrides, *asked.overrides))
+    """Repeat a run from its journals, without and with the settings, and compare the two."""
+    changed = _check(original, (*original.overrides, *asked.overrides))
     journals = journals_of_port_actors(asked.run, original, checked)
     until, notes = _end(asked.run, original)
-    said = ANSWERED if trades_outside(checked) else ANSWERING
-    _tell((*_strange(original), *notes, said), console)
+    scope = ANSWERED if trades_outside(checked) else ANSWERING
+    _print_notes((*_changes_since(original), *notes, scope), console)
     loop = OpenLoop(asked.run, original, journals, until)
     name = asked.run.resolve().name
     before = make_directory(asked.directory, f"{name}-before")
@@ -147,20 +147,20 @@ def _replay_open(
     return ExitCode.FAILED if failures else ExitCode.OK
 
 
-def _examine(original: RunFile, overrides: Iterable[str]) -> CheckedTopology:
+def _check(original: RunFile, overrides: Iterable[str]) -> CheckedTopology:
     checked = check_file(Path(original.topology), text=original.text, overrides=overrides)
     if checked.findings.errors:
         raise TopologyError(checked.findings)
     return checked
 
 
-def _tell(notes: Iterable[str], console: Console) -> None:
+def _print_notes(notes: Iterable[str], console: Console) -> None:
     for note in notes:
         console.print(Text(note, "yellow"), soft_wrap=True)
 
 
 def _end(directory: Path, original: RunFile) -> tuple[int, Sequence[str]]:
-    """Return when a run ended, UTC nanoseconds, and what is to be said about it."""
+    """Return when a run ended, UTC nanoseconds, and notes about that."""
     if not has_journal(directory):
         duration, notes = _duration(directory, original)
         if duration is not None:
@@ -171,7 +171,7 @@ def _end(directory: Path, original: RunFile) -> tuple[int, Sequence[str]]:
 
 
 def _duration(directory: Path, original: RunFile) -> tuple[int | None, Sequence[str]]:
-    """Return for how long to run, and what is to be said about it."""
+    """Return for how long to run, and notes about that."""
     why = _why_interrupted(directory)
     if not why:
         return original.duration, ()
@@ -182,7 +182,7 @@ def _duration(directory: Path, original: RunFile) -> tuple[int | None, Sequence[
 def _last_recorded(directory: Path, original: RunFile, why: str) -> tuple[int, Sequence[str]]:
     with Record(directory) as record:
         last = max((recorded.time for recorded in record), default=original.began)
-    note = f"{directory} {why}: it is done again up to its last recorded event, {when(last)}"
+    note = f"{directory} {why}: it is repeated up to its last recorded event, {when(last)}"
     return last, (note,)
 
 
@@ -195,10 +195,11 @@ def _why_interrupted(directory: Path) -> str:
     return "" if stopped in OWN_ENDS else f"was stopped ({stopped})"
 
 
-def _strange(original: RunFile) -> Iterable[str]:
-    """Yield what is not as it was when the run was made."""
-    if original.kaiju != version("kaiju-trading"):
-        yield f"made by kaiju {original.kaiju}, this is {version('kaiju')}: it may decide otherwise"
+def _changes_since(original: RunFile) -> Iterable[str]:
+    """Yield what has changed since the run was made."""
+    present = version("kaiju-trading")
+    if original.kaiju != present:
+        yield f"made by kaiju {original.kaiju}, this is {present}: it may decide otherwise"
     path = Path(original.topology)
     try:
         changed = "" if path.read_bytes() == original.text.encode() else "has changed since"

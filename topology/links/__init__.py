@@ -1,1 +1,1 @@
-"""Links between nodes: streams over ZeroMQ, resumed from a position whatever happened between."""
+"""Links between nodes: streams over ZeroMQ, resumed from a position after any interruption."""

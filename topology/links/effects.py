@@ -1,4 +1,4 @@
-"""What a reader of another node's streams wants done by whoever owns sockets and actors."""
+"""What a subscriber asks the owner of the sockets and actors to do."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from topology.links.messages import Message
 
 
 class Delivered(NamedTuple):
-    """The next events of a stream; `sent` is when they left, UTC nanoseconds there."""
+    """The next events of a stream; `sent` is when they were sent, in the publisher's UTC ns."""
 
     stream: str
     envelopes: list[Envelope]
@@ -18,7 +18,7 @@ class Delivered(NamedTuple):
 
 
 class WasReset(NamedTuple):
-    """Events are missing and will not come; the stream goes on at `position` of `epoch`."""
+    """Events are lost; the stream goes on at `position` of `epoch`."""
 
     stream: str
     epoch: int
@@ -28,7 +28,7 @@ class WasReset(NamedTuple):
 
 
 class BecameLive(NamedTuple):
-    """Nothing is missing any more, and what is emitted next comes by itself."""
+    """Nothing is missing any more; new events come live."""
 
     stream: str
 
@@ -41,14 +41,14 @@ class BecameStale(NamedTuple):
 
 
 class CannotResume(NamedTuple):
-    """The publisher refused the stream, or what it sends cannot be read; nothing comes of it."""
+    """The publisher refused the stream, or it cannot be decoded; no events come."""
 
     stream: str
     reason: str
 
 
 class SnapshotTaken(NamedTuple):
-    """What was asked for by `want_snapshot`: `events` stand for all before `position`."""
+    """The answer to `want_snapshot`: `events` replace all before `position`."""
 
     stream: str
     epoch: int
@@ -63,7 +63,7 @@ class Send(NamedTuple):
 
 
 class Reconnect(NamedTuple):
-    """Make both sockets to the publisher anew, then call `begin`."""
+    """Make new sockets to the publisher, then call `begin`."""
 
     reason: str
 

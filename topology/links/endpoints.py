@@ -1,4 +1,4 @@
-"""Where the nodes of a run are: from the topology, or as `kaiju up` laid them out on this host."""
+"""Where the nodes of a run are: from the topology, or from `kaiju up` on this host."""
 
 from __future__ import annotations
 
@@ -14,11 +14,11 @@ from topology.files import atomic_write
 
 LOOPBACK = "127.0.0.1"
 ENDPOINTS_FILE = "endpoints.json"
-"""Its name in the directory of a run."""
+"""Name of the file in the directory of a run."""
 
 
 class EndpointsError(KaijuError):
-    """A file of endpoints cannot be used; the text says which, and why."""
+    """A file of endpoints cannot be used; the text says which and why."""
 
     exit_code = ExitCode.MISUSED
 
@@ -27,17 +27,17 @@ class NodeEndpoints(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fi
     """Where one node is."""
 
     live: str
-    """Where its streams come live: ``tcp://HOST:PORT`` or ``ipc:///PATH``."""
+    """Address of its live streams: ``tcp://HOST:PORT`` or ``ipc:///PATH``."""
     recovery: str
-    """Where is asked for what is missing."""
+    """Address at which missing events are requested."""
     http: str
     """``HOST:PORT`` of its metrics, health and status."""
     key: str = ""
-    """Its public key, Z85; empty where nothing leaves the host."""
+    """Its public key, Z85; empty if nothing leaves the host."""
     bind: tuple[str, str] | None = None
-    """Where itself binds live and recovery; None for where the others find it."""
+    """Addresses that it binds itself, live and recovery; None for the same as above."""
     pid: int = 0
-    """Of its process; 0 where that is not known."""
+    """Its process id; 0 if unknown."""
 
 
 class Endpoints(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields=True):
@@ -51,7 +51,7 @@ class Endpoints(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields
         return found.bind or (found.live, found.recovery)
 
     def of(self, node: str) -> tuple[str, str, bytes | None]:
-        """Return where others find a node, live and recovery, and its public key."""
+        """Return the live and the recovery address of a node, and its public key."""
         found = self.nodes[node]
         return found.live, found.recovery, found.key.encode("ascii") or None
 
@@ -61,7 +61,7 @@ class Endpoints(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields
         return host, int(port)
 
     def on(self, hosts: Mapping[str, str]) -> Endpoints:
-        """Return the same with each node's HTTP at its host, for who asks from elsewhere."""
+        """Return a copy with each node's HTTP address at its host, for use from other hosts."""
         nodes = {
             name: msgspec.structs.replace(node, http=f"{hosts[name]}:{self.http(name)[1]}")
             for name, node in self.nodes.items()
@@ -83,10 +83,10 @@ class Endpoints(msgspec.Struct, frozen=True, kw_only=True, forbid_unknown_fields
 
     @classmethod
     def load(cls, path: Path) -> Endpoints:
-        """Return what a file says.
+        """Read a file of endpoints.
 
         Raises:
-            EndpointsError: it is missing or is no file of endpoints.
+            EndpointsError: it does not exist or is no file of endpoints.
         """
         try:
             return msgspec.json.decode(path.read_bytes(), type=cls)
@@ -101,7 +101,7 @@ def endpoints_of(checked: CheckedTopology, path: Path | None = None) -> Endpoint
 
     Args:
         checked: the topology.
-        path: file that says it; None for hosts, ports and keys of the topology itself.
+        path: a file of endpoints; None for the hosts, ports and keys of the topology.
 
     Raises:
         EndpointsError: the file cannot be used, or lacks a node of the topology.

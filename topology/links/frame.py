@@ -1,4 +1,4 @@
-"""A frame of a stream on the wire: some events that follow each other, or none: how far it is.
+"""A link frame: consecutive events of a stream, or none, as a heartbeat that tells its position.
 
 All integers are little-endian::
 
@@ -10,7 +10,7 @@ All integers are little-endian::
 `first` is the sequence number of the first event; of an empty frame, a heartbeat, that of the next
 event to come. `sent` is UTC nanoseconds. The CRC is the CRC-32C of all bytes before it. `cause`
 is ``[stream, epoch, seq]`` or nil, `root` ``[stream, epoch, seq, arrival]``, `time` UTC nanoseconds
-and `event` ``[tag, field, ...]``; `docs/wire.md` says it all for other languages.
+and `event` ``[tag, field, ...]``; `docs/wire.md` describes it for other languages.
 """
 
 from __future__ import annotations
@@ -31,15 +31,15 @@ VERSION = 1
 MAX_EVENTS = 256
 """Events of one frame."""
 ENOUGH_BYTES = 64 * 1024
-"""A frame takes no further event once it has so many."""
+"""Encoded bytes after which a frame takes no further event."""
 LARGEST_FRAME = 16 * 2**20
-"""Bytes; a larger one is not read."""
+"""Bytes; a larger frame is not read."""
 
 HEAD = struct.Struct("<BBIQHQ")
 CRC = struct.Struct("<I")
 DELIMITER = b"\0"
 UNREADABLE = (msgspec.DecodeError, UnicodeDecodeError, RecursionError)
-"""What decoding raises where bytes are not what they should be."""
+"""What decoding raises for malformed bytes."""
 MAX_TOPIC_LENGTH = 256
 """Bytes, with the delimiter."""
 
@@ -47,11 +47,11 @@ encode = msgspec.msgpack.Encoder().encode
 
 
 class MalformedError(ValueError):
-    """A frame or message is not one of ours; the text says what was found and what was allowed.
+    """A frame or message is malformed; the text says what was found and what is allowed.
 
     Args:
         kind: `oversized`, `cut`, `version`, `crc` or `content`.
-        text: for people.
+        text: the reason, for people.
     """
 
     def __init__(self, kind: str, text: str) -> None:
@@ -60,7 +60,7 @@ class MalformedError(ValueError):
 
 
 class LinkFrame(NamedTuple):
-    """One frame as it came, its events still encoded."""
+    """A received frame, its events still encoded."""
 
     stream: str
     epoch: int
@@ -71,37 +71,37 @@ class LinkFrame(NamedTuple):
 
     @property
     def end(self) -> int:
-        """Sequence number behind its last event."""
+        """Sequence number after its last event."""
         return self.first + self.size
 
 
 class Unknown(Event):
-    """Stands for an event of a class that this node does not handle."""
+    """An event of a class that this node does not handle."""
 
     tag: str
     body: bytes
-    """The event as it came: MessagePack ``[tag, field, ...]``."""
+    """The encoded event: MessagePack ``[tag, field, ...]``."""
 
 
 def topic_of(stream: str) -> bytes:
-    """Return what a subscriber of exactly this stream subscribes to."""
+    """Return the topic to which subscribers of exactly this stream subscribe."""
     return stream.encode() + DELIMITER
 
 
 def encode_frame(
     stream: str, epoch: int, first: int, sent: int, events: Sequence[Envelope]
 ) -> bytes:
-    """Return a frame of `events`, which begin at `first`; without any it is a heartbeat."""
+    """Return a frame of `events`, which begin at `first`; without events, a heartbeat."""
     head = topic_of(stream) + HEAD.pack(VERSION, 0, epoch, first, len(events), sent)
     checked = head + encode([(e.cause, e.root, e.time, e.event) for e in events])
     return checked + CRC.pack(crc32c(checked))
 
 
 def read_frame(data: bytes) -> LinkFrame:
-    """Return what a frame says.
+    """Decode a frame, but not its events.
 
     Raises:
-        MalformedError: it is cut, damaged, of another version or longer than any of ours.
+        MalformedError: it is cut, damaged, of another version or too long.
     """
     if len(data) > LARGEST_FRAME:
         raise MalformedError("oversized", f"{len(data)} bytes, allowed are {LARGEST_FRAME}")
@@ -128,7 +128,7 @@ class EventDecoder:
     """Decodes the events of one stream's frames.
 
     Args:
-        classes: that this node handles; all others become `Unknown`.
+        classes: handled by this node; all others become `Unknown`.
     """
 
     def __init__(self, classes: Iterable[type[Event]]) -> None:
@@ -140,15 +140,15 @@ class EventDecoder:
         self._one = msgspec.msgpack.Decoder(known).decode
 
     def snapshot(self, raws: Iterable[msgspec.Raw]) -> tuple[Event, ...]:
-        """Return events that were encoded one by one, without what this node does not handle."""
+        """Decode events that were encoded one by one, leaving out those not handled here."""
         events = map(self._known, raws)
         return tuple(event for event in events if not isinstance(event, Unknown))
 
     def read(self, frame: LinkFrame) -> list[Envelope]:
-        """Return the frame's events with their places.
+        """Decode the events of a frame.
 
         Raises:
-            MalformedError: they are not as many as the frame says, or no events at all.
+            MalformedError: they are malformed, or not as many as the frame says.
         """
         try:
             found = self._all(frame.events)

@@ -1,4 +1,4 @@
-"""Making the key pair of a node, once."""
+"""Makes the key pair of a node, once."""
 
 from __future__ import annotations
 
@@ -11,18 +11,18 @@ from topology.links.sockets import make_pair
 
 
 def make_keys(directory: Path, node: str, secrets: Path | None = None) -> tuple[Path, bool]:
-    """Make the pair of a node, unless there is one.
+    """Make the key pair of a node, unless there is one.
 
     Args:
-        directory: of the keys; it is made.
-        node: whose pair it is.
-        secrets: where the secret one goes; None for the same directory.
+        directory: of the keys; created if missing.
+        node: name of the node.
+        secrets: directory of the secret key; None for the same.
 
     Returns:
         (file of the public key, whether it was made now).
 
     Raises:
-        KeysError: one of the two is there, and not the other.
+        KeysError: only one file of the pair exists.
         OSError: they cannot be written.
     """
     folder = secrets or directory

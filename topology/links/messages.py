@@ -1,7 +1,7 @@
-"""What two nodes say to each other beside the events: on the publisher's recovery socket.
+"""The messages between two nodes on the publisher's recovery socket, besides live frames.
 
 Each message is one frame: a version byte, then the MessagePack array ``[tag, field, ...]``. Fields
-are appended with defaults, so a reader of an older version reads a newer message's beginning.
+are appended with defaults, so an older reader can read the beginning of a newer message.
 """
 
 from __future__ import annotations
@@ -14,30 +14,30 @@ import msgspec
 from topology.links.frame import LARGEST_FRAME, MalformedError
 
 VERSION = 2
-"""Of this conversation; odd numbers would be taken for a live frame's."""
+"""Of these messages; an odd number could be mistaken for that of a live frame."""
 LARGEST_REQUEST = 2**20
-"""Bytes of what a reader says; the largest is its `Hello`."""
+"""Largest message of a reader, in bytes; its `Hello` is the largest."""
 
 Number: TypeAlias = Annotated[int, msgspec.Meta(ge=0, le=2**63 - 1)]
 
 
 class Schema(msgspec.Struct, frozen=True):
-    """The schema table of some classes, as `actors.runtime.schema` makes it: a MessagePack map."""
+    """The schema table of some classes, as made by `actors.runtime.schema`: a MessagePack map."""
 
     events: dict[str, list[list[Any]]] = {}
-    """By tag, the fields: ``[name, type]`` or ``[name, type, default]``."""
+    """Fields by tag: ``[name, type]`` or ``[name, type, default]``."""
     enums: dict[str, dict[str, Any]] = {}
 
 
 class Handled(NamedTuple):
-    """How far a reader is in a stream."""
+    """A reader's position in a stream."""
 
     epoch: int
     """In which `read` counts."""
     read: Number
-    """All before it was handled: the publisher's memory may forget it."""
+    """Everything before was handled: the publisher may drop it from memory."""
     kept: Number
-    """Where the reader would go on after a crash: journals may forget what is before it."""
+    """Where the reader would resume after a crash: journals may drop everything before."""
 
 
 class Message(msgspec.Struct, frozen=True, array_like=True, tag=True, gc=False):
@@ -45,32 +45,32 @@ class Message(msgspec.Struct, frozen=True, array_like=True, tag=True, gc=False):
 
 
 class Hello(Message, frozen=True, array_like=True, tag=True, gc=False):
-    """A node wants to read: the first message of every connection."""
+    """The first message of every connection: a node wants to read."""
 
     node: str
     topology: str
     wants: dict[str, Schema]
-    """By stream, the classes that are handled."""
+    """Schema of the handled classes, by stream."""
     observer: bool = False
-    """It only looks: nobody waits for it, and nothing is kept for it."""
+    """The reader only observes: nobody waits for it, and nothing is kept for it."""
 
 
 class Welcome(Message, frozen=True, array_like=True, tag=True, gc=False):
-    """The publisher knows the reader."""
+    """The publisher accepts the reader."""
 
     node: str
     incarnation: int
-    """Changes when the publisher starts anew."""
+    """Changes with every start of the publisher."""
     streams: dict[str, tuple[Number, Number]]
-    """(epoch, next sequence number) of each stream that was asked for and is given."""
+    """(epoch, next sequence number) of each requested stream that the reader may read."""
 
 
 class Stranger(Message, frozen=True, array_like=True, tag=True, gc=False):
-    """The publisher does not know who speaks: say hello first."""
+    """The publisher does not know the sender, which must send `Hello` first."""
 
 
 class Refused(Message, frozen=True, array_like=True, tag=True, gc=False):
-    """The publisher will not speak with this node, or not about this stream."""
+    """The publisher refuses this node, or one stream to it."""
 
     stream: str
     """Empty for all."""
@@ -78,33 +78,33 @@ class Refused(Message, frozen=True, array_like=True, tag=True, gc=False):
 
 
 class Resume(Message, frozen=True, array_like=True, tag=True, gc=False):
-    """Give me `stream` from `position` on; epoch 0 has nothing yet and wants a snapshot or all."""
+    """A request for `stream` from `position` on; with epoch 0, for a snapshot or everything."""
 
     stream: str
     epoch: Number
     position: Number
     request: Number
-    """Of the reader, so that answers to an older request are known as such."""
+    """Number of the request, which tells its answers from those to older requests."""
     begun: bool = False
-    """With epoch 0: the reader had begun before, and has handled nothing: give it everything."""
+    """With epoch 0: the reader has begun before and handled nothing, so it gets everything."""
 
 
 class Replay(Message, frozen=True, array_like=True, tag=True, gc=False):
-    """A live frame's bytes, on request; the next come when `More` was said."""
+    """The bytes of a link frame, on request; `More` asks for the next."""
 
     request: int
     frame: bytes
 
 
 class More(Message, frozen=True, array_like=True, tag=True, gc=False):
-    """The reader has taken one more frame of a request."""
+    """The reader has received one more frame of a request."""
 
     stream: str
     request: int
 
 
 class Resumed(Message, frozen=True, array_like=True, tag=True, gc=False):
-    """The reader now has all before `position`; what follows comes live."""
+    """The reader has everything before `position`; what follows comes live."""
 
     stream: str
     epoch: Number
@@ -113,7 +113,7 @@ class Resumed(Message, frozen=True, array_like=True, tag=True, gc=False):
 
 
 class Reset(Message, frozen=True, array_like=True, tag=True, gc=False):
-    """The events that were asked for are not there any more: this is what they came to."""
+    """The requested events are no longer kept; a snapshot stands in for them."""
 
     stream: str
     epoch: Number
@@ -125,14 +125,14 @@ class Reset(Message, frozen=True, array_like=True, tag=True, gc=False):
 
 
 class TakeSnapshot(Message, frozen=True, array_like=True, tag=True, gc=False):
-    """What do all events of `stream` so far come to? The stream itself goes on as it was."""
+    """A request for a snapshot of `stream`, which itself goes on as before."""
 
     stream: str
     request: Number
 
 
 class Snapshot(Message, frozen=True, array_like=True, tag=True, gc=False):
-    """All events before `position` come to this."""
+    """The snapshot that replaces all events before `position`."""
 
     stream: str
     epoch: Number
@@ -142,13 +142,13 @@ class Snapshot(Message, frozen=True, array_like=True, tag=True, gc=False):
 
 
 class Positions(Message, frozen=True, array_like=True, tag=True, gc=False):
-    """How far the reader is, by stream."""
+    """The reader's positions, by stream."""
 
     positions: dict[str, Handled]
 
 
 class Ping(Message, frozen=True, array_like=True, tag=True, gc=False):
-    """Are you there? Answered with a `Pong`."""
+    """A sign of life; the answer is a `Pong`."""
 
 
 class Pong(Message, frozen=True, array_like=True, tag=True, gc=False):
@@ -164,12 +164,12 @@ _of_publisher = msgspec.msgpack.Decoder(ToReader).decode
 
 
 def encode_message(message: Message) -> bytes:
-    """Return a message as it goes over the wire."""
+    """Encode a message."""
     return bytes([VERSION]) + _encode(message)
 
 
 def read_of_reader(data: bytes) -> ToPublisher:
-    """Return what a reader said.
+    """Decode a message of a reader.
 
     Raises:
         MalformedError: it is no message of a reader in this version.
@@ -179,7 +179,7 @@ def read_of_reader(data: bytes) -> ToPublisher:
 
 
 def read_of_publisher(data: bytes) -> ToReader:
-    """Return what a publisher said.
+    """Decode a message of a publisher.
 
     Raises:
         MalformedError: it is no message of a publisher in this version.

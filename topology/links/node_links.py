@@ -1,4 +1,4 @@
-"""The links of one node: sockets on one side, streams on the other, the protocol between."""
+"""The links of one node: the protocol between its sockets and its streams."""
 
 from __future__ import annotations
 
@@ -37,18 +37,18 @@ from topology.links.subscription import StreamSubscription
 log = logging.getLogger("kaiju")
 
 TICK = 50_000_000
-"""Nanoseconds between two looks for silence and answers that do not come."""
+"""Nanoseconds between two checks for silence and missing answers."""
 PATIENCE_WITH_READERS = 10_000_000_000
-"""Nanoseconds after which sources begin without a listed reader that never came."""
+"""Nanoseconds after which sources start even if a listed reader has not connected."""
 MAX_IN_MEMORY = 65_536
-"""Events that are kept in memory for a reader on another node that does not come for them."""
+"""Events kept in memory for a reader on another node that does not read them."""
 PACE = MAX_IN_MEMORY // 2
-"""Events that a reader on another node may lack before sources wait for it."""
+"""Events that a reader on another node may lag before sources wait for it."""
 INTAKE = 65_536
-"""Events that a reader here may lack before no live frame is taken any more: what is lost so is
-asked for again. Answers, which come as they are asked for, are taken until twice as many wait."""
+"""Events that a reader here may lag before live frames are no longer received; what is lost by that
+is requested again. Answers, which come on request, are received up to twice that lag."""
 FIRST_BACK_OFF, MAX_BACK_OFF = 200_000_000, 5_000_000_000
-"""Nanoseconds between two attempts to reach a node that does not answer."""
+"""Nanoseconds between attempts to connect to a node that does not answer."""
 
 
 class NodeLinks:
@@ -59,8 +59,8 @@ class NodeLinks:
         topology: name of the topology.
         graph: of the whole topology.
         endpoints: where the other nodes are.
-        sockets: of this node, bound.
-        leaves_host: whether what is sent must survive a loss of power first.
+        sockets: of this node, listening.
+        leaves_host: whether events must be synced to disk before they are sent.
     """
 
     def __init__(
@@ -80,16 +80,16 @@ class NodeLinks:
         self._halts = HaltSource(name)
         self._halts_of = {f"{HALTS}.{other}": other for other in graph.nodes if other != name}
         self._subscribers: dict[str, NodeSubscriber] = {}
-        """By node that is read."""
+        """By publishing node."""
         self._streams: dict[str, dict[str, StreamSubscription]] = {}
         self._given: dict[tuple[str, str], RemoteCursor] = {}
-        """By stream and reading node: how far it is."""
+        """Positions by stream and reading node."""
         self._waits_for: set[str] = set()
-        """Listed readers that did not come yet."""
+        """Listed readers that have not connected yet."""
         self._began = self._next_tick = 0
         self._connect_at: dict[str, int] = {}
         self._back_off: dict[str, int] = {}
-        self._chance = Random()  # noqa: S311 - only keeps nodes from knocking all at once
+        self._chance = Random()  # noqa: S311 - only spreads the nodes' attempts to connect
         self._reads = True
 
     def begin(self, node: LinkedNode) -> None:
@@ -210,7 +210,7 @@ class NodeLinks:
         self._sockets.close()
 
     def _read_from(self, node: str) -> None:
-        """Begin to follow what this node reads of another one, and whether it is halted."""
+        """Begin to follow the streams and halts of another node."""
         mirrors = {
             name: mirror
             for name, mirror in self._node.mirrors.items()
@@ -335,7 +335,7 @@ class NodeLinks:
         wait = self._back_off.get(node, FIRST_BACK_OFF)
         self._back_off[node] = min(2 * wait, MAX_BACK_OFF)
         self._connect_at[node] = now + int(wait * self._chance.uniform(0.5, 1.0))
-        log.info("node %s: %s; tried again", node, reason)
+        log.info("node %s: %s; it is tried again", node, reason)
 
     def _connect(self, node: str, now: int) -> None:
         self._connect_at.pop(node, None)
@@ -345,7 +345,7 @@ class NodeLinks:
 
 
 def readers_of(graph: Graph, node: str) -> dict[str, frozenset[str]]:
-    """Return the nodes that read each stream of `node`'s actors, where others than itself do."""
+    """Return the other nodes that read each stream of `node`."""
     found: dict[str, set[str]] = {}
     for edge in graph.edges:
         there = graph.actors[edge.reader].node

@@ -1,8 +1,7 @@
-"""The publishing side of a node's links, without any socket: what readers ask, and what goes out.
+"""The publishing side of a node's links, without sockets: requests of readers, and live frames.
 
-Live frames go to whoever subscribes; who lacks something asks for it here, from a position. A slow
-reader costs nothing but what is kept for it: answers are sent a few frames at a time, as it says
-that it took them.
+Live frames go to all subscribers; a reader that lacks events requests them from a position. A slow
+reader costs only what is kept for it: answers are sent a few frames at a time, as it confirms them.
 """
 
 from __future__ import annotations
@@ -39,48 +38,47 @@ from topology.links.messages import (
 from topology.links.schema_match import mismatch
 
 HEARTBEAT = 250_000_000
-"""Nanoseconds after which a stream that says nothing says how far it is."""
+"""Nanoseconds without events after which a stream sends a heartbeat."""
 AHEAD = 4
-"""Frames of an answer that may be on their way at once."""
+"""Frames of an answer that may be unconfirmed at once."""
 GUESSED_BYTES = 128
-"""Of an event, until the first was encoded."""
+"""Assumed bytes of an event, until the first is encoded."""
 FORGOTTEN = 10_000_000_000
-"""Nanoseconds of silence after which a reader is forgotten; it says hello again if it is there."""
+"""Nanoseconds of silence after which a reader is dropped; if alive, it sends `Hello` again."""
 MAX_PEERS = 1_000
 
 
 class Source(Protocol):
-    """One stream as a publisher sees it."""
+    """One published stream."""
 
     @property
     def durable(self) -> bool:
-        """Whether it is never reset by itself, because nothing of it is ever lost."""
+        """Whether it is never reset, because none of its events is ever lost."""
 
     @property
     def epoch(self) -> int:
-        """The present epoch."""
+        """The current epoch."""
 
     @property
     def next_seq(self) -> int:
-        """Number of the next event; those before may be sent."""
+        """Number of the next event; earlier ones may be sent."""
 
     @property
     def begins_at_one(self) -> bool:
-        """Whether memory still holds the epoch from its first event on."""
+        """Whether memory still holds all events of the epoch."""
 
     @property
     def schema(self) -> Schema:
-        """What its events look like."""
+        """Schema of its events."""
 
     def read(self, position: int, most: int) -> list[Envelope] | None:
-        """Return up to `most` events from `position` on.
+        """Return up to `most` events from `position` on; None if they are no longer kept.
 
-        None where they are not kept any more; nothing where they were not found yet, because that
-        takes longer than one turn of a loop may: then ask again.
+        Empty if finding them takes longer than a turn of the loop may: then ask again.
         """
 
     def snapshot(self) -> Iterable[Event]:
-        """Return what brings a new reader up to date."""
+        """Return the events that bring a new reader up to date."""
 
 
 class Answer(NamedTuple):
@@ -89,7 +87,7 @@ class Answer(NamedTuple):
     request: int
     position: int
     on_their_way: int
-    """Frames that were sent and not taken yet."""
+    """Frames sent and not confirmed yet."""
 
 
 class SubscribedNode:
@@ -98,7 +96,7 @@ class SubscribedNode:
     def __init__(self, hello: Hello, user: str | None, now: int) -> None:
         self.node, self.observer = hello.node, hello.observer
         self.user = user
-        """Node that it has proved to be."""
+        """Node that its key proves; None without keys."""
         self.heard = now
         self.given: frozenset[str] = frozenset()
         self.answers: dict[str, Answer] = {}
@@ -114,8 +112,8 @@ class LinkPublisher:
         incarnation: changes with every start of the node.
         sources: by stream.
         readers: names of the nodes that may read, by stream.
-        on_position: told (node, stream, read, kept) of how far a reader is: everything before
-            `read` was handled, and after a crash it would go on from `kept`.
+        on_position: called with (node, stream, read, kept), a reader's position: everything before
+            `read` was handled, and after a crash it would resume from `kept`.
     """
 
     def __init__(
@@ -133,19 +131,19 @@ class LinkPublisher:
         self._on_position = on_position
         self._peers: dict[bytes, SubscribedNode] = {}
         self._published = [stream for stream in sources if readers.get(stream)]
-        """Streams that go out live: those that another node reads, or somebody looks at."""
+        """Streams that are published: those that another node reads or observes."""
         self._sent = {stream: source.next_seq for stream, source in sources.items()}
         self._spoke = dict.fromkeys(sources, 0)
         self._size = dict.fromkeys(sources, GUESSED_BYTES)
         self.refused = self.malformed = self.resets = 0
 
     def hear(self, peer: bytes, data: bytes, user: str | None, now: int) -> list[bytes]:
-        """Return what a reader is answered now.
+        """Return the immediate answers to a message of a reader.
 
         Args:
-            peer: whose message it is.
+            peer: sender of the message.
             data: the message.
-            user: node that the sender has proved to be; None where all who can speak are trusted.
+            user: node that the sender's key proves; None if everybody who can connect is trusted.
             now: in nanoseconds.
         """
         try:
@@ -156,7 +154,7 @@ class LinkPublisher:
         return [encode_message(answer) for answer in self._hear(peer, message, user, now)]
 
     def tick(self, now: int) -> list[tuple[bytes, bytes]]:
-        """Return what is answered without being asked again, and forget who fell silent."""
+        """Return answers that are due without a new message, and drop silent readers."""
         said: list[tuple[bytes, bytes]] = []
         for peer, known in list(self._peers.items()):
             if now - known.heard > FORGOTTEN:
@@ -168,7 +166,7 @@ class LinkPublisher:
         return said
 
     def live(self, now: int) -> Iterator[bytes]:
-        """Yield the frames to be published now: what is new, and heartbeats where nothing is."""
+        """Yield the frames to publish now: new events, and heartbeats of silent streams."""
         for stream in self._published:
             source = self._sources[stream]
             position, end = self._sent[stream], source.next_seq
@@ -180,7 +178,7 @@ class LinkPublisher:
                 yield encode_frame(stream, source.epoch, end, now, ())
 
     def readers_seen(self) -> set[str]:
-        """Return the nodes that read and are there."""
+        """Return the connected reader nodes."""
         return {peer.node for peer in self._peers.values() if not peer.observer}
 
     def _hear(  # noqa: PLR0911 - one answer for each kind of message
@@ -190,7 +188,7 @@ class LinkPublisher:
             return self._welcome(peer, message, user, now)
         known = self._peers.get(peer)
         if known is None or known.user != user:
-            return [Stranger()]  # who has left may be followed by another one under its identity
+            return [Stranger()]  # the identity of a reader that has left may be reused
         known.heard = now
         match message:
             case Resume():
@@ -222,7 +220,7 @@ class LinkPublisher:
         while position < end:
             events = source.read(position, min(end - position, self._most(stream)))
             if not events:
-                return  # so far behind that the tail was shortened: readers see a gap and ask
+                return  # the tail was shortened meanwhile: readers notice the gap and ask
             frame = encode_frame(stream, source.epoch, position, now, events)
             self._size[stream] = max(1, len(frame) // len(events))
             position += len(events)
@@ -238,7 +236,7 @@ class LinkPublisher:
         elif hello.topology != self._topology:
             problem = f"this is topology {self._topology!r}, asked for was {hello.topology!r}"
         elif len(self._peers) >= MAX_PEERS and peer not in self._peers:
-            problem = f"{MAX_PEERS} readers are connected, which are as many as there may be"
+            problem = f"{MAX_PEERS} readers are connected, the most that are allowed"
         if problem:
             self.refused += 1
             return [Refused("", problem)]
@@ -261,7 +259,7 @@ class LinkPublisher:
         self._published = [s for s in self._sources if s in looked_at or self._readers.get(s)]
 
     def _misfit(self, hello: Hello, stream: str, wanted: Schema, user: str | None) -> str:
-        """Return why a node is not given a stream; empty where it is."""
+        """Return why a node may not read a stream; empty if it may."""
         source = self._sources.get(stream)
         listed = hello.node in self._readers.get(stream, ())
         looks = hello.observer and user in (None, self._node)
@@ -289,7 +287,7 @@ class LinkPublisher:
         return self._go_on(peer, stream)
 
     def _cannot(self, asked: Resume, source: Source, reason: str) -> Message:
-        """Return a reset, which a durable stream never has: there something is wrong."""
+        """Return a reset, or a refusal for a durable stream, which is never reset."""
         if not source.durable:
             return self._reset(asked, source, reason)
         self.refused += 1

@@ -1,8 +1,8 @@
-"""Whether a reader understands what a publisher emits: their schema tables, compared.
+"""Whether a reader can decode what a publisher emits: their schema tables, compared.
 
 Fields are appended with defaults, so either side may be newer: what both have must be equal, and
-what only one has must have a default. An enumeration's value that the reader does not know could
-not be read, so it must know all of them.
+what only one has must have a default. A reader must know all values of an enumeration: it could
+not decode an unknown one.
 """
 
 from __future__ import annotations
@@ -13,13 +13,13 @@ from typing import Any
 from topology.links.messages import Schema
 
 LONGEST = 200
-"""Characters of one side that are printed."""
+"""Characters printed of either side."""
 WITH_DEFAULT = 3
-"""Entries of a field that has a default."""
+"""Entries of a field with a default."""
 
 
 def mismatch(emitted: Schema, wanted: Schema) -> str:
-    """Return where two tables contradict each other, with both sides; empty where they fit."""
+    """Return where two tables contradict each other, with both sides; empty if they fit."""
     for tag in sorted(emitted.events.keys() & wanted.events.keys()):
         if found := _fields_differ(tag, emitted.events[tag], wanted.events[tag]):
             return found

@@ -1,7 +1,7 @@
-"""The sockets of one node's links, all on the loop's thread, and what the loop waits on.
+"""The sockets of one node's links, all on the loop's thread, which also waits on them.
 
-Live streams go out on an XPUB socket, what was missed is asked for on a ROUTER; of every other node
-that is read there are a SUB and a DEALER. Whatever ZeroMQ loses on the way, sequence numbers tell.
+A node publishes live streams on an XPUB socket and answers requests for missed events on a ROUTER;
+for every node that it reads it has a SUB and a DEALER. Sequence numbers reveal what ZeroMQ loses.
 """
 
 from __future__ import annotations
@@ -28,50 +28,50 @@ from topology.links.zap import ZapAuthenticator
 log = logging.getLogger("kaiju")
 
 ZAP = "inproc://zeromq.zap.01"
-"""Where ZeroMQ asks whom it may let in."""
+"""Address at which ZeroMQ asks whether a peer may connect."""
 QUEUED_FRAMES = 1_000
-"""Live frames that are kept for a reader which does not take them: at most 64 MB."""
+"""Live frames queued for a reader that does not receive them: at most 64 MB."""
 QUEUED_MESSAGES = 1_000
 MAX_LOGGED = 100
-"""Refusals that are told; all are counted."""
+"""Refusals that are logged; all are counted."""
 AT_ONCE = 64
-"""Messages of one socket that are taken between two looks at what else there is to do."""
+"""Messages received from one socket before others are looked at."""
 RECONNECT_MS, MAX_RECONNECT_MS = 100, 2_000
 HEARTBEAT_MS, SILENCE_MS = 1_000, 3_000
-"""ZeroMQ's own heartbeats: without them a reader that vanished would keep its queue for ever. Only
-the side that listens has them: libzmq 4.3.5 aborts the process (``!_io_error``) where they are due
-on a connection that was lost while its queue of what had come was full. Readers ping instead."""
+"""ZeroMQ's own heartbeats: without them, a reader that vanished would keep its queue for ever. Only
+the listening side sends them: libzmq 4.3.5 aborts the process (``!_io_error``) if one is due on a
+connection that was lost while its receive queue was full. Readers send `Ping` instead."""
 MILLISECOND = 1_000_000
 UNASKED = zmq.EVENT_HANDSHAKE_FAILED_NO_DETAIL | zmq.EVENT_HANDSHAKE_FAILED_PROTOCOL
-"""Handshakes that fail before anybody's key is looked at."""
+"""Handshakes that fail before a key is checked."""
 LINGER_MS = 500
-"""For what was sent last to leave when a node ends."""
+"""Time for queued messages to leave when a node ends."""
 
 
 def make_pair() -> tuple[bytes, bytes]:
-    """Return a new (public, secret) pair of keys, as text of Z85."""
+    """Return a new (public, secret) pair of keys in Z85."""
     public, secret = zmq.curve_keypair()
     return public, secret
 
 
 class SocketRecord(NamedTuple):
-    """What the sockets refused or lost."""
+    """Counts of what the sockets refused or lost."""
 
     refused_keys: int
     refused_handshakes: int
-    """Of who speaks no CURVE, or to another node's key, or is gone before it has ended."""
+    """Handshakes that failed: no CURVE, wrong server key, or peer closed early."""
     refused_subscriptions: int
     unsent: int
-    """Messages that found a full queue, or nobody there. Of live frames ZeroMQ does not tell what
-    it drops: who misses them counts a gap."""
+    """Messages not sent: a full queue, or no peer. ZeroMQ does not report the live frames that it
+    drops; the reader counts them as a gap."""
     malformed: int
 
 
 class LinkClient:
-    """Reads other nodes and listens nowhere; see `actors.runtime.poller.Poller` for `wait`, `wake`.
+    """Sockets that read other nodes and do not listen; `wait` and `wake` are those of a `Poller`.
 
     Args:
-        keys: of the nodes; None only where nothing leaves the host.
+        keys: of the nodes; None only if nothing leaves the host.
     """
 
     def __init__(self, keys: NodeKeys | None = None) -> None:
@@ -81,7 +81,7 @@ class LinkClient:
         self._poller = zmq.Poller()
         self._poller.register(self._wake.fileno(), zmq.POLLIN)
         self._found: dict[object, int] = {}
-        """What was there to take when the loop last looked, and was not taken yet."""
+        """Sockets that had messages when last polled, and were not read yet."""
         self._ready: dict[object, int] = {}
         self._unsent = self._malformed = 0
         self._subscribers: dict[str, zmq.Socket[bytes]] = {}
@@ -89,7 +89,7 @@ class LinkClient:
 
     def wait(self, deadline: int | None) -> None:
         """See `Poller.wait`."""
-        # The last part of a millisecond is waited for by looking again: timers are that exact.
+        # The last part of a millisecond is polled for, because timers are that exact.
         left = None if deadline is None else max(0, deadline - time.monotonic_ns()) // MILLISECOND
         self._found = dict(self._poller.poll(left))
         if self._found.pop(self._wake.fileno(), 0):
@@ -102,14 +102,14 @@ class LinkClient:
     def connect(
         self, node: str, live: str, recovery: str, streams: Iterable[str], key: bytes | None
     ) -> None:
-        """Connect to another node, or once more with sockets made anew.
+        """Connect to another node, with new sockets if there were any.
 
         Args:
             node: its name.
-            live: where its streams go out.
-            recovery: where it is asked.
-            streams: that are read.
-            key: its public key; None where nothing leaves the host.
+            live: address of its live streams.
+            recovery: address for requests.
+            streams: to subscribe to.
+            key: its public key; None if nothing leaves the host.
         """
         self._disconnect(node)
         subscriber = self._socket(zmq.SUB)
@@ -129,25 +129,25 @@ class LinkClient:
         self._subscribers[node], self._dealers[node] = subscriber, dealer
 
     def send(self, node: str, data: bytes) -> bool:
-        """Send to a node that is read, and return whether there was room."""
+        """Send a request to a node, and return whether there was room."""
         dealer = self._dealers.get(node)
         return dealer is not None and self._sent(dealer, [data])
 
     def frames(self) -> Iterator[tuple[str, bytes]]:
-        """Yield (node, live frame) of what has come, as `ready` found; a part at a time."""
+        """Yield (node, live frame) received, a batch at a time, as found by `ready`."""
         yield from self._received(self._subscribers)
 
     def answers(self) -> Iterator[tuple[str, bytes]]:
-        """Yield (node, message) of what others answered, as `ready` found; a part at a time."""
+        """Yield (node, answer) received, a batch at a time, as found by `ready`."""
         yield from self._received(self._dealers)
 
     def ready(self) -> bool:
-        """Look for what there is to take, and tell whether there is anything."""
+        """Poll all sockets, and return whether there is anything to receive."""
         self._ready, self._found = self._found or dict(self._poller.poll(0)), {}
         return bool(self._ready)
 
     def close(self) -> None:
-        """Give what was sent last a moment to leave, and close everything; twice does nothing."""
+        """Close everything, after a moment for queued messages; may be called twice."""
         self._context.destroy(linger=LINGER_MS)
         self._wake.close()
 
@@ -160,7 +160,7 @@ class LinkClient:
                     self._malformed += 1
 
     def _messages(self, socket: zmq.Socket[bytes], *, copy: bool = True) -> Iterator[list[Any]]:
-        """Yield what has come on one socket, at most `AT_ONCE`: bytes, or frames without `copy`."""
+        """Yield at most `AT_ONCE` messages: their bytes or, without `copy`, `zmq.Frame` objects."""
         if socket not in self._ready:
             return
         for _ in range(AT_ONCE):
@@ -169,7 +169,7 @@ class LinkClient:
             except zmq.Again:
                 return
             yield parts
-            # To ask is cheaper than to be refused, and a socket may be closed for what it said.
+            # Asking is cheaper than a failed read, and the message may have closed the socket.
             if socket.closed or not int(socket.getsockopt(zmq.EVENTS)) & zmq.POLLIN:
                 return
 
@@ -200,17 +200,17 @@ class LinkClient:
 
 
 class LinkSockets(LinkClient):
-    """Owns the sockets of a node, which reads others and is read itself.
+    """All sockets of a node, which reads others and is read itself.
 
     Args:
-        live: where streams go out: ``tcp://HOST:PORT`` or ``ipc:///PATH``.
-        recovery: where others ask.
+        live: address of live streams: ``tcp://HOST:PORT`` or ``ipc:///PATH``.
+        recovery: address for requests.
         topics: nodes that may read, by stream.
-        keys: of the nodes; None only where nothing leaves the host.
+        keys: of the nodes; None only if nothing leaves the host.
 
     Raises:
-        OSError: another program listens there, or the directory of a path is open to others.
-        ValueError: an address that others can reach, without keys.
+        OSError: another program listens there, or others may enter the directory of a path.
+        ValueError: an address is reachable from other hosts, and there are no keys.
     """
 
     def __init__(
@@ -223,11 +223,11 @@ class LinkSockets(LinkClient):
     ) -> None:
         for endpoint in (live, recovery):
             if keys is None and not endpoint.startswith(IPC):
-                raise ValueError(f"{endpoint}: what leaves a process by TCP needs keys")
+                raise ValueError(f"{endpoint}: links over TCP need keys")
         super().__init__(keys)
         self._readers = {topic_of(stream): nodes for stream, nodes in topics.items()}
         self._needs_proof = keys is not None
-        """Whether all who speak to this node have proved who they are."""
+        """Whether every peer must have proved its name with a key."""
         self._refused_subscriptions = self._refused_handshakes = 0
         self._monitors: list[zmq.Socket[bytes]] = []
         self._locks: list[IO[bytes]] = []
@@ -247,15 +247,15 @@ class LinkSockets(LinkClient):
             raise
 
     def publish(self, frame: bytes) -> None:
-        """Send a live frame to whoever subscribed; who is too slow misses it, and asks later."""
+        """Send a live frame to all subscribers; one that is too slow misses it, and asks later."""
         self._sent(self._live, [frame])
 
     def answer(self, peer: bytes, data: bytes) -> bool:
-        """Send to one reader, and return whether it is there and takes its messages."""
+        """Send to one reader, and return whether it is connected and has room."""
         return self._sent(self._recovery, [peer, data])
 
     def requests(self) -> Iterator[tuple[bytes, str | None, bytes]]:
-        """Yield (peer, node that its key proves, message) of what others ask, as `ready` found."""
+        """Yield (peer, node that its key proves, request) received, as found by `ready`."""
         self._answer_zap()
         self._count_failures()
         self._subscribe()
@@ -267,7 +267,7 @@ class LinkSockets(LinkClient):
                 self._malformed += 1
 
     def statistics(self) -> SocketRecord:
-        """Return what was refused and lost so far."""
+        """Return the counts so far."""
         refused = 0 if self._authenticator is None else self._authenticator.refused
         return SocketRecord(
             refused,
@@ -285,7 +285,7 @@ class LinkSockets(LinkClient):
         self._locks.clear()
 
     def _answer_zap(self) -> None:
-        """Answer who wants to connect."""
+        """Answer peers that want to connect."""
         if self._authenticator is not None:
             for asked in self._messages(self._zap):
                 self._zap.send_multipart(self._authenticator.answer(asked))
@@ -295,7 +295,7 @@ class LinkSockets(LinkClient):
             self._refused_handshakes += sum(1 for _ in self._messages(monitor))
 
     def _subscribe(self) -> None:
-        """Answer who wants to subscribe."""
+        """Answer peers that want to subscribe."""
         for message, *_ in self._messages(self._live, copy=False):
             data, user = message.bytes, _user(message)
             topic = data[1:]
@@ -311,12 +311,12 @@ class LinkSockets(LinkClient):
                 self._live.setsockopt(zmq.UNSUBSCRIBE, topic)
 
     def _may(self, user: str | None, topic: bytes) -> bool:
-        """Tell whether a node may subscribe: to exactly one stream, that is given to it."""
+        """Tell whether a node may subscribe to a topic: exactly one stream that it may read."""
         given = self._readers.get(topic)
         return given is not None and self._authenticated(user) and (user is None or user in given)
 
     def _authenticated(self, user: str | None) -> bool:
-        """Tell whether somebody may speak here at all: by TCP only who has proved a name."""
+        """Tell whether a peer may send requests: over TCP, only with a proved name."""
         return user is not None or not self._needs_proof
 
     def _listening(self, kind: int, endpoint: str) -> zmq.Socket[bytes]:
@@ -346,29 +346,30 @@ class LinkSockets(LinkClient):
         return socket
 
     def _monitor(self, socket: zmq.Socket[bytes], kind: int) -> zmq.Socket[bytes]:
-        """Return where failed handshakes are told that ZeroMQ refuses without asking anybody."""
+        """Return a socket that reports the handshakes that ZeroMQ refuses by itself."""
         place = f"inproc://failed-{kind}"
         socket.monitor(place, UNASKED)
         monitor: zmq.Socket[bytes] = self._context.socket(zmq.PAIR)
-        monitor.setsockopt(zmq.RCVHWM, 0)  # a full one would stop ZeroMQ's own thread
+        monitor.setsockopt(zmq.RCVHWM, 0)  # a full queue would block ZeroMQ's own thread
         monitor.connect(place)
         self._poller.register(monitor, zmq.POLLIN)
         return monitor
 
 
 def _user(message: zmq.Frame) -> str | None:
-    """Return the node that the sender's key proves; None where there was none to prove."""
+    """Return the node that the sender's key proves; None without a key."""
     with suppress(zmq.ZMQError):
         return str(message.get("User-Id")) or None
     return None
 
 
 def _locked(path: Path) -> IO[bytes]:
-    """Take a path for this process: ZeroMQ would steal it from another one in silence."""
+    """Lock a path: ZeroMQ would silently take it from another process."""
     mode = path.parent.stat()
     if mode.st_uid != os.getuid() or stat.S_IMODE(mode.st_mode) & 0o077:
         raise PermissionError(
-            errno.EPERM, f"{path.parent} must be yours alone (mode 0700): whoever may open it reads"
+            errno.EPERM,
+            f"{path.parent} must be yours alone (mode 0700): whoever may enter it can read",
         )
     lock = path.with_name(f"{path.name}.lock").open("wb")
     try:

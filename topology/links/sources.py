@@ -19,25 +19,25 @@ from actors.runtime.stream import Input, Stream
 from topology.links.messages import Schema
 
 HALTS = "_halts"
-"""First part of the names of the streams on which nodes tell each other of halts."""
+"""Prefix of the streams on which nodes tell each other about halts."""
 STEPS_AT_ONCE = 500
-"""Steps of a journal that are looked at between two turns of the loop."""
+"""Steps of a journal that are read per turn of the loop."""
 MAX_CURSORS = 16
-"""Places in a journal that are remembered for readers that are served from it."""
+"""Places in a journal that are remembered for readers served from it."""
 
 
 def schema_of(classes: Iterable[type[Event]]) -> Schema:
-    """Return what events of these classes look like, as links tell each other."""
+    """Return the schema of these classes, as links exchange it."""
     return msgspec.convert(schema_table(classes), Schema)
 
 
 class LinkOutlet(Outlet):
-    """What may leave of one stream for other nodes.
+    """How much of one stream may be sent to other nodes.
 
     Args:
         actor: the publisher.
-        stream: that leaves.
-        waits_for_sync: whether it leaves the host, so that a loss of power must not take it back.
+        stream: to be sent.
+        waits_for_sync: whether it leaves the host, so that its events must be synced before.
     """
 
     def __init__(self, actor: Actor, stream: Stream, *, waits_for_sync: bool) -> None:
@@ -62,7 +62,7 @@ class ActorSource:
         self._journal = journal
         self._stream = actor.context.streams[output]
         self._cursors: dict[int, Iterator[list[Envelope]]] = {}
-        """By position: where in the journal a reader goes on."""
+        """Places in the journal at which readers go on, by position."""
 
     @property
     def epoch(self) -> int:
@@ -92,7 +92,7 @@ class ActorSource:
         if index < 0:
             return self._behind(position, most) if self.durable else None
         found = stream.tail[index : min(index + most, self.next_seq - stream.base)]
-        # An actor that began anew goes on in another epoch: what it emitted before is no more.
+        # An actor that began from nothing has a new epoch: its earlier events are gone.
         return None if found and found[0].id[1] != stream.epoch else found
 
     def snapshot(self) -> Iterable[Event]:
@@ -100,7 +100,7 @@ class ActorSource:
         return self._actor.snapshot(self._output)
 
     def _behind(self, position: int, most: int) -> list[Envelope] | None:
-        """Read from the journal, a few steps at a time: whoever else is served must not wait."""
+        """Read from the journal, a few steps at a time: other readers must not wait."""
         cursor = self._cursors.pop(position, None) or self._journaled(position)
         found: list[Envelope] = []
         try:
@@ -124,7 +124,7 @@ class ActorSource:
 
 
 class HaltSource:
-    """Tells other nodes when trading was halted here, and when no longer."""
+    """Tells other nodes when trading is halted here, and when it is resumed."""
 
     durable = False
     begins_at_one = False
@@ -138,7 +138,7 @@ class HaltSource:
         self._newest: Envelope | None = None
 
     def say(self, reason: str) -> None:
-        """Say why trading is halted here; empty where it is not."""
+        """Publish why trading is halted here; empty if it is not."""
         if reason == self._reason:
             return
         self._reason = reason
@@ -147,7 +147,7 @@ class HaltSource:
         self.next_seq += 1
 
     def read(self, position: int, _most: int) -> list[Envelope] | None:
-        """See `Source.read`: only the newest word counts."""
+        """See `Source.read`; only the newest event counts."""
         if position >= self.next_seq:
             return []
         return [self._newest] if self._newest and position == self._newest.id[2] else None

@@ -1,4 +1,4 @@
-"""One node as another one reads it: a conversation, and the streams that it is about."""
+"""The reading side of a link to one other node: the conversation and its streams, no sockets."""
 
 from __future__ import annotations
 
@@ -27,14 +27,14 @@ from topology.links.messages import (
 from topology.links.subscription import State, StreamSubscription
 
 BETWEEN_PINGS = 500_000_000
-"""Nanoseconds between two questions whether the publisher is there."""
+"""Nanoseconds between two `Ping` messages."""
 NO_ANSWER = 3_000_000_000
-"""Nanoseconds without any answer, or any live frame, after which a connection is taken for lost."""
+"""Nanoseconds without an answer, or a live frame, after which a connection counts as lost."""
 BETWEEN_POSITIONS = 250_000_000
 PATIENCE = 1_000_000_000
-"""Nanoseconds after which what was not answered is said again: a hello, a wish for a snapshot."""
+"""Nanoseconds after which an unanswered `Hello` or request for a snapshot is sent again."""
 REFUSED_AGAIN = 5_000_000_000
-"""Nanoseconds after which who was refused altogether says hello again."""
+"""Nanoseconds after which a node that was refused sends `Hello` again."""
 
 
 class NodeSubscriber:
@@ -45,8 +45,8 @@ class NodeSubscriber:
         topology: name of the topology of both.
         publisher: name of the node that is read.
         subscriptions: by stream.
-        wants: schema table of what is handled, by stream.
-        observer: whether it only looks, and nothing is to be kept for it.
+        wants: schema of the handled classes, by stream.
+        observer: whether nothing is to be kept for this node, which only observes.
     """
 
     def __init__(
@@ -63,37 +63,37 @@ class NodeSubscriber:
         self.subscriptions = dict(subscriptions)
         self.malformed = self.redials = self.refused = 0
         self.incarnation = 0
-        """Of the publisher; 0 before it was heard."""
+        """Of the publisher; 0 before its first answer."""
         self._hello = Hello(me, topology, dict(wants), observer)
         self._connected = False
         self._lost = False
-        """Whether the sockets are to be made anew."""
+        """Whether new sockets were asked for."""
         self._heard = self._heard_live = self._pinged = self._positions_at = 0
         self._hello_at = 0
-        """When to say hello again, unless a welcome comes before."""
+        """When to send `Hello` again, unless a `Welcome` comes first."""
         self._positions: dict[str, Handled] = {}
         self._snapshots: dict[str, tuple[int, int]] = {}
-        """(request, when it was asked) by stream of which a snapshot is wanted."""
+        """(request, time of it) by stream whose snapshot was requested."""
         self._request = 0
 
     @property
     def connected(self) -> bool:
-        """Whether the publisher knows this node."""
+        """Whether the publisher has accepted this node."""
         return self._connected
 
     def begin(self, now: int) -> list[Effect]:
-        """Begin the conversation: the sockets were made, for the first time or anew."""
+        """Begin the conversation over new sockets."""
         self._lost, self._heard = False, now
         return self._say_hello(now)
 
     def note_not_reading(self, now: int, *, answers: bool) -> None:
-        """Note that live frames, or answers too, are left lying for now: silence means nothing."""
+        """Note that live frames, or answers too, are not received now: silence means nothing."""
         self._heard_live = now
         if answers:
             self._heard = now
 
     def frame(self, data: bytes, now: int) -> list[Effect]:
-        """Take what came live."""
+        """Take a live frame."""
         try:
             frame = read_frame(data)
         except MalformedError:
@@ -107,7 +107,7 @@ class NodeSubscriber:
         return subscription.frame(frame, now)
 
     def hear(self, data: bytes, now: int) -> list[Effect]:
-        """Take what the publisher answered."""
+        """Take an answer of the publisher."""
         try:
             message = read_of_publisher(data)
             effects = self._hear(message, now)
@@ -118,12 +118,12 @@ class NodeSubscriber:
         return effects
 
     def tick(self, now: int) -> list[Effect]:
-        """Notice silence, and answers that do not come."""
+        """Notice silence and missing answers."""
         if self._lost:
             return []
         if now - self._heard > NO_ANSWER:
             return self._lose(f"no answer for {NO_ANSWER // 10**9} s")
-        # ZeroMQ gives up for good on a connection that broke its protocol, each one by itself.
+        # ZeroMQ gives up for good on a connection with a protocol error, and on each separately.
         if self._expects_frames() and now - self._heard_live > NO_ANSWER:
             return self._lose(f"no live frame for {NO_ANSWER // 10**9} s")
         effects: list[Effect] = []
@@ -134,17 +134,17 @@ class NodeSubscriber:
                 effects += self.want_snapshot(stream, now)
         if not self._connected and now >= self._hello_at:
             effects += self._say_hello(now)
-        elif now - self._pinged > BETWEEN_PINGS:  # positions have no answer
+        elif now - self._pinged > BETWEEN_PINGS:  # positions are not answered
             self._pinged = now
             effects.append(Send(Ping()))
         return effects
 
     def positions(self, positions: Mapping[str, tuple[int, int, int]], now: int) -> list[Effect]:
-        """Tell how far this node is, where that has changed.
+        """Send this node's positions, if they have changed.
 
         Args:
-            positions: (epoch, first number that was not handled, number from which this node would
-                go on after a crash) by stream.
+            positions: (epoch, first number not handled, number from which this node would resume
+                after a crash) by stream.
             now: in nanoseconds.
         """
         if not self._connected or now - self._positions_at < BETWEEN_POSITIONS:
@@ -161,7 +161,7 @@ class NodeSubscriber:
         return [Send(Positions(changed))]
 
     def want_snapshot(self, stream: str, now: int) -> list[Effect]:
-        """Ask what all of a stream comes to, for a new reader here; until it is answered."""
+        """Request a snapshot of a stream for a new reader here, until it is answered."""
         self._request += 1
         self._snapshots[stream] = (self._request, now)
         if not self._connected:
@@ -200,7 +200,7 @@ class NodeSubscriber:
     def _welcome(self, message: Welcome, now: int) -> list[Effect]:
         self._connected, self.incarnation = True, message.incarnation
         self._heard_live = now
-        self._positions.clear()  # whoever begins anew knows none
+        self._positions.clear()  # a restarted publisher knows none
         effects: list[Effect] = []
         for stream, (epoch, next_seq) in message.streams.items():
             if (subscription := self.subscriptions.get(stream)) is not None:

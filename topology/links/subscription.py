@@ -1,9 +1,9 @@
-"""A reader of one remote stream, without any socket: frames and time in, events and messages out.
+"""The subscription to one remote stream, without sockets: frames in, events and requests out.
 
-It has every event once and in order, or an explicit reset. Live frames may come late, twice, in any
-order or not at all: what is not the next event is parked, and the publisher is asked to go on from
-the position that is missing. Everything that could hide a loss (the first connection, another one,
-another epoch, a gap, a heartbeat that is ahead) leads to the same question.
+It delivers every event once and in order, or an explicit reset. Live frames may come late, twice,
+in any order or not at all: a frame that is not the next is parked, and the publisher is asked to
+resume from the missing position. Everything that could hide a loss (a first or new connection, a
+new epoch, a gap, a heartbeat that is ahead) leads to the same request.
 """
 
 from __future__ import annotations
@@ -28,28 +28,28 @@ from topology.links.frame import EventDecoder, LinkFrame, MalformedError
 from topology.links.messages import More, Reset, Resume, Resumed
 
 MAX_PARKED = 4 * 2**20
-"""Bytes of frames that wait for what is missing before them; beyond it they are asked for again."""
+"""Bytes of parked frames; beyond that, frames are dropped and requested again."""
 FRAME_BYTES = 256
-"""What a parked frame costs beside its events."""
+"""Bytes that a parked frame costs besides its events."""
 PATIENCE = 1_000_000_000
-"""Nanoseconds without progress after which a question is asked again; doubled each time."""
+"""Nanoseconds without progress after which a request is repeated; doubled each time."""
 MAX_PATIENCE = 8 * PATIENCE
 SILENCE = 1_000_000_000
 """Nanoseconds without any frame after which a stream is stale: four heartbeats."""
 
 
 class State(StrEnum):
-    """What a reader is doing."""
+    """The state of a subscription."""
 
     CONNECTING = "CONNECTING"
-    """Nobody is there yet."""
+    """There is no connection."""
     RESUMING = "RESUMING"
-    """It asked for what is missing."""
+    """Missing events were requested."""
     CATCHING_UP = "CATCHING_UP"
-    """Nothing is missing, but nothing came live either."""
+    """Nothing is missing, but no live frames come."""
     LIVE = "LIVE"
     REFUSED = "REFUSED"
-    """The publisher does not give it; asked again after the next welcome."""
+    """The publisher refused the stream; it is requested again after the next `Welcome`."""
 
 
 class StreamSubscription:
@@ -57,12 +57,12 @@ class StreamSubscription:
 
     Args:
         stream: its name.
-        events: decodes what this node handles of it.
-        epoch: that was read before; 0 where nothing was.
-        position: sequence number of the next event that is wanted. With epoch 0, a position other
-            than 1 is one of the publisher's present epoch, and 0 is where it is now.
+        events: decodes the classes that this node handles.
+        epoch: epoch read so far; 0 if nothing was read.
+        position: sequence number of the next event wanted. With epoch 0, a position other than 1
+            is one of the publisher's current epoch, and 0 is its current position.
         begun: whether with epoch 0 everything is wanted, however much that is, because the reader
-            had begun before and has handled nothing.
+            has begun before and handled nothing.
     """
 
     def __init__(
@@ -80,10 +80,10 @@ class StreamSubscription:
         self.why_stale = "not connected yet"
         """Empty while the stream is live."""
         self.newest = 0
-        """Next sequence number of the publisher, as far as is known."""
+        """Next sequence number of the publisher, as far as known."""
         self.repeated = self.gaps = self.malformed = self.resumes = self.resets = 0
         self.delay = Histogram()
-        """From when live frames left until they were taken in, by the clocks of both nodes."""
+        """Time from sending to receipt of live frames, by the clocks of both nodes."""
         self._events = events
         self._begun = begun
         self._request = 0
@@ -92,15 +92,15 @@ class StreamSubscription:
         self._asked = 0
         self._patience = PATIENCE
         self._heard: int | None = None
-        """When the last live frame came on this connection."""
+        """When the last live frame came over this connection."""
 
     @property
     def lag(self) -> int:
-        """Events that the publisher is known to have emitted and that did not come yet."""
+        """Events known to be emitted that have not come yet."""
         return max(0, self.newest - self.position)
 
     def connected(self, epoch: int, next_seq: int, now: int) -> list[Effect]:
-        """Ask for what is missing: there is a connection, the first or another.
+        """Request what is missing over a first or new connection.
 
         Args:
             epoch: the publisher's.
@@ -114,13 +114,13 @@ class StreamSubscription:
         return self._ask(now)
 
     def disconnected(self, reason: str) -> list[Effect]:
-        """Note that nothing can come any more."""
+        """Note that the connection was lost."""
         self.state, self._heard = State.CONNECTING, None
         self._unpark()
         return self._become_stale(reason)
 
     def refused(self, reason: str) -> list[Effect]:
-        """Note that the publisher will not answer."""
+        """Note that the publisher refused the stream."""
         self.state = State.REFUSED
         self._unpark()
         return [*self._become_stale(reason), CannotResume(self.stream, reason)]
@@ -131,10 +131,10 @@ class StreamSubscription:
         if self.state in (State.CONNECTING, State.REFUSED):
             return []
         if self.epoch and frame.epoch != self.epoch:
-            # A late frame of an epoch before, or the first of a new one: only the publisher knows.
+            # A late frame of an old epoch, or the first of a new one: only the publisher knows.
             newer = frame.epoch > self.epoch and self.state is not State.RESUMING
             return [*self._become_stale("a new epoch"), *self._ask(now)] if newer else []
-        if self.epoch:  # without one, nobody can tell yet whether this frame is of an older one
+        if self.epoch:  # without a known epoch, this frame may be of an older one
             self.newest = max(self.newest, frame.end)
         if self.state is State.RESUMING:
             self._park(frame)
@@ -146,7 +146,7 @@ class StreamSubscription:
         return [*self._deliver(frame, now), *self._go_live(now)]
 
     def replayed(self, request: int, frame: LinkFrame, now: int) -> list[Effect]:
-        """Take a frame that was asked for."""
+        """Take a requested frame."""
         if self.state is not State.RESUMING or frame.first > self.position:
             return []
         if self.epoch == 0:
@@ -161,16 +161,16 @@ class StreamSubscription:
         return [*effects, Send(More(self.stream, request))]
 
     def resumed(self, answer: Resumed, now: int) -> list[Effect]:
-        """Go on live: everything before `answer.position` was sent."""
+        """Go live: everything before `answer.position` was sent."""
         if self.state is not State.RESUMING:
             return []
         if answer.position != self.position or self.epoch not in (0, answer.epoch):
-            return []  # an answer to an older question
+            return []  # an answer to an older request
         self.epoch = answer.epoch
         return self._join(now)
 
     def reset(self, answer: Reset, now: int) -> list[Effect]:
-        """Forget what is missing, and go on behind a snapshot."""
+        """Give up what is missing, and go on after a snapshot."""
         if answer.request != self._request or self.state is not State.RESUMING:
             return []
         self.epoch, self.position = answer.epoch, answer.position
@@ -181,11 +181,11 @@ class StreamSubscription:
         return [reset, *self._join(now)]
 
     def decoded(self, snapshot: Iterable[msgspec.Raw]) -> tuple[Event, ...]:
-        """Return the events of a snapshot that was asked for beside the stream."""
+        """Decode a snapshot that was requested besides the stream."""
         return self._events.snapshot(snapshot)
 
     def tick(self, now: int) -> list[Effect]:
-        """Notice silence, and answers that do not come."""
+        """Notice silence and missing answers."""
         waits = self.state in (State.RESUMING, State.CATCHING_UP)
         if waits and now - self._asked > self._patience:
             self._patience = min(2 * self._patience, MAX_PATIENCE)
@@ -198,7 +198,7 @@ class StreamSubscription:
         return self._heard is not None and now - self._heard <= SILENCE
 
     def _join(self, now: int) -> list[Effect]:
-        """Take what was parked; nothing is missing before it."""
+        """Deliver parked frames before which nothing is missing."""
         self.state, self._asked = State.CATCHING_UP, now
         effects: list[Effect] = []
         for first in sorted(self._parked):
@@ -234,7 +234,7 @@ class StreamSubscription:
             self.repeated += self.position - frame.first
             envelopes = envelopes[self.position - frame.first :]
         self.position = frame.end
-        if frame.sent:  # of what was asked for the delay means nothing, and it bears no time
+        if frame.sent:  # a requested frame bears no time, and its delay means nothing
             self.delay.observe(max(0, now - frame.sent))
         return [Delivered(self.stream, envelopes, frame.sent)]
 
@@ -246,7 +246,7 @@ class StreamSubscription:
             return
         self._parked[frame.first] = frame
         self._parked_bytes += len(frame.events) + FRAME_BYTES
-        while self._parked_bytes > MAX_PARKED:  # the oldest are what an answer brings first
+        while self._parked_bytes > MAX_PARKED:  # an answer brings the oldest first
             oldest = self._parked.pop(next(iter(self._parked)))
             self._parked_bytes -= len(oldest.events) + FRAME_BYTES
 

@@ -1,6 +1,6 @@
-"""Who may connect: the answers of ZeroMQ's authentication, ZAP (https://rfc.zeromq.org/spec/27/).
+"""Answers to ZeroMQ's authentication requests, ZAP (https://rfc.zeromq.org/spec/27/).
 
-A node is known by its public key. Without an answer from here nobody gets in.
+A node is known by its public key. Without an answer from here nobody can connect.
 """
 
 from __future__ import annotations
@@ -12,13 +12,13 @@ from hashlib import sha256
 log = logging.getLogger("kaiju")
 VERSION, MECHANISM = b"1.0", b"CURVE"
 MAX_LOGGED = 100
-"""Refusals that are told; all are counted."""
+"""Refusals that are logged; all are counted."""
 PARTS = 7
-"""Of a request: version, request id, domain, address, identity, mechanism, key."""
+"""Parts of a request: version, request id, domain, address, identity, mechanism, key."""
 
 
 class ZapAuthenticator:
-    """Tells which node a key is of, and refuses whatever is no node's key.
+    """Accepts the keys of nodes, and refuses all others.
 
     Args:
         nodes: names by public key, 32 bytes.
@@ -39,5 +39,5 @@ class ZapAuthenticator:
         self.refused += 1
         fingerprint = sha256(asked[-1] if asked else b"").hexdigest()[:8]
         if self.refused <= MAX_LOGGED:
-            log.warning("a stranger was refused, its key's fingerprint is %s", fingerprint)
+            log.warning("an unknown key was refused, its fingerprint is %s", fingerprint)
         return [VERSION, request, b"400", b"unknown key", b"", b""]

@@ -65,7 +65,7 @@ class Trader(Player):
 
 
 EXPECTED = """\
-the runs part after 1 equal events, at 2023-11-14 22:13:20.000000001 on player.played:
+the runs diverge after 1 equal events, at 2023-11-14 22:13:20.000000001 on player.played:
   before  player.played 1/2 2023-11-14 22:13:20.000000001 from player.inbox 1/2: OrderAccepted(client_order_id='0-execution-1', strategy='maker', instrument='BTCUSDT.SIM', side=1, qty=2000, limit_px=5000050, venue_order_id='v1')
   after   player.played 1/2 2023-11-14 22:13:20.000000001 from player.inbox 1/2: OrderDenied(client_order_id='0-execution-1', strategy='maker', instrument='BTCUSDT.SIM', side=1, qty=2000, code='MAX_POSITION', text='too much')
 orders only before: 0
@@ -199,7 +199,7 @@ def test_what_happens_to_orders_that_nobody_asked_for_changes_none(tmp_path: Pat
     found = compared(tmp_path, [], strangers)
 
     assert (found.orders, found.fills, found.pnl) == (Mismatch(), Mismatch(), ())
-    assert found.parting is not None
+    assert found.divergence is not None
 
 
 def test_equal_runs_differ_in_nothing(tmp_path: Path) -> None:
@@ -207,7 +207,7 @@ def test_equal_runs_differ_in_nothing(tmp_path: Path) -> None:
     found = compared(tmp_path, events, events)
 
     assert found.events == (4, 4)
-    assert (found.parting, found.orders, found.fills, found.pnl) == (
+    assert (found.divergence, found.orders, found.fills, found.pnl) == (
         None,
         Mismatch(),
         Mismatch(),
@@ -250,8 +250,12 @@ def test_an_order_that_came_out_otherwise_is_shown_with_both_outcomes(tmp_path: 
 def test_a_run_that_is_over_earlier_parts_where_it_ends(tmp_path: Path) -> None:
     found = compared(tmp_path, [order()], [order(), accepted()])
 
-    assert found.parting is not None
-    assert (found.parting.equal, found.parting.time, found.parting.before) == (1, START + 1, None)
+    assert found.divergence is not None
+    assert (found.divergence.equal, found.divergence.time, found.divergence.before) == (
+        1,
+        START + 1,
+        None,
+    )
     assert printed(found)[1] == "  before  nothing: the run was over"
 
 

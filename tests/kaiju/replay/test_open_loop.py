@@ -297,7 +297,7 @@ def test_a_run_that_was_killed_is_done_again_up_to_its_last_recorded_event(run: 
 
     with Record(run) as record:
         last = max(event.time for event in record)
-    note = f"{run} did not come to its end: it is done again up to its last recorded event"
+    note = f"{run} did not come to its end: it is repeated up to its last recorded event"
     assert output[:2] == [f"{note}, {when(last)}", ANSWERED]
     assert len(contents(before, "OrderFilled")) == len(contents(run, "OrderFilled"))
 
@@ -335,8 +335,8 @@ def test_a_journal_without_its_beginning_is_refused(run: Path) -> None:
     first = JournalReader(feed).segments()[0].first_step
 
     assert refusal(run) == (
-        f"error: {feed}: begins with step {first:,}, and a run is done again from its beginning;"
-        " what came before was deleted, as `journal:` in the topology says\n"
+        f"error: {feed}: begins with step {first:,}, and a run is repeated from its beginning;"
+        " earlier steps were deleted, as `journal:` in the topology says\n"
     )
 
 
@@ -346,8 +346,8 @@ def test_a_journal_that_is_not_there_is_refused(run: Path) -> None:
     shutil.rmtree(gateway)
 
     assert refusal(run) == (
-        f"error: {gateway}: there is no journal, so what came to gateway from outside was not kept"
-        " and cannot come again\n"
+        f"error: {gateway}: there is no journal, so the outside inputs of gateway were not kept"
+        " and cannot be replayed\n"
     )
 
 
@@ -386,8 +386,8 @@ def test_what_came_from_outside_and_was_not_kept_cannot_come_again(tmp_path: Pat
     run = virtual_run(tmp_path, ECHOES)
 
     assert refusal(run) == (
-        f"error: {run}/journal/caller: there is no journal, so what came to caller from outside"
-        " was not kept and cannot come again; `durable: os` at actor 'caller' keeps it from now"
+        f"error: {run}/journal/caller: there is no journal, so the outside inputs of caller"
+        " were not kept and cannot be replayed; `durable: os` at actor 'caller' keeps it from now"
         " on\n"
     )
 

@@ -6,11 +6,13 @@ import re
 from collections import defaultdict
 from collections.abc import Iterable, Iterator
 from decimal import Decimal
+from importlib.metadata import version
 from itertools import zip_longest
 from pathlib import Path
 from typing import Any
 
 import pytest
+from msgspec.structs import replace
 
 from kaiju.record.record import Record, Recorded
 from kaiju.replay.console import MAX_SHOWN
@@ -89,7 +91,9 @@ def test_it_equals_the_run_of_a_file_with_that_setting_byte_for_byte(
 
     assert events_of(again) == events_of(edited)
     assert events_of(again) != events_of(run)
-    assert output.startswith(f"before: {run}\nafter:  {again}, with {given}\nthe runs part after")
+    assert output.startswith(
+        f"before: {run}\nafter:  {again}, with {given}\nthe runs diverge after"
+    )
 
 
 @pytest.mark.parametrize(
@@ -245,7 +249,9 @@ def test_the_first_moment_at_which_the_runs_part_has_both_sides(run: Path) -> No
 
     lines = output.splitlines()
     time = moment(before.time)
-    assert lines[2] == f"the runs part after {equal:,} equal events, at {time} on risk.decisions:"
+    assert (
+        lines[2] == f"the runs diverge after {equal:,} equal events, at {time} on risk.decisions:"
+    )
     assert (before.tag, after.tag) == ("OrderApproved", "OrderDenied")
     place = f"risk.decisions 1/{before.seq} {time} from execution.orders 1/{before.cause[2]}"
     assert lines[3].startswith(f"  before  {place}: OrderApproved(order=SubmitOrder(")
@@ -283,6 +289,13 @@ def test_seed_and_duration_are_those_of_the_run(topology: Path) -> None:
     assert events_of(again) == events_of(directory)
     assert RunFile.load(again).seed == 5
     assert RunFile.load(again).until == RunFile.load(directory).until
+
+
+def test_a_run_of_another_version_may_decide_otherwise(run: Path) -> None:
+    replace(RunFile.load(run), kaiju="0.0.1").save(run)
+    output, _ = replayed(run)
+
+    assert output.startswith(f"made by kaiju 0.0.1, this is {version('kaiju-trading')}: it may")
 
 
 def test_a_paced_run_is_done_again_as_fast_as_possible(topology: Path) -> None:
@@ -333,7 +346,7 @@ def test_a_run_that_was_interrupted_is_done_again_up_to_where_it_came(run: Path)
     with Record(run) as record:
         last = max(recorded.time for recorded in record)
     assert output.startswith(
-        f"{run} did not come to its end: it is done again up to its last recorded event,"
+        f"{run} did not come to its end: it is repeated up to its last recorded event,"
         f" {moment(last)}\n"
     )
     assert RunFile.load(again).until == last
@@ -344,7 +357,7 @@ def test_a_run_that_somebody_stopped_says_so(run: Path) -> None:
     report.write_text(report.read_text().replace("time is up", "SIGINT"))
     output, _ = replayed(run)
 
-    assert output.startswith(f"{run} was stopped (SIGINT): it is done again up to")
+    assert output.startswith(f"{run} was stopped (SIGINT): it is repeated up to")
 
 
 def refused(run: Path, *options: object) -> tuple[int, str]:
@@ -408,4 +421,4 @@ def test_a_new_run_that_fails_says_so_with_its_own_exit_code(
 
     assert result.exit_code == code
     assert said in result.stderr
-    assert result.stdout.splitlines()[2].startswith("the runs part" if given else "nothing differs")
+    assert result.stdout.splitlines()[2].startswith("the runs diverge" if given else "nothing differs")
