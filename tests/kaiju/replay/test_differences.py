@@ -67,7 +67,7 @@ class Trader(Player):
 EXPECTED = """\
 the runs diverge after 1 equal events, at 2023-11-14 22:13:20.000000001 on player.played:
   before  player.played 1/2 2023-11-14 22:13:20.000000001 from player.inbox 1/2: OrderAccepted(client_order_id='0-execution-1', strategy='maker', instrument='BTCUSDT.SIM', side=1, qty=2000, limit_px=5000050, venue_order_id='v1')
-  after   player.played 1/2 2023-11-14 22:13:20.000000001 from player.inbox 1/2: OrderDenied(client_order_id='0-execution-1', strategy='maker', instrument='BTCUSDT.SIM', side=1, qty=2000, code='MAX_POSITION', text='too much')
+  after   player.played 1/2 2023-11-14 22:13:20.000000001 from player.inbox 1/2: OrderDenied(client_order_id='0-execution-1', strategy='maker', instrument='BTCUSDT.SIM', side=1, qty=2000, code='MAX_POSITION', text='too much', value=0, limit=0, codes=[])
 orders only before: 0
 orders only after: 0
 orders with another outcome: 1

@@ -421,4 +421,6 @@ def test_a_new_run_that_fails_says_so_with_its_own_exit_code(
 
     assert result.exit_code == code
     assert said in result.stderr
-    assert result.stdout.splitlines()[2].startswith("the runs diverge" if given else "nothing differs")
+    assert result.stdout.splitlines()[2].startswith(
+        "the runs diverge" if given else "nothing differs"
+    )
