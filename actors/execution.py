@@ -8,6 +8,7 @@ from typing import ClassVar
 import msgspec
 from pydantic import Field
 
+from actors.events.durations import MILLISECOND
 from actors.events.event import Event
 from actors.events.market import BookState, BookStateChanged, Side
 from actors.events.orders import (
@@ -40,8 +41,7 @@ from actors.events.system import (
 from actors.model.quoting import Action, OwnOrder, QuoteSide, WorkingQuote
 from actors.runtime.actor import Actor, handles
 from actors.runtime.settings import Duration
-
-MILLISECOND = 1_000_000
+from actors.runtime.stream_name import owner_of
 
 INTENTS = (QuoteIntent, Signal)
 
@@ -175,7 +175,7 @@ class Execution(Actor):
     @handles(StreamStale)
     def on_stream_stale(self, event: StreamStale) -> None:
         """Withdraw the quotes of a strategy that is not heard any more."""
-        self._withdraw_all_of(event.stream.partition(".")[0])
+        self._withdraw_all_of(owner_of(event.stream))
 
     @handles(StreamReset)
     def on_stream_reset(self, reset: StreamReset) -> None:
@@ -186,7 +186,7 @@ class Execution(Actor):
         """
         classes = self.heard.get(reset.stream, ())
         if any(event_class in INTENTS for event_class in classes):
-            self._withdraw_all_of(reset.stream.partition(".")[0])
+            self._withdraw_all_of(owner_of(reset.stream))
         elif BookStateChanged in classes:
             self._withdraw_everything()
         elif classes:
@@ -235,7 +235,7 @@ class Execution(Actor):
         return bool(self.state.quoting or self.state.taking)
 
     def _accepts(self, intent: QuoteIntent | Signal) -> bool:
-        emitter = self.envelope.id[0].partition(".")[0]
+        emitter = owner_of(self.envelope.id[0])
         if self.state.stopping:
             text = "the run is ending"
         elif self.state.halted:

@@ -9,6 +9,7 @@ import msgspec
 from pydantic import Field
 
 from actors.events.accounts import RiskLimitExceeded, TradingStateChanged
+from actors.events.durations import SECOND
 from actors.events.event import Event
 from actors.events.orders import (
     CancelRejected,
@@ -30,8 +31,6 @@ from actors.events.orders import (
 from actors.events.system import Heartbeat, StreamReset, TimerFired
 from actors.runtime.actor import Actor, handles
 from actors.runtime.settings import Duration
-
-SECOND = 1_000_000_000
 
 
 class Monitor(Actor):

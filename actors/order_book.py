@@ -8,6 +8,7 @@ from typing import ClassVar
 import msgspec
 from pydantic import Field
 
+from actors.events.durations import SECOND
 from actors.events.event import Event
 from actors.events.market import (
     BookDelta,
@@ -32,7 +33,6 @@ from actors.model.book import Book, Top
 from actors.runtime.actor import Actor, handles
 from actors.runtime.settings import Duration, format_duration
 
-SECOND = 1_000_000_000
 MAX_RETRY = 60 * SECOND
 LIVE = BookState.LIVE
 

@@ -8,6 +8,7 @@ from typing import ClassVar
 import msgspec
 from pydantic import Field
 
+from actors.events.durations import SECOND
 from actors.events.event import Event
 from actors.events.orders import (
     CancelOrder,
@@ -35,8 +36,6 @@ from actors.model.order_table import OrderTable, ask_about, ask_to_cancel
 from actors.model.reconciliation import Reconciliation, sweep, take_answer
 from actors.runtime.actor import Actor, handles
 from actors.runtime.settings import Duration
-
-SECOND = 1_000_000_000
 
 
 class OrderManagement(Actor):

@@ -9,6 +9,7 @@ import msgspec
 from pydantic import Field
 
 from actors.events.accounts import PnlUpdated, PositionUpdated
+from actors.events.durations import SECOND
 from actors.events.event import Event
 from actors.events.market import BookStateChanged, TopOfBook
 from actors.events.system import StreamReset, TimerFired
@@ -16,8 +17,6 @@ from actors.model.market_view import MarketView
 from actors.model.position import unrealized
 from actors.runtime.actor import Actor, handles
 from actors.runtime.settings import Duration
-
-SECOND = 1_000_000_000
 
 
 class ProfitAndLoss(Actor):

@@ -17,6 +17,7 @@ from actors.events.accounts import (
     TradingState,
     TradingStateChanged,
 )
+from actors.events.durations import SECOND
 from actors.events.event import LARGEST, Event
 from actors.events.market import BookStateChanged, TopOfBook
 from actors.events.orders import (
@@ -37,7 +38,6 @@ from actors.model.market_view import MarketView
 from actors.model.order_rate import OrderRate, Repeats
 from actors.model.risk_checks import first_failure, unknown_instrument
 from actors.model.risk_order import (
-    SECOND_NS,
     AccountLimits,
     Case,
     Denial,
@@ -101,7 +101,7 @@ class Risk(Actor):
         """Orders that may come at once before the rate limits them."""
         max_repeats: int = Field(default=20, ge=1)
         """Times that a strategy may send the same order within `repeat_window`."""
-        repeat_window: Duration = Field(default=SECOND_NS, gt=0)
+        repeat_window: Duration = Field(default=SECOND, gt=0)
         remembered_orders: int = Field(default=1_000, ge=1)
         """Ended orders whose ids are still recognized as used."""
 

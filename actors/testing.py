@@ -8,10 +8,11 @@ assert kit.advance(5 * SECOND) == [BookStateChanged("BTCUSDT.SIM", BookState.STA
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from typing import Any, Literal
+from typing import Any
 
 import msgspec
 
+from actors.events.durations import SECOND
 from actors.events.event import Event
 from actors.events.reference import Currency, Instrument
 from actors.events.system import ActorStarted
@@ -22,9 +23,10 @@ from actors.runtime.handlers import handler_table
 from actors.runtime.node.config import NodeConfig
 from actors.runtime.node.node import Node
 from actors.runtime.statistics import NodeStatistics
-from actors.runtime.stream import Input
+from actors.runtime.stream import Delivery, Input
 
-SECOND = 1_000_000_000
+__all__ = ["SECOND", "START", "ActorTest", "Probe", "SystemTest"]
+
 START = 1_700_000_000 * SECOND
 """Where virtual time begins in a test: 2023-11-14 22:13:20 UTC."""
 AT_ONCE = 64
@@ -156,7 +158,7 @@ class SystemTest:
             NodeConfig("test", seed=seed, instruments=instruments, currencies=currencies, **config),
             clock=VirtualClock(start),
         )
-        self._inputs: list[tuple[str, str, Literal["stream", "latest"]]] = []
+        self._inputs: list[tuple[str, str, Delivery]] = []
 
     def add(
         self,

@@ -14,9 +14,8 @@ import msgspec
 
 from actors.events.event import Event
 from actors.runtime.actor import Actor, handles
-from actors.runtime.node.config import NodeConfig
+from actors.runtime.node.config import Durability, NodeConfig
 from actors.runtime.node.node import Node
-from actors.runtime.node.wiring import Durable
 from bench.rounds import Contestant, Figures, Results, run_rounds, write_raw
 from bench.table import Row, figure, our_figure
 
@@ -80,7 +79,7 @@ class Relay(Actor):
 
 
 def ring(
-    hops: int, actors: int, in_flight: int, *, durable: Durable = "none", **options: Any
+    hops: int, actors: int, in_flight: int, *, durable: Durability = "none", **options: Any
 ) -> Node:
     """Return a node whose actors pass `in_flight` pings round until `hops` are done."""
     node = Node(NodeConfig("ring", **options))

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
+from actors.events.durations import SECOND
 from bench.kept import describe_file_system
 from bench.recorded import ABSENT, FILES
 from bench.rounds import Contestant, Results, run_rounds, write_raw
@@ -24,7 +25,6 @@ HOPS = 200_000
 ORDERS = 70_000
 QUOTES = 200_000
 EVENTS = 2_000
-SECOND = 1_000_000_000
 PATHS = {"order path": "orders", "every actor": "all"}
 PATH_AIM = 1.5
 RECOVERY_AIM = 300_000

@@ -8,13 +8,13 @@ from typing import ClassVar
 
 from msgspec.structs import replace
 
+from actors.events.durations import SECOND
 from actors.events.event import Event
 from actors.runtime.actor import Actor, handles
 from actors.runtime.clock import LiveClock
 from actors.runtime.envelope import Envelope
-from actors.runtime.node.config import NodeConfig
+from actors.runtime.node.config import Durability, NodeConfig
 from actors.runtime.node.node import Node
-from actors.runtime.node.wiring import Durable
 from actors.runtime.ports import Port
 from bench.hop import Ping, Relay, ring
 from bench.kept import journal_of, seconds_of, step_bytes, temporary_directory
@@ -22,7 +22,6 @@ from bench.path import ACTORS, QuoteFeed, trading_node
 from bench.recorded import looped_quotes
 from bench.rounds import Figures
 
-SECOND = 1_000_000_000
 IN_FLIGHT = 64
 ORDER_PATH = ("execution", "risk", "oms", "gateway", "positions", "pnl")
 INTERVAL_NS = 1_000_000
@@ -82,7 +81,7 @@ class Outgoing(Actor):
         return (self.landing,)
 
 
-def measure_relay(durable: Durable, hops: int) -> Figures:
+def measure_relay(durable: Durability, hops: int) -> Figures:
     """Return microseconds a step of a relay that reads itself, and steps a second."""
     with temporary_directory() as directory:
         node = ring(hops, 1, IN_FLIGHT, durable=durable, metrics=False, data=directory)
@@ -104,7 +103,7 @@ def measure_groups(group: int, steps: int) -> Figures:
         return {"per_second": node.loop.steps / took}
 
 
-def measure_live(durable: Durable, duration: int) -> Figures:
+def measure_live(durable: Durability, duration: int) -> Figures:
     """Return steps a second of the relay on the live clock, and what one commit is then.
 
     Args:
@@ -128,7 +127,7 @@ def measure_live(durable: Durable, duration: int) -> Figures:
         }
 
 
-def measure_port(durable: Durable, events: int) -> Figures:
+def measure_port(durable: Durability, events: int) -> Figures:
     """Return microseconds from a step to its event at a port, on the live clock."""
     clock = LiveClock()
     start = clock.read() + LEAD_NS

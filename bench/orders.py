@@ -24,9 +24,8 @@ from actors.events.orders import (
 )
 from actors.order_management import OrderManagement
 from actors.runtime.actor import Actor, handles
-from actors.runtime.node.config import NodeConfig
+from actors.runtime.node.config import Durability, NodeConfig
 from actors.runtime.node.node import Node
-from actors.runtime.node.wiring import Durable
 from bench.kept import Stopwatch, journal_of, seconds_of, step_bytes, temporary_directory
 from bench.rounds import Figures
 
@@ -109,7 +108,7 @@ class Desk(Actor):
         self.emit(OrderApproved(order))
 
 
-def order_node(orders: int, durable: Durable, **options: Any) -> Node:
+def order_node(orders: int, durable: Durability, **options: Any) -> Node:
     """Return a node whose OMS alone may be durable; a desk gives it work."""
     node = Node(NodeConfig("orders", metrics=False, **options))
     node.add("desk", Desk, {"orders": orders})
@@ -120,7 +119,7 @@ def order_node(orders: int, durable: Durable, **options: Any) -> Node:
     return node
 
 
-def measure_orders(durable: Durable, orders: int) -> Figures:
+def measure_orders(durable: Durability, orders: int) -> Figures:
     """Return microseconds of the whole node for each step of its OMS, and a step's bytes."""
     with temporary_directory() as directory:
         node = order_node(orders, durable, data=directory)

@@ -7,12 +7,12 @@ import os
 from collections.abc import Iterator
 from pathlib import Path
 
+from actors.events.durations import SECOND
 from actors.events.market import Quote
 from actors.events.reference import Currency, Instrument
 from bench.rounds import ROOT
 from gateways.binance.messages import MessageDecoder
 
-SECOND = 1_000_000_000
 ENOUGH = 700_000
 QUOTES_PER_ORDER = 100
 ORDER_QTY = "0.00001"

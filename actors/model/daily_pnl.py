@@ -5,8 +5,7 @@ from __future__ import annotations
 import msgspec
 
 from actors.events.accounts import PnlUpdated
-
-DAY_NS = 86_400 * 10**9
+from actors.events.durations import DAY
 
 
 class DayResult(msgspec.Struct):
@@ -39,8 +38,8 @@ class DayResult(msgspec.Struct):
         Returns:
             The day's loss in the currency of `pnl`, in smallest units; negative for a profit.
         """
-        if now // DAY_NS != self.day:
-            self.day = now // DAY_NS
+        if now // DAY != self.day:
+            self.day = now // DAY
             self.base = dict(self.totals)
         own = self.nets.setdefault(pnl.strategy, {})
         total = self.totals.get(pnl.currency, 0) + pnl.net - own.get(pnl.instrument, 0)

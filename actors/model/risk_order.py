@@ -8,6 +8,7 @@ from enum import StrEnum
 import msgspec
 
 from actors.events.accounts import TradingState
+from actors.events.durations import SECOND
 from actors.events.market import TopOfBook
 from actors.events.orders import SubmitOrder
 from actors.events.reference import Contract, Instrument, from_units
@@ -15,8 +16,6 @@ from actors.model.exposure import Exposure, Exposures
 from actors.model.market_view import MarketView
 from actors.model.money import amount
 from actors.model.order_rate import OrderRate, Repeats
-
-SECOND_NS = 1_000_000_000
 
 
 class RiskCode(StrEnum):
@@ -90,7 +89,7 @@ class AccountLimits(msgspec.Struct, frozen=True):
     @property
     def order_interval_ns(self) -> int:
         """Nanoseconds that one order costs."""
-        return SECOND_NS // self.orders_per_second
+        return SECOND // self.orders_per_second
 
 
 class Case(msgspec.Struct, frozen=True, gc=False):

@@ -136,11 +136,8 @@ class Loop:
     def post(self, inbox: Input, event: Event, cause: Position | None = None) -> int:
         """Append an event from outside to an actor's inbox and return its sequence number."""
         stream, now = inbox.stream, self.now
-        seq = stream.next_seq
-        place = (stream.name, stream.epoch, seq)
-        root = (*place, now if self._virtual else time.monotonic_ns())
-        stream.tail.append(Envelope(place, cause, root, now, event))
-        stream.next_seq = seq + 1
+        arrival = now if self._virtual else time.monotonic_ns()
+        seq = stream.append(event, cause, None, now, arrival).id[2]
         self.queue.append(inbox)
         if seq > stream.trim_at:
             self._note_grown(stream)
@@ -166,15 +163,14 @@ class Loop:
 
     def take_in(self, stream: Stream, envelopes: Sequence[Envelope]) -> None:
         """Append what another node emitted, and queue its deliveries event by event."""
-        queue, tail = self.queue, stream.tail
+        queue = self.queue
         if stream.plain:
-            tail.extend(envelopes)
+            stream.tail.extend(envelopes)
             stream.next_seq += len(envelopes)
             queue.extend(stream.readers * len(envelopes))
         else:
             for envelope in envelopes:
-                tail.append(envelope)
-                stream.next_seq += 1
+                stream.keep(envelope)
                 stream.offer(envelope, queue)
         if stream.next_seq > stream.trim_at:
             self._note_grown(stream)

@@ -150,9 +150,13 @@ class Stream:
         """Add an event from outside; without a `root` it is the root of its own chain."""
         position = (self.name, self.epoch, self.next_seq)
         envelope = Envelope(position, cause, root or (*position, arrival), time, event)
+        self.keep(envelope)
+        return envelope
+
+    def keep(self, envelope: Envelope) -> None:
+        """Add an event that has its place already; nobody is told of it."""
         self.tail.append(envelope)
         self.next_seq += 1
-        return envelope
 
     def offer(self, envelope: Envelope, queue: TokenQueue) -> None:
         """Tell each reader of an event just appended, where `plain` does not hold."""
@@ -336,8 +340,7 @@ class Conflation:
         else:
             place[0], place[2] = view.next_seq, place[1]
             place[1] = seq
-        view.next_seq += 1
-        view.tail.append(envelope)
+        view.keep(envelope)
         self.firsts.append(seq)
         if len(view.tail) > VIEW_SLACK:
             del view.tail[: position - view.base]

@@ -11,6 +11,7 @@ import msgspec
 from pydantic import Field
 
 from actors.events.accounts import PositionUpdated
+from actors.events.durations import MILLISECOND
 from actors.events.event import Event
 from actors.events.market import BookStateChanged, TopOfBook
 from actors.events.orders import QuoteIntent
@@ -21,7 +22,6 @@ from actors.model.money import BASIS_POINTS, notional, quantity_worth
 from actors.runtime.actor import Actor, handles
 from actors.runtime.settings import Amount, Duration
 
-MILLISECOND = 1_000_000
 PARTS = 1_000
 """Basis points and factors are kept in thousandths."""
 MEMORY = 32

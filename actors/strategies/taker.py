@@ -9,6 +9,7 @@ import msgspec
 from pydantic import Field
 
 from actors.events.accounts import PositionUpdated
+from actors.events.durations import SECOND
 from actors.events.event import Event
 from actors.events.market import BookStateChanged, Side, TopOfBook
 from actors.events.orders import Signal
@@ -19,7 +20,6 @@ from actors.model.money import quantity_worth
 from actors.runtime.actor import Actor, handles
 from actors.runtime.settings import Amount, Duration
 
-SECOND = 1_000_000_000
 PERCENT = 100
 
 Positive = Annotated[Amount, Field(gt=0)]

@@ -15,12 +15,12 @@ from typing import Annotated, Any
 
 import msgspec
 
+from actors.events.durations import MILLISECOND
 from actors.events.event import Event
 from actors.events.market import DepthDiff, DepthSnapshot, Level, Quote, Side, Trade
 from actors.events.reference import Instrument
 from gateways.binance.decimals import LARGEST, Units
 
-MILLISECOND = 1_000_000
 DEPTH_STREAMS = ("depth", "depth@0ms", "depth@100ms", "depth@250ms", "depth@500ms")
 OTHER_STREAMS = ("aggTrade", "kline", "ticker", "miniTicker", "avgPrice", "markPrice", "forceOrder")
 """Streams that say nothing about the book or its trades that the ones read here do not."""

@@ -19,13 +19,13 @@ from typing import Any
 from rich.console import Console
 from rich.table import Table
 
+from actors.events.durations import SECOND
 from actors.runtime.errors import ExitCode
 from kaiju.cluster.backoff import MAX_DEATHS, STEADY, Restarts
 from kaiju.cluster.child import Child, end_reason, pending_work
 from kaiju.cluster.layout import ClusterPlan, Layout, prepare_run
 from kaiju.run.outcome import Presentation
 
-SECOND = 1_000_000_000
 LOOK = 0.25
 """Seconds between two status requests to the nodes."""
 QUIET_WITHIN = 10.0

@@ -13,6 +13,7 @@ import msgspec
 
 from actors.events.event import Event, tag_of
 from actors.runtime.envelope import Envelope
+from actors.runtime.stream_name import owner_of
 from gateways.sockets import IPC
 from kaiju.cluster.attach import Running
 from topology.config.findings import nearest
@@ -73,7 +74,7 @@ def tap(
     if wanted.stream not in graph.streams:
         near = nearest(wanted.stream, graph.streams)
         raise RefusedError(f"there is no stream '{wanted.stream}'{near}")
-    publisher = graph.actors[wanted.stream.partition(".")[0]].node
+    publisher = graph.actors[owner_of(wanted.stream)].node
     live, recovery, key = run.endpoints.of(publisher)
     keys = None
     if not live.startswith(IPC):

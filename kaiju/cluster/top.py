@@ -8,13 +8,13 @@ from rich.console import Group
 from rich.table import Table
 from rich.text import Text
 
+from actors.events.durations import MICROSECOND
 from actors.runtime.statistics import LinkCounts
 from kaiju.cluster.attach import Running
 from kaiju.monitor.status import NodeStatus, fetch_status
 
 Statuses = Mapping[str, NodeStatus | None]
 """Of all nodes by name; None for one that does not answer."""
-MICROSECOND = 1_000
 NO_ANSWER = "does not answer"
 
 

@@ -8,10 +8,9 @@ from typing import Any
 
 import msgspec
 
+from actors.events.durations import SECOND
 from actors.runtime.journal.segments import JournalReader, Segment
 from kaiju.record.scales import Scales, scales_of_header
-
-SECOND = 1_000_000_000
 
 
 def moment(nanoseconds: int) -> str:

@@ -10,13 +10,13 @@ from wsgiref.simple_server import WSGIRequestHandler, WSGIServer, make_server
 
 import msgspec
 
+from actors.events.durations import SECOND
 from actors.runtime.node.node import Node
 from kaiju.monitor.node_metrics import NodeCollector, order_edges
 from kaiju.monitor.observer import NodeView
 from kaiju.monitor.prometheus import metrics_page
 from kaiju.monitor.status import LIVE, status_of
 
-SECOND = 1_000_000_000
 SILENCE = 10 * SECOND
 """Nanoseconds of real time without a turn of the loop after which a node is unhealthy."""
 

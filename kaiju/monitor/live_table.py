@@ -13,6 +13,7 @@ from rich.progress_bar import ProgressBar
 from rich.table import Table
 from rich.text import Text
 
+from actors.events.durations import SECOND
 from actors.events.market import BookState, TopOfBook
 from actors.events.reference import from_units
 from kaiju.monitor.observer import NodeView
@@ -22,7 +23,6 @@ from kaiju.record.totals import PARTLY_FILLED
 MAX_ROWS = 12
 """Rows of one table that fit on a screen."""
 ORDER_COLUMNS = ("submitted", "denied", "filled", PARTLY_FILLED, "canceled", "rejected", "expired")
-SECOND = 1_000_000_000
 
 
 class LiveTable:

@@ -26,6 +26,7 @@ from actors.runtime.node.node import Node
 from actors.runtime.ports import PortRunner
 from actors.runtime.statistics import NodeStatistics
 from actors.runtime.stream import Input, Stream
+from actors.runtime.stream_name import output_of
 from kaiju.monitor.discarded import DiscardCounter, Discarded
 from kaiju.monitor.discarded import Key as DiscardKey
 from kaiju.record.scales import Scales
@@ -152,7 +153,7 @@ class NodeObserver:
         )
         for actor, stream, classes in _streams(self.node):
             if any(event_class in LATEST for event_class in classes):
-                for event in actor.snapshot(stream.name.partition(".")[2]):
+                for event in actor.snapshot(output_of(stream.name)):
                     view.take(event)
         for instrument in view.tops:
             view.top_ages[instrument] = view.statistics.now - self._changed_at(instrument)

@@ -14,6 +14,7 @@ from prometheus_client.core import (
 )
 from prometheus_client.registry import Collector
 
+from actors.events.durations import SECOND
 from actors.runtime.statistics import Histogram, bucket_bound
 
 __all__ = [
@@ -27,7 +28,6 @@ __all__ = [
     "metrics_page",
 ]
 
-SECOND = 1_000_000_000
 OCTAVE = 8
 """Buckets of our histograms per bucket of Prometheus."""
 FIRST_OCTAVE, LAST_OCTAVE = 5, 32

@@ -11,6 +11,7 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
+from actors.events.durations import SECOND
 from actors.events.reference import from_units
 from kaiju.record.record import Recorded
 from kaiju.record.scales import Scales
@@ -21,7 +22,6 @@ from kaiju.replay.differences import Compared, Differences, Divergence, Mismatch
 C = TypeVar("C", bound=Compared)
 MAX_SHOWN = 20
 """Rows printed of each kind, unless all are asked for."""
-SECOND = 1_000_000_000
 COLUMNS = ("time", "strategy", "instrument", "side", "qty", "price")
 
 

@@ -19,6 +19,7 @@ from actors.events.orders import NewOrderSingle, SubmitOrder
 from actors.events.system import TimerFired
 from actors.model.rejection import rejection
 from actors.runtime.actor import Actor, handles
+from actors.runtime.stream_name import owner_of
 from kaiju.record.record import Record
 
 UNPAIRED = "recorded: "
@@ -157,7 +158,7 @@ class RecordedOutside(Actor):
     def on_new_order(self, order: NewOrderSingle) -> None:
         """Reject, after a moment, an order that the recorded run did not send."""
         if not self.settings.pairing.has_answers(order.client_order_id):
-            gateway = self.envelope.id[0].partition(".")[0]
+            gateway = owner_of(self.envelope.id[0])
             self.state.unanswered[order.client_order_id] = (gateway, order)
             self.set_timer(order.client_order_id, ANSWER_AFTER)
 

@@ -13,6 +13,7 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
+from actors.events.durations import MICROSECOND
 from actors.events.market import Side
 from kaiju.record.scales import Scales
 from kaiju.record.series import Curve, PlottedFill, Series
@@ -25,7 +26,6 @@ MAX_PLOTS = 6
 """Instruments in a chart, those with most fills first."""
 MAX_MARKS = 600
 """Fills drawn of one side of one strategy; if there are more, every n-th."""
-MICROSECOND = 1_000
 STYLE: Any = {
     "date.converter": "concise",
     "svg.fonttype": "none",

@@ -8,13 +8,12 @@ from datetime import UTC, datetime
 from html import escape
 from pathlib import Path
 
+from actors.events.durations import MICROSECOND, SECOND
 from kaiju.record.totals import ORDER_STATES, PARTLY_FILLED
 from kaiju.report.charts import draw_equity, draw_fills, draw_latency, draw_positions
 from kaiju.report.report import Report, RunHistory
 from topology.files import atomic_write
 
-SECOND = 1_000_000_000
-MICROSECOND = 1_000
 STYLE = """
 body { font: 15px/1.45 system-ui, sans-serif; margin: 2rem auto; max-width: 70rem; padding: 0 1rem;
        color: #1c2330; background: #fff; }

@@ -20,8 +20,6 @@ from kaiju.record.totals import Filled, RunTotals
 from kaiju.report.audit import Check, audit, dropped_by
 from topology.files import atomic_write
 
-SECOND = 1_000_000_000
-
 
 class Durations(msgspec.Struct, frozen=True):
     """Quantiles of a histogram in nanoseconds, at most 12.5 % too high."""

@@ -11,6 +11,7 @@ from importlib.metadata import version
 from pathlib import Path
 
 from actors.runtime.node.node import Node
+from actors.runtime.stream_name import owner_of
 from gateways.sockets import IPC
 from kaiju.monitor.http_server import NodeServer
 from kaiju.monitor.observer import NodeObserver
@@ -106,7 +107,7 @@ def _open_sockets(
     given = {  # with the node's own key, all of its streams may be read
         stream: readers.get(stream, frozenset()) | own
         for stream in checked.graph.streams
-        if checked.graph.actors[stream.partition(".")[0]].node == options.node
+        if checked.graph.actors[owner_of(stream)].node == options.node
     }
     given[f"{HALTS}.{options.node}"] = frozenset(checked.topology.nodes)
     keys = None

@@ -6,6 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from actors.events.accounts import RiskLimitExceeded, TradingState, TradingStateChanged
+from actors.events.durations import DAY
 from actors.events.event import Event
 from actors.events.market import Side, TopOfBook
 from actors.events.orders import (
@@ -15,7 +16,6 @@ from actors.events.orders import (
     SubmitOrder,
 )
 from actors.events.system import HaltTrading, ResumeTrading
-from actors.model.daily_pnl import DAY_NS
 from actors.model.exposure import Exposure, Exposures
 from actors.risk import Risk
 from actors.runtime.actor import Actor
@@ -167,7 +167,7 @@ def test_the_days_loss_adds_up_over_strategies_and_instruments() -> None:
 def test_a_new_day_counts_losses_anew() -> None:
     kit = risk(max_daily_loss={"USDT": "0.0001"}, loss_confirmations=1)
     kit.given(pnl(-9_000))
-    kit.advance(DAY_NS)
+    kit.advance(DAY)
 
     assert kit.given(pnl(-19_000)) == []
     assert kit.given(pnl(-19_001)) != []

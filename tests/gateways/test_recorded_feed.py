@@ -11,6 +11,7 @@ import msgspec
 import pydantic
 import pytest
 
+from actors.events.durations import MILLISECOND
 from actors.events.event import Event
 from actors.events.market import (
     BookState,
@@ -27,7 +28,7 @@ from actors.testing import ActorTest, SystemTest
 from gateways.captures import Line, Recording, in_time_order
 from gateways.recorded import RecordedFeed
 from tests.kit.captures import SPOT, USDM
-from tests.kit.recorded_lines import MILLISECOND, START, diff, line, quote, snapshot, trade, write
+from tests.kit.recorded_lines import START, diff, line, quote, snapshot, trade, write
 
 SOURCE = f"{SPOT.instrument}/day1.gz"
 

@@ -10,7 +10,7 @@ import shutil
 import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
-from typing import Any, ClassVar, Literal, NoReturn
+from typing import Any, ClassVar, NoReturn
 
 import msgspec
 
@@ -31,12 +31,11 @@ from actors.runtime.journal.data_directory import CONTROL, JOURNALS
 from actors.runtime.journal.disk import UNFINISHED, Disk
 from actors.runtime.journal.segments import JournalReader
 from actors.runtime.journal.steps import read_step
-from actors.runtime.node.config import NodeConfig
+from actors.runtime.node.config import Durability, NodeConfig
 from actors.runtime.node.node import Node
 from actors.runtime.ports import Port
 from tests.kit.runtime_actors import Feed, Tick
 
-Durable = Literal["none", "os", "fsync"]
 INSTRUMENT = "BTCUSDT.SIM"
 
 
@@ -145,7 +144,7 @@ def trading(
     disk: Disk,
     outside: Outside | None = None,
     *,
-    durable: Durable = "os",
+    durable: Durability = "os",
     ticks: int = 2_000,
     gap: int = 1_000_000,
     **options: Any,

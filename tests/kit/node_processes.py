@@ -18,6 +18,7 @@ import msgspec
 from actors.runtime.journal.data_directory import JOURNALS
 from actors.runtime.journal.segments import JournalReader
 from actors.runtime.journal.steps import read_step
+from actors.runtime.stream_name import output_of, owner_of
 from kaiju.monitor.status import LinkStatus, NodeStatus, fetch_status
 from tests.kit.killable_kaiju import MortalProcess
 from tests.kit.run_folder import run_folder
@@ -125,7 +126,7 @@ class LinkedRun:
 
     def emitted(self, stream: str) -> int:
         """Return how many events a stream has, as far as its node says; 0 while it does not."""
-        node = self.checked.graph.actors[stream.partition(".")[0]].node
+        node = self.checked.graph.actors[owner_of(stream)].node
         status = self.status(node)
         streams = () if status is None else status.streams
         return next((s.next_seq - 1 for s in streams if s.name == stream), 0)
@@ -183,7 +184,7 @@ class LinkedRun:
         )
 
     def _end_of(self, stream: str) -> End:
-        source, _, output = stream.partition(".")
+        source, output = owner_of(stream), output_of(stream)
         if self.checked.topology.actors[source].durable != "none":
             epoch, next_seq = emitted(self.journal(source), output)
             return End(durable=True, epoch=epoch, next_seq=next_seq)

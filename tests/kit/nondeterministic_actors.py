@@ -14,6 +14,7 @@ from typing import Any, ClassVar
 
 import msgspec
 
+from actors.events.durations import MILLISECOND
 from actors.events.event import Event
 from actors.events.system import StopActor, TimerFired
 from actors.runtime.actor import Actor, handles
@@ -23,7 +24,6 @@ from actors.runtime.node.config import NodeConfig
 from actors.runtime.node.node import Node
 from actors.testing import START
 
-MILLISECOND = 1_000_000
 RUN_FOR = 100 * MILLISECOND
 WORDS = ("bid", "ask", "mid", "last", "open", "high", "low", "close")
 

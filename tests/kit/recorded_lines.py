@@ -7,8 +7,9 @@ import json
 from pathlib import Path
 from typing import Any
 
+from actors.events.durations import MILLISECOND
+
 START = 1_723_161_253_000_000_000
-MILLISECOND = 1_000_000
 
 PLAYED = """\
 version: 1

@@ -18,6 +18,7 @@ from heapq import heappop, heappush
 from random import Random
 from typing import Any, Protocol
 
+from actors.events.durations import MILLISECOND
 from actors.events.event import Event
 from actors.runtime.envelope import Envelope
 from tests.kit.runtime_actors import Tick
@@ -39,7 +40,6 @@ from topology.links.sources import schema_of
 from topology.links.subscriber import NodeSubscriber
 from topology.links.subscription import StreamSubscription
 
-MILLISECOND = 1_000_000
 READER = "core"
 TAIL = 40
 """Events that memory keeps."""

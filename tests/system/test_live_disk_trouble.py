@@ -16,11 +16,12 @@ import pytest
 from actors.recorder import EVENTS_FILE
 from actors.runtime.clock import LiveClock
 from actors.runtime.journal.disk import Disk
+from actors.runtime.node.config import Durability
 from actors.runtime.node.node import Node
 from actors.runtime.ref import ActorDeadError, Timeout
 from kaiju.journals.verify import verify
 from tests.kit.commands import KAIJU
-from tests.kit.failing_disk import Ask, Durable, Outside, TroubledDisk, trading
+from tests.kit.failing_disk import Ask, Outside, TroubledDisk, trading
 from tests.kit.killed_trading import Trading
 from tests.kit.paths import ROOT
 from tests.kit.shipped import PAPER
@@ -88,7 +89,7 @@ def room(request: pytest.FixtureRequest, tmp_path: Path) -> StubRoom | TmpfsRoom
 
 @pytest.mark.parametrize("durable", ["os", "fsync"])
 def test_a_live_node_on_a_full_disk_cancels_and_trades_again_when_there_is_room(
-    room: StubRoom | TmpfsRoom, durable: Durable
+    room: StubRoom | TmpfsRoom, durable: Durability
 ) -> None:
     outside = Outside()
     node = trading(
@@ -118,7 +119,7 @@ def test_a_live_node_on_a_full_disk_cancels_and_trades_again_when_there_is_room(
     assert verify(room.run).equal
 
 
-def started(room: StubRoom, durable: Durable, outside: Outside) -> tuple[Node, threading.Thread]:
+def started(room: StubRoom, durable: Durability, outside: Outside) -> tuple[Node, threading.Thread]:
     """Return a live node that has done all there is to do for a second."""
     node = trading(room.run, LiveClock(), room.disk, outside, durable=durable, gap=10**9)
     thread = threading.Thread(target=node.run)
@@ -128,7 +129,7 @@ def started(room: StubRoom, durable: Durable, outside: Outside) -> tuple[Node, t
 
 
 @pytest.mark.parametrize("durable", ["os", "fsync"])
-def test_an_answer_waits_until_its_step_is_written(tmp_path: Path, durable: Durable) -> None:
+def test_an_answer_waits_until_its_step_is_written(tmp_path: Path, durable: Durability) -> None:
     room, outside = StubRoom(tmp_path), Outside()
     node, thread = started(room, durable, outside)
     room.fill()

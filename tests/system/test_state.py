@@ -9,6 +9,7 @@ import msgspec
 import pytest
 from msgspec import inspect
 
+from actors.events.durations import SECOND
 from actors.events.market import Side
 from actors.events.orders import Signal
 from actors.events.system import TimerFired
@@ -23,7 +24,6 @@ from tests.kit.small_system import INTERVAL, TOPOLOGY, Metronome, write_topology
 from topology.check.check import CheckedTopology, check_file
 from topology.config.class_loader import known_actors
 
-SECOND = 1_000_000_000
 SCALARS = (
     inspect.IntType,
     inspect.FloatType,

@@ -17,6 +17,7 @@ from actors.events.orders import (
 from actors.events.system import RecordFrame
 from actors.recorder import EVENTS_FILE
 from actors.runtime.actor import Actor
+from actors.runtime.stream_name import owner_of
 from topology.check.schema import PartialTopology
 from topology.config.document import Document
 from topology.config.graph import Edge, Graph, Vertex
@@ -80,7 +81,7 @@ def _check_requests(document: Document, partial: PartialTopology, graph: Graph) 
 
 
 def _report_unserved(document: Document, graph: Graph, stream: str, request: type[Event]) -> None:
-    emitter = graph.actors[stream.partition(".")[0]]
+    emitter = graph.actors[owner_of(stream)]
     able = [v.name for v in graph.actors.values() if v.handles(request) and v is not emitter]
     unknown = any(vertex.actor_class is None for vertex in graph.actors.values())
     if unknown or graph.incomplete & {*able} or _has_ports(emitter):
@@ -209,7 +210,7 @@ def _emitting(graph: Graph, event_class: type[Event], reader: str) -> list[str]:
     return [
         stream
         for stream, classes in graph.streams.items()
-        if event_class in classes and stream.partition(".")[0] != reader
+        if event_class in classes and owner_of(stream) != reader
     ]
 
 

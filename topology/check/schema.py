@@ -14,13 +14,13 @@ from typing import Annotated, Any, Union, get_args, get_origin
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
 from pydantic_core import ErrorDetails
 
+from actors.runtime.node.config import Durability
 from topology.config.document import Document, KeyPath
 from topology.config.findings import nearest
 from topology.config.spec import (
     PATTERNS,
     AcceptsSpec,
     CurrencySpec,
-    Durability,
     InputSpec,
     InstrumentSpec,
     NodeSpec,

@@ -13,8 +13,10 @@ from typing import Protocol
 from actors.events.event import Event
 from actors.events.system import RecordFrame
 from actors.runtime.actor import Actor
+from actors.runtime.stream import Delivery
+from actors.runtime.stream_name import output_of, owner_of
 from topology.config.findings import nearest, one_of
-from topology.config.spec import Delivery, InputSpec
+from topology.config.spec import InputSpec
 
 EVERYTHING = "*"
 INBOX = "inbox"
@@ -86,12 +88,12 @@ class Edge:
     @property
     def source(self) -> str:
         """Name of the emitting actor."""
-        return self.stream.partition(".")[0]
+        return owner_of(self.stream)
 
     @property
     def output(self) -> str:
         """Name of its output."""
-        return self.stream.partition(".")[2]
+        return output_of(self.stream)
 
 
 @dataclass(frozen=True)
@@ -226,12 +228,12 @@ def _matching(graph: Graph, reader: str, pattern: str) -> list[str]:
     others = [
         stream
         for stream, classes in graph.streams.items()
-        if stream.partition(".")[0] != reader and set(classes) != {RecordFrame}
+        if owner_of(stream) != reader and set(classes) != {RecordFrame}
     ]
     if pattern == EVERYTHING:
         return others
     ending = pattern.removeprefix(EVERYTHING)
-    found = [stream for stream in others if stream.partition(".")[2] == ending.removeprefix(".")]
+    found = [stream for stream in others if output_of(stream) == ending.removeprefix(".")]
     unknown = any(vertex.actor_class is None for vertex in graph.actors.values())
     if not ending.startswith(".") or not (found or unknown):
         outputs = dict.fromkeys(f"*.{stream.partition('.')[2]}" for stream in others)

@@ -9,10 +9,9 @@ from typing import Annotated, Any, Literal
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, StringConstraints
 
 from actors.events.reference import Contract, Currency, Instrument, exact_units
+from actors.runtime.node.config import Durability
 from actors.runtime.settings import Amount, Duration, misfit
-
-Delivery = Literal["stream", "latest"]
-Durability = Literal["none", "os", "fsync"]
+from actors.runtime.stream import Delivery
 
 NAME = r"^[a-z][a-z0-9_]*$"
 INSTRUMENT = r"^[A-Z0-9_-]+\.[A-Z0-9_]+$"

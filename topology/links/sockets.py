@@ -20,6 +20,7 @@ from typing import IO, Any, NamedTuple
 import zmq
 from zmq.utils import z85
 
+from actors.events.durations import MILLISECOND
 from gateways.sockets import IPC, Wake
 from topology.config.keys import NodeKeys
 from topology.links.frame import LARGEST_FRAME, topic_of
@@ -41,7 +42,6 @@ HEARTBEAT_MS, SILENCE_MS = 1_000, 3_000
 """ZeroMQ's own heartbeats: without them, a reader that vanished would keep its queue for ever. Only
 the listening side sends them: libzmq 4.3.5 aborts the process (``!_io_error``) if one is due on a
 connection that was lost while its receive queue was full. Readers send `Ping` instead."""
-MILLISECOND = 1_000_000
 UNASKED = zmq.EVENT_HANDSHAKE_FAILED_NO_DETAIL | zmq.EVENT_HANDSHAKE_FAILED_PROTOCOL
 """Handshakes that fail before a key is checked."""
 LINGER_MS = 500

@@ -6,6 +6,7 @@ import hashlib
 import json
 from typing import Any
 
+from actors.runtime.stream_name import owner_of
 from topology.check.check import CheckedTopology
 from topology.plan.restarts import links_between, reading_nodes
 
@@ -42,7 +43,7 @@ def view_of(checked: CheckedTopology, node: str) -> dict[str, Any]:
         "read_by": {
             stream: sorted(nodes)
             for stream, nodes in given.items()
-            if graph.actors[stream.partition(".")[0]].node == node
+            if graph.actors[owner_of(stream)].node == node
         },
     }
 

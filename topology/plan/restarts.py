@@ -6,6 +6,7 @@ from collections.abc import Iterable, Iterator
 from typing import NamedTuple
 
 from actors.events.system import RecordFrame
+from actors.runtime.stream_name import owner_of
 from topology.check.check import CheckedTopology
 from topology.config.graph import Edge
 from topology.plan.changes import Change
@@ -54,7 +55,7 @@ def restarts(
     if old.topology.name != new.topology.name:
         told += [(node, "the topology has another name") for node in new.topology.nodes]
     for stream, gained, lost in readings:
-        publisher = new.topology.actors[stream.partition(".")[0]].node
+        publisher = new.topology.actors[owner_of(stream)].node
         told.append((publisher, f"{stream}: {_readers(gained, lost)}"))
     told += _of_other_publishers(old, new)
     reasons: dict[str, list[str]] = {}

@@ -5,11 +5,13 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import KW_ONLY, dataclass
 from pathlib import Path
-from typing import Final, NamedTuple
+from typing import Final, Literal, NamedTuple
 
 from actors.events.reference import Currency, Instrument
 from actors.runtime.journal.commits import MAX_HELD
 
+Durability = Literal["none", "os", "fsync"]
+"""What of an actor is kept: nothing, what survives the process, or what survives the machine."""
 SEGMENT_BYTES: Final = 64 * 2**20
 
 

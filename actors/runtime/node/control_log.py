@@ -78,8 +78,7 @@ class ControlLog:
         read = msgspec.msgpack.Decoder(reduce(or_, ANNOUNCED)).decode
         for body in self._journal.steps():
             _, _, _, place, cause, root, time, _, event, _ = read_step(body)
-            stream.tail.append(Envelope(place, cause, root, time, read(event)))
-            stream.next_seq += 1
+            stream.keep(Envelope(place, cause, root, time, read(event)))
         # Who begins anew has not heard why trading is halted; what else was said is of the past.
         first_halt = min((e.id[2] for e in self._in_force()), default=stream.next_seq)
         for reader in stream.readers:

@@ -221,8 +221,7 @@ class Mirror:
     def _offer_recalled(self, envelope: Envelope) -> None:
         """Deliver one event while readers of newest values may have had it before the crash."""
         stream, seq = self.stream, envelope.id[2]
-        stream.tail.append(envelope)
-        stream.next_seq += 1
+        stream.keep(envelope)
         for reader in stream.readers:
             latest = reader.conflation
             if latest is None:

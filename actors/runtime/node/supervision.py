@@ -30,6 +30,7 @@ from actors.runtime.recovery.capture import forget
 from actors.runtime.ref import Registry
 from actors.runtime.statistics import DeadLetter
 from actors.runtime.stream import Input, StepWriter, Stream
+from actors.runtime.stream_name import output_of
 
 if TYPE_CHECKING:
     from actors.runtime.actor import Actor
@@ -254,7 +255,7 @@ class Supervisor:
         self._loop.post(inbox, StreamReset(source.name, source.epoch, source.next_seq, reason))
         emitted = len(self._loop.outbox)
         try:
-            for event in publisher.snapshot(source.name.partition(".")[2]):
+            for event in publisher.snapshot(output_of(source.name)):
                 self._loop.post(inbox, event)
         except Exception as error:  # noqa: BLE001 - the reader was told of the reset at least
             self.trouble(f"{publisher.name}.snapshot({source.name})", error)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from types import MappingProxyType
-from typing import Any, Literal
+from typing import Any
 
 from actors.events.reference import Currency, Instrument
 from actors.events.system import StopActor, StreamLive, StreamStale
@@ -12,7 +12,7 @@ from actors.runtime.actor import Actor, Settings
 from actors.runtime.context import ActorContext
 from actors.runtime.handlers import handler_table, inbox_table
 from actors.runtime.loop import Loop
-from actors.runtime.node.config import NodeConfig
+from actors.runtime.node.config import Durability, NodeConfig
 from actors.runtime.node.ingress import Ingress
 from actors.runtime.node.mirrors import Mirror, RemotePublisher
 from actors.runtime.node.supervision import Supervisor
@@ -20,8 +20,7 @@ from actors.runtime.recovery.capture import NOT_YET
 from actors.runtime.recovery.recovery import Recovery
 from actors.runtime.ref import ActorRef
 from actors.runtime.stream import Delivery, Input, Stream
-
-Durable = Literal["none", "os", "fsync"]
+from actors.runtime.stream_name import output_of
 
 
 class Wiring:
@@ -62,7 +61,7 @@ class Wiring:
         actor_class: type[Actor],
         settings: Settings | Mapping[str, Any] | None = None,
         *,
-        durable: Durable = "none",
+        durable: Durability = "none",
         accepts: frozenset[str] | None = None,
     ) -> Actor:
         """Construct an actor and give it its streams.
@@ -105,7 +104,7 @@ class Wiring:
         return actor
 
     def add_remote(
-        self, name: str, actor_class: type[Actor], node: str, *, durable: Durable = "none"
+        self, name: str, actor_class: type[Actor], node: str, *, durable: Durability = "none"
     ) -> None:
         """Make the streams of another node's actor known, so that actors here may read them."""
         publisher = RemotePublisher(name, node, actor_class, durable=durable != "none")
@@ -128,7 +127,7 @@ class Wiring:
         """
         actor, source = self.actors[reader], self.streams[stream]
         publisher = self.supervisor.owners[stream]
-        classes = publisher.outputs[stream.partition(".")[2]]
+        classes = publisher.outputs[output_of(stream)]
         lane = self.loop.latest if delivery == "latest" else None
         context = actor.context
         cursor = Input(context, source, handler_table(actor, classes), context.routes, lane)

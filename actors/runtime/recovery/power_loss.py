@@ -20,6 +20,7 @@ from actors.runtime.journal.disk import Disk
 from actors.runtime.journal.repair import apply_cut, cut_behind
 from actors.runtime.journal.segments import JournalReader
 from actors.runtime.journal.steps import read_step
+from actors.runtime.stream_name import output_of, owner_of
 
 
 class Ends:
@@ -119,7 +120,7 @@ def cut_to_fit(directories: Mapping[str, Path], disk: Disk) -> Fitted:
 def _cut_once(reader: Ends, ends: Mapping[str, Ends]) -> bool:
     changed = False
     for stream in reader.inputs():
-        publisher, _, output = stream.partition(".")
+        publisher, output = owner_of(stream), output_of(stream)
         if output != "inbox" and publisher in ends and publisher != reader.actor:
             changed |= reader.cut_before(stream, ends[publisher].next_seq(output))
     return changed

@@ -25,6 +25,7 @@ from actors.runtime.recovery.capture import UNKNOWN
 from actors.runtime.recovery.configuration import configured_as
 from actors.runtime.recovery.replay import DivergedError, JournalReplay, replay_all
 from actors.runtime.stream import Input, Stream
+from actors.runtime.stream_name import owner_of
 
 if TYPE_CHECKING:
     from actors.runtime.actor import Actor
@@ -158,7 +159,7 @@ class Recovery:
                     reader.conflation.offer(envelope)
         for actor in self.actors.values():
             for reader in actor.context.inputs:
-                ours = reader.source.name.partition(".")[0] in self.actors
+                ours = owner_of(reader.source.name) in self.actors
                 if reader.conflation is not None and ours:
                     reader.began = reader.source.next_seq - reader.conflated - reader.queued
 

@@ -14,13 +14,13 @@ from typing import Annotated
 import msgspec
 from pydantic import Field
 
+from actors.events.durations import SECOND
 from actors.events.market import Side
 from actors.events.reference import Instrument, from_units
 from actors.runtime.settings import Amount, Settings, misfit
 from gateways.simulated.engine.limit_order_book import BookSide, LimitOrderBook, PriceLevel
 from gateways.simulated.engine.matching_venue import BackgroundCancel, BackgroundOrder
 
-SECOND = 1_000_000_000
 YEAR = 365 * 24 * 3600
 FAIR_SCALE = 10**6
 """The fair value is kept in millionths of a price unit: most moves are far below one unit."""

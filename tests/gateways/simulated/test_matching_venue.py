@@ -8,6 +8,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from actors.events.durations import MILLISECOND
 from actors.events.event import Event
 from actors.events.market import BookState, DepthDiff, DepthSnapshot, RequestSnapshot, Side, Trade
 from actors.events.orders import (
@@ -50,7 +51,6 @@ from tests.kit.builders import (
 from tests.kit.venue_builders import NAME, cancel, draw, executions, limit, market, table, told
 
 BUY, SELL = Side.BUY, Side.SELL
-MILLISECOND = 1_000_000
 
 
 @pytest.fixture

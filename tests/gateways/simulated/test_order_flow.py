@@ -8,6 +8,7 @@ from typing import NamedTuple
 import pytest
 from pydantic import ValidationError
 
+from actors.events.durations import SECOND
 from actors.events.market import Side, Trade
 from actors.events.orders import ExecType, ExecutionReport
 from actors.events.reference import Instrument
@@ -22,7 +23,6 @@ from gateways.simulated.engine.venue_orders import Listing
 from tests.kit.builders import BTCUSDT, ETHUSDT, with_filters
 from tests.kit.venue_builders import cancel, executions, limit, market
 
-SECOND = 1_000_000_000
 BITCOIN = {
     "start_price": "60000",
     "spread": "2",

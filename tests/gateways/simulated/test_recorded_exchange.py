@@ -5,6 +5,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from actors.events.durations import MILLISECOND
 from actors.events.event import Event
 from actors.events.market import DepthDiff, DepthSnapshot, Quote, Side, Trade
 from actors.events.orders import (
@@ -24,7 +25,6 @@ from tests.kit.builders import BTCUSDT, ETHUSDT
 from tests.kit.venue_builders import NAME, cancel, executions, limit, market, quote, told, trade
 
 BUY, SELL = Side.BUY, Side.SELL
-MILLISECOND = 1_000_000
 
 
 @pytest.fixture

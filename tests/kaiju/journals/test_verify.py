@@ -15,6 +15,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from actors.events.durations import MILLISECOND
 from actors.events.system import StopActor
 from actors.runtime.journal.disk import Disk
 from actors.runtime.journal.segments import JournalReader
@@ -30,7 +31,6 @@ from tests.kit import commands
 from tests.kit.commands import INSTALLED
 from tests.kit.kill_points import MortalDisk, live, lived
 from tests.kit.nondeterministic_actors import (
-    MILLISECOND,
     RUN_FOR,
     Gambler,
     Leaves,

@@ -9,6 +9,7 @@ import pytest
 import zmq
 from msgspec.structs import replace
 
+from actors.events.durations import MILLISECOND
 from kaiju.cluster.top import draw
 from kaiju.monitor.status import NodeStatus
 from tests.kit.metrics_text import Samples, samples_in, value
@@ -41,7 +42,6 @@ actors:
     inputs: [kept.ticks, loose.ticks]
 """
 COUNTS = ("gaps", "repeated", "resumes", "malformed")
-MILLISECOND = 1_000_000
 
 
 @pytest.fixture(scope="module")

@@ -13,6 +13,7 @@ import msgspec
 import pytest
 from prometheus_client import CollectorRegistry, generate_latest
 
+from actors.events.durations import SECOND
 from actors.runtime.clock import VirtualClock
 from actors.runtime.journal.data_directory import JOURNALS
 from actors.runtime.journal.disk import Disk
@@ -32,8 +33,6 @@ from tests.kit.metrics_text import Samples, samples_in, value
 from tests.kit.small_system import write_topology
 from tests.kit.waiting import PATIENCE
 from topology.check.check import check_file
-
-SECOND = 1_000_000_000
 
 
 @pytest.fixture(scope="module")

@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+from actors.events.durations import SECOND
 from actors.runtime.node.node import Node
 from kaiju.run.build import compose
 from tests.kit.paths import TOPOLOGIES
@@ -14,7 +15,6 @@ from topology.check.check import check_file
 from topology.config.findings import TopologyError
 
 PAPER = TOPOLOGIES / "paper.yaml"
-SECOND = 1_000_000_000
 
 SHARED_WORK = """\
 version: 1

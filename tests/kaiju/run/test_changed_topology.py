@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from actors.events.durations import SECOND
 from actors.recorder import Recorder
 from actors.runtime.clock import VirtualClock
 from actors.runtime.journal.disk import Disk
@@ -16,7 +17,6 @@ from tests.kit.kill_points import MortalDisk, lived
 from tests.kit.small_system import TOPOLOGY, all_durable, write_topology
 from topology.check.check import check_file
 
-SECOND = 1_000_000_000
 UNTIL = 4 * SECOND
 """Sixteen signals of the metronome."""
 

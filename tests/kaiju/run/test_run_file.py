@@ -11,13 +11,13 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from actors.events.durations import SECOND
 from actors.runtime.journal.disk import Disk
 from kaiju.run.local import VIRTUAL_START
 from kaiju.run.run_file import RUN_FILE, RunFile, RunFileError
 from tests.kit.commands import run
 from tests.kit.small_system import TOPOLOGY, write_topology
 
-SECOND = 1_000_000_000
 FILE = RunFile(
     kaiju="0.1.0",
     topology="/somewhere/small.yaml",

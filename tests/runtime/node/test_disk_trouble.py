@@ -20,13 +20,13 @@ from actors.recorder import EVENTS_FILE, Recorder
 from actors.runtime.clock import VirtualClock
 from actors.runtime.journal.disk import Disk
 from actors.runtime.journal.frames import EVENT, FrameFile
+from actors.runtime.node.config import Durability
 from actors.runtime.node.halts import Halts
 from actors.testing import START
 from kaiju.journals.verify import verify
 from tests.kit.failing_disk import (
     Copies,
     Desk,
-    Durable,
     Outside,
     Tally,
     TroubledDisk,
@@ -44,7 +44,7 @@ ERRORS = [errno.ENOSPC, errno.EIO, errno.EROFS]
 @pytest.mark.parametrize("durable", ["os", "fsync"])
 @pytest.mark.parametrize("number", ERRORS)
 def test_a_disk_that_refuses_for_a_while_halts_trading_and_loses_nothing(
-    tmp_path: Path, caplog: pytest.LogCaptureFixture, number: int, durable: Durable
+    tmp_path: Path, caplog: pytest.LogCaptureFixture, number: int, durable: Durability
 ) -> None:
     run = tmp_path / "run"
     copies = Copies(run, tmp_path / "copies", every=8)

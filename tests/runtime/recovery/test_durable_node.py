@@ -13,6 +13,7 @@ from typing import Any, ClassVar
 import msgspec
 import pytest
 
+from actors.events.durations import MILLISECOND
 from actors.events.event import Event
 from actors.events.orders import NewOrderSingle
 from actors.events.system import (
@@ -41,7 +42,6 @@ from tests.kit.kill_points import MortalDisk, lived
 from tests.kit.runtime_actors import Feed, Price, Tick
 from tests.kit.waiting import PATIENCE
 
-MILLISECOND = 1_000_000
 HOUR = 3_600_000 * MILLISECOND
 RUN_FOR = 40 * MILLISECOND
 CLOCKS = ["virtual", "live"]

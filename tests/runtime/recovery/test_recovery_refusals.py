@@ -9,6 +9,7 @@ from pathlib import Path
 import msgspec
 import pytest
 
+from actors.events.durations import MILLISECOND
 from actors.events.event import Event
 from actors.events.system import StreamReset, TimerFired
 from actors.runtime import moved
@@ -20,8 +21,6 @@ from actors.runtime.node.config import NodeConfig, Retention
 from actors.runtime.node.node import Node
 from actors.runtime.recovery.recovery import RecoveryError
 from tests.kit.kill_points import MortalDisk, lived
-
-MILLISECOND = 1_000_000
 
 
 class Common(Event):

@@ -10,6 +10,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from ruamel.yaml import YAML
 
+from actors.events.durations import MILLISECOND
 from actors.runtime.clock import VirtualClock
 from kaiju.run.build import compose
 from kaiju.run.local import VIRTUAL_START
@@ -17,7 +18,6 @@ from tests.kit.small_system import TOPOLOGY
 from topology.check.check import check_file
 
 PLACE = "actors.market.settings.flow.BTCUSDT.SIM"
-MILLISECOND = 1_000_000
 
 
 def mistakes(folder: Path, old: str, new: str) -> list[str]:

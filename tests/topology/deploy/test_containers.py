@@ -14,6 +14,7 @@ import msgspec
 import pytest
 from ruamel.yaml import YAML
 
+from actors.events.durations import SECOND
 from actors.runtime.clock import VirtualClock
 from actors.runtime.statistics import Histogram, LinkCounts, LinkRecord
 from grafana.dashboard import FILE, build
@@ -34,7 +35,6 @@ FILES = {
     "compose": (render_compose, ROOT / "docker-compose.yml"),
     "prometheus": (render_prometheus, ROOT / "grafana" / "prometheus.yml"),
 }
-SECOND = 1_000_000_000
 ADD_UP = ("sum", "max", "avg", "histogram_quantile", "sort_desc")
 """What makes one figure of those of several nodes, or of those that share labels."""
 SAYS_OF_WHICH = re.compile("{{(node|actor)}}")
