@@ -340,6 +340,23 @@ def test_a_halt_cancels_and_a_resume_takes_intents_again() -> None:
     ]
 
 
+def test_a_halt_of_one_instrument_withdraws_its_orders_and_refuses_its_intents_only() -> None:
+    kit = quoting()
+    taken = kit.given(signal(Side.BUY, 3, strategy="maker"))[0]
+    assert isinstance(taken, SubmitOrder)
+    kit.given(OrderSubmitted(taken))
+    halt = HaltTrading("overfill", "oms-0-1", instrument=BTC)
+    elsewhere = quote(2_600, 5, 0, 0, instrument=ETHUSDT.instrument)
+
+    assert kit.given(halt) == [cancel(BID), cancel(ASK), cancel(taken)]
+    assert kit.given(QUOTE) == [
+        IntentRefused("maker", BTC, "execution", f"trading in {BTC} is halted: overfill")
+    ]
+    assert len(kit.given(elsewhere)) == 1
+    kit.given(canceled(BID), canceled(ASK), ResumeTrading("seen"))
+    assert len(kit.given(QUOTE)) == 2
+
+
 def test_a_book_that_is_not_live_withdraws_its_quotes_only() -> None:
     kit = quoting()
     kit.given(quote(99, 1, 0, 0, instrument=ETHUSDT.instrument))

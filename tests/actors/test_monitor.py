@@ -12,7 +12,7 @@ from actors.events.orders import (
     ReportRepeated,
     TransitionFailed,
 )
-from actors.events.system import Heartbeat
+from actors.events.system import HaltTrading, Heartbeat
 from actors.monitor import Monitor
 from actors.testing import SECOND, ActorTest
 from tests.kit.builders import (
@@ -79,6 +79,22 @@ def test_denials_are_counted_by_code() -> None:
         "maker.denied[MAX_POSITION]": 1,
         "maker.denied[ORDER_RATE]": 1,
     }
+
+
+def test_a_fill_behind_the_end_of_its_order_does_not_make_it_filled() -> None:
+    kit = monitor()
+    kit.given(canceled(buy(10)), filled(buy(10), 4, leaves_qty=0, late=True))
+
+    assert kit.state.counts == {
+        "canceled": 1, "maker.canceled": 1, "fills": 1, "maker.fills": 1,
+    }  # fmt: skip
+
+
+def test_a_halted_instrument_is_counted_by_its_name() -> None:
+    kit = monitor()
+    kit.given(HaltTrading("overfill", instrument=BTCUSDT.instrument))
+
+    assert kit.state.counts == {"halts": 1, f"halts[{BTCUSDT.instrument}]": 1}
 
 
 def test_an_intent_that_was_refused_is_counted_by_who_emitted_it() -> None:

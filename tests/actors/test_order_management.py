@@ -48,7 +48,10 @@ def test_reports_become_facts_with_the_orders_strategy() -> None:
     of = buy(10)
 
     assert oms().given(
-        OrderApproved(of), report_new(of), report_fill(of, 4, "E-1"), report_fill(of, 6, "E-2")
+        OrderApproved(of),
+        report_new(of),
+        report_fill(of, 4, "E-1"),
+        report_fill(of, 6, "E-2", cum_qty=10),
     ) == [
         OrderSubmitted(of),
         accepted(of),
@@ -105,12 +108,12 @@ def test_a_report_that_comes_again_is_told_of_and_changes_nothing() -> None:
 def test_an_illegal_report_is_a_failed_transition() -> None:
     of = buy(10)
 
-    assert oms().given(report_fill(of, 4)) == [
+    assert oms().given(report_canceled(of)) == [
         TransitionFailed(
             of.client_order_id,
             "NONE",
-            ExecType.TRADE,
-            "E-fill",
+            ExecType.CANCELED,
+            "E-canceled",
             "the OMS does not know this order",
         )
     ]

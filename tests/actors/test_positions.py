@@ -5,10 +5,11 @@ from itertools import count
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from msgspec.structs import replace
 
 from actors.events.accounts import FeePaid, PositionUpdated
 from actors.events.market import Side
-from actors.events.orders import OrderFilled
+from actors.events.orders import FillCorrected, OrderFilled, SubmitOrder
 from actors.events.reference import Instrument
 from actors.model.money import notional
 from actors.positions import PositionKeeper
@@ -114,6 +115,48 @@ def test_a_fill_that_contradicts_one_of_the_same_id_stops_the_keeper() -> None:
 
     with pytest.raises(ValueError, match="was BUY 4 at 10000, now BUY 5 at 10000"):
         kit.given(filled(buy(10), 5))
+
+
+def inferred(of: SubmitOrder, qty: int, amount: int, exec_id: str) -> OrderFilled:
+    fill = filled(of, qty, exec_id=exec_id)
+    return replace(fill, last_px=0, fee_currency="", inferred=True, amount=amount)
+
+
+def test_an_inferred_fill_is_booked_with_its_amount() -> None:
+    [update] = keeper().given(inferred(buy(10), 4, 400_123, "i1"))
+
+    assert isinstance(update, PositionUpdated)
+    assert (update.qty, update.cost, update.cash_flow) == (4, 400_123, -400_123)
+
+
+def test_the_real_fill_changes_cost_and_no_profit_while_the_position_is_open() -> None:
+    kit = keeper()
+    kit.given(filled(buy(10), 5), inferred(buy(10), 4, 400_123, "i1"))
+    real = filled(buy(10), 4, px=9_998, exec_id="E-2", fee=3)
+
+    [update] = kit.given(FillCorrected("i1", real))
+    assert isinstance(update, PositionUpdated)
+    assert (update.qty, update.bought_qty, update.fees) == (9, 9, 3)
+    assert (update.cost, update.realized) == (5 * 10_000 * 10 + 4 * 9_998 * 10, 0)
+    assert update.cash_flow == -update.cost
+    assert kit.given(real) == []
+
+
+def test_the_real_fill_of_a_closed_position_changes_its_profit() -> None:
+    kit, plain = keeper(), keeper()
+    real, sale = filled(buy(4), 4, px=9_998, exec_id="E-2"), filled(sell(4), 4, exec_id="E-3")
+    kit.given(inferred(buy(4), 4, 400_123, "i1"), sale)
+    plain.given(real, sale)
+
+    [update] = kit.given(FillCorrected("i1", real))
+    [expected] = plain.actor.snapshot("positions")
+    assert isinstance(update, PositionUpdated)
+    assert replace(update, exec_id="E-3") == expected
+
+
+def test_a_correction_of_a_fill_that_was_not_inferred_stops_the_keeper() -> None:
+    with pytest.raises(ValueError, match="which is not inferred"):
+        keeper().given(FillCorrected("i1", filled(buy(10), 4)))
 
 
 def test_a_new_reader_gets_every_position() -> None:

@@ -4,6 +4,7 @@ import msgspec
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from msgspec.structs import replace
 
 from actors.events.accounts import RiskLimitExceeded, TradingState, TradingStateChanged
 from actors.events.durations import DAY
@@ -11,6 +12,7 @@ from actors.events.event import Event
 from actors.events.market import Side, TopOfBook
 from actors.events.orders import (
     CancelAll,
+    FillCorrected,
     OrderApproved,
     OrderFilled,
     SubmitOrder,
@@ -24,6 +26,7 @@ from tests.kit.builders import (
     CURRENCIES,
     ETHUSDT,
     INSTRUMENTS,
+    accepted,
     buy,
     canceled,
     expired,
@@ -84,6 +87,34 @@ def test_a_late_fill_of_a_canceled_order_still_counts_as_position() -> None:
     assert kit.state.exposures.of_strategy("maker", BTC) == Exposure(
         qty=6, unconfirmed=[("E-fill", 6)]
     )
+
+
+def test_an_order_that_works_unapproved_reserves_what_it_may_fill() -> None:
+    kit = risk(max_account_position={BTC: "0.0001"})
+    kit.given(accepted(an_order(1, Side.BUY, 6, strategy="EXTERNAL")))
+
+    assert code_of(kit.given(an_order(2, Side.BUY, 5))) == "MAX_ACCOUNT_POSITION"
+    kit.given(accepted(an_order(1, Side.BUY, 6, strategy="EXTERNAL")))
+    assert kit.state.exposures.of_account(BTC) == Exposure(buying=6, open_orders=1)
+    kit.given(canceled(an_order(1, Side.BUY, 6, strategy="EXTERNAL")))
+    assert kit.state.exposures.of_account(BTC) == Exposure()
+
+
+def test_the_real_fill_counts_in_the_place_of_the_inferred_one() -> None:
+    kit = risk()
+    guess = replace(filled(buy(6), 6, exec_id="i1"), last_px=0, inferred=True, amount=60_000)
+    kit.given(buy(6), guess, FillCorrected("i1", filled(buy(6), 2, cum_qty=6)))
+
+    assert kit.state.exposures.of_account(BTC) == Exposure(qty=2)
+
+
+def test_a_fill_in_another_instrument_takes_the_reserve_of_its_order_where_that_is() -> None:
+    kit = risk()
+    elsewhere = replace(filled(buy(6), 6), instrument=ETHUSDT.instrument, side=Side.SELL)
+    kit.given(buy(6), elsewhere)
+
+    assert kit.state.exposures.of_account(BTC) == Exposure()
+    assert kit.state.exposures.of_account(ETHUSDT.instrument) == Exposure(qty=-6)
 
 
 def test_a_position_beyond_its_limit_may_be_reduced_but_not_grow() -> None:

@@ -39,6 +39,7 @@ from actors.model.fills import ExecutionMemory
 from actors.testing import SECOND, START, ActorTest
 from gateways.gateway import Gateway
 from tests.kit.builders import (
+    BTCUSDT,
     ETHUSDT,
     ORDER_ID,
     buy,
@@ -54,7 +55,7 @@ from tests.kit.builders import (
 CONNECTED = ConnectionEstablished("market")
 LOST = ConnectionLost("market", "timeout")
 RESTORED = ConnectionRestored("market")
-ETH = ETHUSDT.instrument
+BTC, ETH = BTCUSDT.instrument, ETHUSDT.instrument
 NOT_RECONCILED = "not reconciled with the venue yet"
 
 
@@ -71,8 +72,9 @@ def completed(number: int) -> ReconciliationCompleted:
     return ReconciliationCompleted(f"0-gateway-{number}", open_orders=0, unexplained=0)
 
 
-def sends_orders(kit: ActorTest) -> bool:
-    return [type(event) for event in kit.given(OrderSubmitted(buy(1)))] == [NewOrderSingle]
+def sends_orders(kit: ActorTest, instrument: str = BTC) -> bool:
+    sent = kit.given(OrderSubmitted(order(Side.BUY, 1, instrument=instrument)))
+    return [type(event) for event in sent] == [NewOrderSingle]
 
 
 def refusal(text: str, number: int = 1) -> ExecutionReport:
@@ -235,6 +237,39 @@ def test_a_halt_cancels_everything_and_refuses_orders_until_trading_resumes(
 
     assert kit.given(ResumeTrading("operator")) == []
     assert sends_orders(kit)
+
+
+def test_a_halt_of_one_instrument_leaves_the_others_alone(kit: ActorTest) -> None:
+    halt = HaltTrading("overfill", "oms-0-1", instrument=ETH)
+    ether = OrderSubmitted(order(Side.BUY, 1, instrument=ETH))
+
+    assert kit.given(halt) == [OrderMassCancelRequest(ETH)]
+    [refused] = kit.given(ether)
+    assert isinstance(refused, ExecutionReport)
+    assert refused.text == "trading is halted: overfill"
+    assert sends_orders(kit)
+    assert OrderMassCancelRequest(ETH) in kit.given(LOST, RESTORED)
+    kit.given(completed(2), ResumeTrading("confirmed", "oms-0-2", instrument=ETH))
+    assert not sends_orders(kit, ETH)
+    kit.given(ResumeTrading("confirmed", "oms-0-1", instrument=ETH))
+    assert sends_orders(kit, ETH)
+
+
+def test_an_operator_who_resumes_lifts_the_halts_of_instruments_too(kit: ActorTest) -> None:
+    kit.given(HaltTrading("overfill", "oms-0-1", instrument=ETH), ResumeTrading("operator"))
+
+    assert sends_orders(kit, ETH)
+
+
+def test_an_order_in_doubt_closes_its_instrument_and_no_other(kit: ActorTest) -> None:
+    kit.given(LOST, RESTORED, ReconciliationCompleted("0-gateway-2", 2, 1, (ETH,)))
+
+    assert sends_orders(kit)
+    assert not sends_orders(kit, ETH)
+    kit.given(completed(1))
+    assert not sends_orders(kit, ETH)
+    kit.given(completed(2))
+    assert sends_orders(kit, ETH)
 
 
 def test_a_venue_that_comes_back_during_a_halt_is_told_again_to_cancel_everything(

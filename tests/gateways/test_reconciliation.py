@@ -18,7 +18,6 @@ from actors.events.orders import (
     OrderExpired,
     OrderFilled,
     OrderMassStatus,
-    OrderPendingCancel,
     OrderRejected,
     OrderStatus,
     OrderSubmitted,
@@ -83,6 +82,11 @@ def completed(open_orders: int = 0, unexplained: int = 0, number: int = 1) -> Ev
     return ReconciliationCompleted(f"0-gateway-{number}", open_orders, unexplained)
 
 
+def in_doubt(unexplained: int = 1, number: int = 1) -> Event:
+    """Return what is said of a list while the one open order is in doubt."""
+    return ReconciliationCompleted(f"0-gateway-{number}", 1, unexplained, (ORDER.instrument,))
+
+
 def answer(status: OrdStatus, cum_qty: int = 0, text: str = "") -> ExecutionReport:
     return report(ORDER, ExecType.ORDER_STATUS, "", ord_status=status, cum_qty=cum_qty, text=text)
 
@@ -100,6 +104,8 @@ UNKNOWN_ORDER = msgspec.structs.replace(
     venue_order_id="",
     ord_rej_reason=OrdRejReason.UNKNOWN_ORDER,
 )
+NEVER = msgspec.structs.replace(UNKNOWN_ORDER, ord_rej_reason=OrdRejReason.NEVER_RECEIVED)
+"""The same from a venue that takes nothing more of sessions before this one."""
 
 
 def status_of(kit: ActorTest, client_order_id: str = ORDER_ID) -> OrdStatus:
@@ -153,7 +159,7 @@ def test_an_order_that_is_to_be_canceled_and_still_works_is_canceled_again() -> 
 def test_an_order_that_the_venue_does_not_list_is_unknown_and_asked_about() -> None:
     kit = oms(OrderApproved(ORDER), report_new(ORDER))
 
-    assert kit.given(listing()) == [unknown()]
+    assert kit.given(listing()) == [unknown(), in_doubt()]
     assert status_of(kit) is UNKNOWN
     assert kit.actor.busy()
 
@@ -184,7 +190,7 @@ def test_the_report_of_an_end_that_comes_after_all_is_only_a_repetition() -> Non
 def test_an_order_that_the_venue_never_received_is_rejected() -> None:
     kit = oms(OrderApproved(ORDER), listing())
 
-    assert kit.given(UNKNOWN_ORDER) == [
+    assert kit.given(NEVER) == [
         rejected(ORDER, NEVER_RECEIVED),
         completed(unexplained=1),
     ]
@@ -203,7 +209,7 @@ def test_an_unknown_order_that_works_is_what_the_venue_says() -> None:
 def test_no_answer_says_nothing_and_the_venue_is_asked_again() -> None:
     kit = oms(OrderApproved(ORDER), listing())
 
-    assert kit.advance(5 * SECOND) == [unknown(queries=2), unknown(queries=3)]
+    assert kit.advance(6 * SECOND) == [unknown(queries=2), unknown(queries=3)]
     assert status_of(kit) is UNKNOWN
 
 
@@ -222,9 +228,10 @@ def test_fills_that_no_report_told_are_not_made_up() -> None:
             "BUY 10 BTCUSDT.SIM with 4 filled at the venue, BUY 10 BTCUSDT.SIM with 1 filled here"
         ),
         unknown(),
+        in_doubt(),
     ]
     assert kit.given(answer(PARTIALLY_FILLED, 4)) == [
-        failed("PARTIALLY_FILLED with 4 filled at the venue, 1 here")
+        failed("asked, the venue says PARTIALLY_FILLED with 4 filled, 1 here")
     ]
     assert kit.given(answer(PARTIALLY_FILLED, 4)) == []
     assert kit.advance(2 * SECOND) == [unknown(queries=2)]
@@ -235,7 +242,9 @@ def test_an_order_with_missed_fills_is_unknown_until_the_last_of_them_came() -> 
 
     assert kit.given(report_fill(ORDER, 1, "E-1")) == [filled(ORDER, 1, exec_id="E-1")]
     assert status_of(kit) is UNKNOWN
-    assert kit.given(report_fill(ORDER, 3, "E-2")) == [filled(ORDER, 3, cum_qty=4, exec_id="E-2")]
+    assert kit.given(report_fill(ORDER, 3, "E-2", cum_qty=4)) == [
+        filled(ORDER, 3, cum_qty=4, exec_id="E-2")
+    ]
     assert kit.given(answer(PARTIALLY_FILLED, 4)) == [completed(open_orders=1, unexplained=1)]
     assert status_of(kit) is PARTIALLY_FILLED
 
@@ -244,7 +253,7 @@ def test_missed_fills_that_complete_the_order_end_the_doubt() -> None:
     kit = oms(OrderApproved(ORDER), report_new(ORDER), listing())
     answered = kit.given(answer(OrdStatus.FILLED, 10))
 
-    assert answered == [failed("FILLED with 10 filled at the venue, 0 here")]
+    assert answered == [failed("asked, the venue says FILLED with 10 filled, 0 here")]
     assert kit.given(report_fill(ORDER, 10)) == [filled(ORDER, 10), completed(unexplained=1)]
 
 
@@ -264,26 +273,52 @@ def test_another_order_of_the_same_id_at_the_venue_stays_in_doubt() -> None:
             "BUY 11 BTCUSDT.SIM with 0 filled at the venue, BUY 10 BTCUSDT.SIM with 0 filled here"
         ),
         unknown(),
+        in_doubt(),
     ]
 
 
-def test_an_order_of_nobody_is_canceled_and_nothing_is_sure_until_it_is_gone() -> None:
+def test_an_order_of_nobody_is_kept_as_external_and_its_end_is_told() -> None:
+    external = msgspec.structs.replace(ORDER, strategy="EXTERNAL", limit_px=0)
     kit = oms()
 
     assert kit.given(listing(listed(ORDER))) == [
-        failed("NEW at the venue, unknown here; it is canceled"),
-        OrderPendingCancel(ORDER_ID, "", ORDER.instrument, VENUE_ID),
+        failed("NEW at the venue, unknown here; it is kept as EXTERNAL"),
+        accepted(external),
+        completed(open_orders=1),
     ]
-    assert kit.given(listing()) == [completed()]
+    assert not kit.actor.busy()
+    assert kit.given(listing(listed(ORDER))) == [completed(open_orders=1)]
+    assert kit.given(report_fill(ORDER, 4), report_canceled(ORDER, cum_qty=4)) == [
+        filled(external, 4, px=ORDER.limit_px),
+        canceled(external, cum_qty=4),
+    ]
 
 
-def test_an_order_that_ended_here_and_works_at_the_venue_is_canceled() -> None:
+def test_an_order_that_ended_here_and_works_at_the_venue_is_open_again_and_canceled() -> None:
     kit = oms(OrderApproved(ORDER), report(ORDER, ExecType.REJECTED, "E-r"))
+    doubt = ReconciliationCompleted("0-gateway-1", 0, 1, (ORDER.instrument,))
 
     assert kit.given(listing(listed(ORDER))) == [
-        failed("NEW at the venue, REJECTED here; it is canceled"),
-        pending_cancel(ORDER, VENUE_ID),
+        failed("listed as NEW at the venue, REJECTED here"),
+        unknown(),
+        doubt,
     ]
+    assert kit.given(answer(NEW)) == [failed("NEW at the venue, REJECTED here")]
+    assert kit.given(answer(NEW)) == [
+        failed("NEW at the venue, REJECTED here; it is canceled"),
+        accepted(ORDER),
+        pending_cancel(ORDER, VENUE_ID),
+        completed(open_orders=1, unexplained=1),
+    ]
+    assert kit.given(report_canceled(ORDER)) == [canceled(ORDER)]
+
+
+def test_a_list_from_before_an_end_changes_nothing() -> None:
+    kit = oms(OrderApproved(ORDER), report_new(ORDER), report_canceled(ORDER))
+    kit.given(listing(listed(ORDER)))
+
+    assert kit.given(answer(OrdStatus.CANCELED)) == [completed(unexplained=1)]
+    assert status_of(kit) is OrdStatus.CANCELED
 
 
 def test_an_answer_about_an_order_that_is_not_in_doubt_changes_nothing() -> None:
@@ -307,7 +342,7 @@ def test_an_order_without_an_answer_becomes_unknown_and_is_never_sent_again() ->
 
     assert kit.advance(5 * SECOND - 1) == []
     assert kit.advance(1) == [unknown()]
-    assert kit.advance(4 * SECOND) == [unknown(queries=2), unknown(queries=3)]
+    assert kit.advance(6 * SECOND) == [unknown(queries=2), unknown(queries=3)]
 
 
 def test_a_cancel_without_an_answer_is_asked_for_again_if_the_order_still_works() -> None:
@@ -391,6 +426,7 @@ def test_a_newer_list_takes_the_place_of_an_older_one() -> None:
 
     assert kit.given(listing(number=2), answer(OrdStatus.CANCELED)) == [
         unknown(queries=2),
+        in_doubt(0, number=2),
         canceled(ORDER),
         completed(number=2),
     ]
@@ -410,9 +446,10 @@ def test_an_order_that_the_connection_lost_is_found_out_and_not_sent_again() -> 
     line.lose()
     line.settle()
 
-    assert [type(e) for e in line.told[-4:]] == [
+    assert [type(e) for e in line.told[-5:]] == [
         OrderSubmitted,
         OrderUnknown,
+        ReconciliationCompleted,
         OrderRejected,
         ReconciliationCompleted,
     ]

@@ -73,6 +73,12 @@ CURRENCIES = (USDT, BTC, ETH)
 
 ORDER_ID = "0-execution-1"
 VENUE_ID = "V-1"
+ENDS = {
+    ExecType.CANCELED: OrdStatus.CANCELED,
+    ExecType.EXPIRED: OrdStatus.EXPIRED,
+    ExecType.REJECTED: OrdStatus.REJECTED,
+}
+TERMINAL = (*ENDS.values(), OrdStatus.FILLED)
 STRATEGY = "maker"
 
 
@@ -121,7 +127,7 @@ def report(
     exec_type: ExecType,
     exec_id: str,
     *,
-    ord_status: OrdStatus = OrdStatus.NEW,
+    ord_status: OrdStatus | None = None,
     last_qty: int = 0,
     last_px: int = 0,
     cum_qty: int = 0,
@@ -130,6 +136,10 @@ def report(
     text: str = "",
 ) -> ExecutionReport:
     """Return what the venue says about `of`; `cum_qty` and `ord_status` are its own view."""
+    if ord_status is None:
+        working = OrdStatus.PARTIALLY_FILLED if cum_qty else OrdStatus.NEW
+        live = OrdStatus.FILLED if cum_qty >= of.qty else working
+        ord_status = ENDS.get(exec_type, live)
     return ExecutionReport(
         of.client_order_id,
         VENUE_ID,
@@ -141,7 +151,7 @@ def report(
         last_qty,
         last_px,
         cum_qty,
-        of.qty - cum_qty,
+        0 if ord_status in TERMINAL else of.qty - cum_qty,
         fee,
         fee_currency,
         Liquidity.MAKER if of.post_only else Liquidity.TAKER,
@@ -155,17 +165,33 @@ def report_new(of: SubmitOrder, exec_id: str = "E-new") -> ExecutionReport:
 
 
 def report_fill(
-    of: SubmitOrder, qty: int, exec_id: str = "E-fill", *, px: int = 0, fee: int = 0
+    of: SubmitOrder,
+    qty: int,
+    exec_id: str = "E-fill",
+    *,
+    px: int = 0,
+    fee: int = 0,
+    cum_qty: int = 0,
+    ord_status: OrdStatus | None = None,
 ) -> ExecutionReport:
-    """Return the report of one execution, at the order's own price if `px` is 0."""
+    """Return the report of one execution: the first, at the order's own price, unless told."""
     return report(
-        of, ExecType.TRADE, exec_id, last_qty=qty, last_px=px or of.limit_px, cum_qty=qty, fee=fee
+        of,
+        ExecType.TRADE,
+        exec_id,
+        ord_status=ord_status,
+        last_qty=qty,
+        last_px=px or of.limit_px,
+        cum_qty=cum_qty or qty,
+        fee=fee,
     )
 
 
-def report_canceled(of: SubmitOrder, exec_id: str = "E-canceled") -> ExecutionReport:
+def report_canceled(
+    of: SubmitOrder, exec_id: str = "E-canceled", *, cum_qty: int = 0
+) -> ExecutionReport:
     """Return the report that the order is out of the market."""
-    return report(of, ExecType.CANCELED, exec_id, ord_status=OrdStatus.CANCELED)
+    return report(of, ExecType.CANCELED, exec_id, cum_qty=cum_qty)
 
 
 def accepted(of: SubmitOrder) -> OrderAccepted:
@@ -195,6 +221,7 @@ def filled(
     exec_id: str = "E-fill",
     fee: int = 0,
     fee_currency: str = "USDT",
+    late: bool = False,
 ) -> OrderFilled:
     """Return one execution of `of`: the first one, at its own price, unless told otherwise."""
     cum_qty = cum_qty or qty
@@ -211,6 +238,7 @@ def filled(
         fee,
         fee_currency,
         Liquidity.MAKER if of.post_only else Liquidity.TAKER,
+        late=late,
     )
 
 

@@ -82,7 +82,7 @@ class Line:
     @property
     def reconciled(self) -> bool:
         """Whether the gateway sends new orders."""
-        return self.up and not self.gateway.state.awaited
+        return self.up and not (self.gateway.state.awaited or self.gateway.state.in_doubt)
 
     def connect(self) -> None:
         """Begin a session: what an older one sent arrives no more, what it lost comes again."""
