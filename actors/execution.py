@@ -38,6 +38,7 @@ from actors.events.system import (
     StreamStale,
     TimerFired,
 )
+from actors.model.instrument_halts import InstrumentHalts
 from actors.model.quoting import Action, OwnOrder, QuoteSide, WorkingQuote
 from actors.runtime.actor import Actor, handles
 from actors.runtime.settings import Duration
@@ -75,6 +76,8 @@ class Execution(Actor):
         taking: dict[str, OwnOrder] = {}
         """Open orders that signals caused, by client_order_id."""
         halted: bool = False
+        halts: InstrumentHalts = msgspec.field(default_factory=InstrumentHalts)
+        """Single instruments that are halted."""
         stopping: bool = False
         retry_timer: int = 0
         """Pending timer; 0 for none."""
@@ -158,7 +161,7 @@ class Execution(Actor):
             return
         if order.client_order_id in self.state.taking:
             order.canceling = False
-            if self._must_go():
+            if self._must_go(order.instrument):
                 self._try_later(self.settings.backoff)
             return
         self._side(order).keep(self.now + self.settings.backoff)
@@ -199,15 +202,21 @@ class Execution(Actor):
         self._withdraw_all_of(failure.actor)
 
     @handles(HaltTrading)
-    def on_halt_trading(self, _halt: HaltTrading) -> None:
-        """Cancel everything and take no intents until trading resumes."""
-        self.state.halted = True
-        self._cancel_everything()
+    def on_halt_trading(self, halt: HaltTrading) -> None:
+        """Cancel everything that the halt covers and take no intents until trading resumes."""
+        if halt.instrument:
+            self.state.halts.take(halt)
+            self._leave(halt.instrument)
+        else:
+            self.state.halted = True
+            self._cancel_everything()
 
     @handles(ResumeTrading)
-    def on_resume_trading(self, _resume: ResumeTrading) -> None:
+    def on_resume_trading(self, resume: ResumeTrading) -> None:
         """Take intents again; quotes come back with the strategies' next ones."""
-        self.state.halted = False
+        self.state.halts.lift(resume)
+        if not resume.instrument:
+            self.state.halted = False
 
     @handles(StopRequested)
     def on_stop_requested(self, _stop: StopRequested) -> None:
@@ -227,8 +236,7 @@ class Execution(Actor):
         for strategy, instrument in list(self._places()):
             self._work(strategy, instrument, Side.BUY)
             self._work(strategy, instrument, Side.SELL)
-        if self._must_go():
-            self._cancel_taking()
+        self._cancel_taking()
 
     def busy(self) -> bool:
         """Return True while an own order has not ended."""
@@ -240,6 +248,8 @@ class Execution(Actor):
             text = "the run is ending"
         elif self.state.halted:
             text = "trading is halted"
+        elif reason := self.state.halts.reason(intent.instrument):
+            text = f"trading in {intent.instrument} is halted: {reason}"
         # Only a command from outside, and a test, comes from our own inbox.
         elif emitter not in (intent.strategy, self.name):
             text = f"{emitter} trades as {emitter}, not as {intent.strategy}"
@@ -265,8 +275,9 @@ class Execution(Actor):
         if not self.state.retry_timer:
             self.state.retry_timer = self.set_timer("retry", delay)
 
-    def _must_go(self) -> bool:
-        return self.state.halted or self.state.stopping
+    def _must_go(self, instrument: str) -> bool:
+        state = self.state
+        return state.halted or state.stopping or bool(state.halts.reason(instrument))
 
     def _new_order(self, strategy: str, instrument: str, side: Side, qty: int, px: int) -> OwnOrder:
         self.state.last_order += 1
@@ -312,7 +323,7 @@ class Execution(Actor):
     def _reconsider(self, order: OwnOrder) -> None:
         if order.client_order_id in self.state.quoting:
             self._work(order.strategy, order.instrument, order.side)
-        elif self._must_go() and order.cancelable:
+        elif self._must_go(order.instrument) and order.cancelable:
             self._cancel(order)
 
     def _end(self, client_order_id: str, retry_at: int, *, refused: bool = False) -> None:
@@ -341,11 +352,17 @@ class Execution(Actor):
         for strategy, instrument in self._places():
             self._withdraw(strategy, instrument)
 
+    def _leave(self, instrument: str) -> None:
+        for strategy, quotes in self.state.quotes.items():
+            if instrument in quotes:
+                self._withdraw(strategy, instrument)
+        self._cancel_taking()
+
     def _cancel_everything(self) -> None:
         self._withdraw_everything()
         self._cancel_taking()
 
     def _cancel_taking(self) -> None:
         for order in self.state.taking.values():
-            if order.cancelable:
+            if order.cancelable and self._must_go(order.instrument):
                 self._cancel(order)

@@ -13,6 +13,7 @@ from actors.events.durations import SECOND
 from actors.events.event import Event
 from actors.events.orders import (
     CancelRejected,
+    FillCorrected,
     IntentRefused,
     OrderAccepted,
     OrderApproved,
@@ -28,7 +29,7 @@ from actors.events.orders import (
     ReportRepeated,
     TransitionFailed,
 )
-from actors.events.system import Heartbeat, StreamReset, TimerFired
+from actors.events.system import HaltTrading, Heartbeat, StreamReset, TimerFired
 from actors.runtime.actor import Actor, handles
 from actors.runtime.settings import Duration
 
@@ -96,10 +97,24 @@ class Monitor(Actor):
 
     @handles(OrderFilled)
     def on_order_filled(self, fill: OrderFilled) -> None:
-        """Count a fill, and the order if it is complete."""
+        """Count a fill, and the order if the fill ended it."""
         self._count("fills", fill.strategy)
-        if fill.leaves_qty == 0:
+        if fill.inferred:
+            self._count("fills_inferred", fill.strategy)
+        if fill.leaves_qty == 0 and not fill.late:
             self._count("filled", fill.strategy)
+
+    @handles(FillCorrected)
+    def on_fill_corrected(self, corrected: FillCorrected) -> None:
+        """Count a real fill that came for an inferred one."""
+        self._count("fills_corrected", corrected.fill.strategy)
+
+    @handles(HaltTrading)
+    def on_halt_trading(self, halt: HaltTrading) -> None:
+        """Count a halt, and which instrument it stopped."""
+        self._count("halts", "")
+        if halt.instrument:
+            self._count(f"halts[{halt.instrument}]", "")
 
     @handles(OrderCanceled)
     def on_order_canceled(self, order: OrderCanceled) -> None:

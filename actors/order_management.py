@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from typing import ClassVar
 
 import msgspec
+from msgspec.structs import replace
 from pydantic import Field
 
 from actors.events.durations import SECOND
@@ -15,6 +16,7 @@ from actors.events.orders import (
     CancelRejected,
     ExecType,
     ExecutionReport,
+    FillCorrected,
     OrderAccepted,
     OrderApproved,
     OrderCanceled,
@@ -31,22 +33,32 @@ from actors.events.orders import (
     ReportRepeated,
     TransitionFailed,
 )
-from actors.events.system import StreamReset, TimerFired
-from actors.model.order_table import OrderTable, ask_about, ask_to_cancel
-from actors.model.reconciliation import Reconciliation, sweep, take_answer
+from actors.events.system import HaltTrading, ResumeTrading, StreamReset, TimerFired
+from actors.model.answers import take_answer
+from actors.model.instrument_halts import InstrumentHalts
+from actors.model.order_facts import denied
+from actors.model.order_record import OrderRecord, ask_about, ask_to_cancel, doubt
+from actors.model.order_table import OrderTable
+from actors.model.questions import QUESTIONS_AT_ONCE, sweep
+from actors.model.reconciliation import Reconciliation
 from actors.runtime.actor import Actor, handles
 from actors.runtime.settings import Duration
+
+INSTRUMENT_HALTED = "INSTRUMENT_HALTED"
+"""The code of a refusal where something traded that should not have."""
 
 
 class OrderManagement(Actor):
     """Keep the state of every order, and turn the venue's reports into facts for all others.
 
     A report that repeats another becomes `ReportRepeated`, one that the order's state does not
-    allow `TransitionFailed`; neither changes anything.
+    allow `TransitionFailed`. Whatever traded is booked, allowed or not; what was not allowed halts
+    its instrument until an operator resumes. A fill of an order that nobody knows halts too, and is
+    booked as EXTERNAL once the venue says that it has the order.
 
     An order whose outcome is not known is UNKNOWN: it stays open, is asked about until the venue
     says what it is, and is never sent again. A list of what is open at the venue begins a
-    reconciliation, which is completed once no order that it concerns is in doubt.
+    reconciliation; it holds up instruments with an order in doubt, and no others.
     """
 
     class Settings(Actor.Settings):
@@ -55,7 +67,7 @@ class OrderManagement(Actor):
         ack_timeout: Duration = Field(default=5 * SECOND, gt=0)
         """How long the venue may take to answer a request before the order is UNKNOWN."""
         query_interval: Duration = Field(default=2 * SECOND, gt=0)
-        """Between two questions about an UNKNOWN order."""
+        """Between the first two questions about an order; it doubles with each, up to a minute."""
         closed_orders: int = Field(default=1_000, ge=1)
         """Ended orders kept for reports that are still late; twice as many at most."""
 
@@ -65,6 +77,8 @@ class OrderManagement(Actor):
         table: OrderTable = msgspec.field(default_factory=OrderTable)
         reconciliations: dict[str, Reconciliation] = {}
         """Those not completed, by the stream that the list came from."""
+        halts: InstrumentHalts = msgspec.field(default_factory=InstrumentHalts)
+        """Instruments in which something traded that should not have."""
         sweep_timer: int = 0
         """Pending timer of the next look at orders in flight; 0 for none."""
 
@@ -74,12 +88,15 @@ class OrderManagement(Actor):
             OrderPendingCancel,
             OrderUnknown,
             ReconciliationCompleted,
+            HaltTrading,
+            ResumeTrading,
         ),
         "orders": (
             OrderAccepted,
             OrderDenied,
             OrderRejected,
             OrderFilled,
+            FillCorrected,
             OrderCanceled,
             OrderExpired,
             CancelRejected,
@@ -93,8 +110,16 @@ class OrderManagement(Actor):
 
     @handles(OrderApproved)
     def on_order_approved(self, approval: OrderApproved) -> None:
-        """Record the order, then hand it to the gateway; deny it if its id is another order's."""
-        self.emit(self.state.table.submit(approval.order, self.now))
+        """Record the order, then hand it to the gateway.
+
+        It is denied if its id is another order's, or while its instrument is halted.
+        """
+        order = approval.order
+        reason = self.state.halts.reason(order.instrument)
+        if reason:
+            self.emit(denied(order, INSTRUMENT_HALTED, reason))
+            return
+        self.emit(self.state.table.submit(order, self.now))
         self._watch()
 
     @handles(CancelOrder)
@@ -107,16 +132,29 @@ class OrderManagement(Actor):
     def on_execution_report(self, report: ExecutionReport) -> None:
         """Apply what the venue says, and tell what follows from it."""
         state = self.state
+        known = state.table.open.get(report.client_order_id)
+        held = known is not None and bool(known.held)
         if report.exec_type is ExecType.ORDER_STATUS:
-            for event in take_answer(state.table, report, self.now):
-                self.emit(event)
+            events = take_answer(state.table, report, self.now, self.instruments)
         else:
-            fact = state.table.apply(report)
-            if fact is not None:
-                self.emit(fact)
+            events = state.table.apply(report, self.now)
+        for event in events:
+            if isinstance(event, HaltTrading):
+                self._halt(event)
+            else:
+                self.emit(event)
+        if held and known is not None and not known.held:
+            self._resume(known)
+        if any(isinstance(event, OrderUnknown) for event in events):
+            self._watch()
         if state.reconciliations:
             self._complete()
         state.table.forget_closed(self.settings.closed_orders)
+
+    @handles(ResumeTrading)
+    def on_resume_trading(self, resume: ResumeTrading) -> None:
+        """Let orders through again where an operator lifts what halted them."""
+        self.state.halts.lift(resume)
 
     @handles(OrderMassStatus)
     def on_order_mass_status(self, listing: OrderMassStatus) -> None:
@@ -139,11 +177,14 @@ class OrderManagement(Actor):
         Whoever sent requests that were missed does not know any more what works.
         """
         classes, table = self.heard.get(reset.stream, ()), self.state.table
-        for record in table.open.values():
-            if ExecutionReport in classes:
+        for number, record in enumerate(table.open.values()):
+            if ExecutionReport not in classes:
+                if classes:
+                    self.emit(ask_to_cancel(record, self.now))
+            elif number < QUESTIONS_AT_ONCE:
                 self.emit(ask_about(record, self.now))
-            elif classes:
-                self.emit(ask_to_cancel(record, self.now))
+            else:
+                doubt(record, self.now)
         if classes and table.open:
             self._watch()
 
@@ -154,16 +195,36 @@ class OrderManagement(Actor):
         self._sweep()
 
     def busy(self) -> bool:
-        """Return True while an order is open."""
-        return bool(self.state.table.open)
+        """Return True while an order of ours is open."""
+        return any(not record.external for record in self.state.table.open.values())
 
     def _complete(self) -> None:
         reconciliations = self.state.reconciliations
         for source, reconciliation in list(reconciliations.items()):
-            completed = reconciliation.completed(self.state.table)
+            completed = reconciliation.progress(self.state.table)
             if completed is not None:
-                del reconciliations[source]
                 self.emit(completed)
+                if not completed.in_doubt:
+                    del reconciliations[source]
+
+    def _halt(self, halt: HaltTrading) -> None:
+        """Stop an instrument until somebody lifts it; the same cause stops it once."""
+        halt_id = f"{self.name}-{self.session}-{halt.halt_id}"
+        halt = replace(halt, halt_id=halt_id, owner=self.name, since=self.now)
+        if self.state.halts.take(halt):
+            self.emit(halt)
+
+    def _resume(self, record: OrderRecord) -> None:
+        """Lift the halt of a fill of nobody's order once the venue confirmed the order."""
+        halt_id = f"{self.name}-{self.session}-{record.order.client_order_id}"
+        halt = self.state.halts.entries.get(halt_id)
+        if halt is not None:
+            reason = f"{record.order.client_order_id} is an order at the venue, kept as EXTERNAL"
+            resume = ResumeTrading(
+                reason, halt_id=halt_id, owner=self.name, instrument=halt.instrument
+            )
+            self.state.halts.lift(resume)
+            self.emit(resume)
 
     def _watch(self) -> None:
         """See to it that a request without an answer is noticed; an answered one costs nothing."""

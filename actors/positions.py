@@ -9,10 +9,11 @@ import msgspec
 
 from actors.events.accounts import FeePaid, PositionUpdated
 from actors.events.event import Event
-from actors.events.orders import OrderFilled
+from actors.events.orders import FillCorrected, OrderFilled
 from actors.events.system import StreamReset
 from actors.model.fills import ExecutionMemory, content_of, key_of
-from actors.model.position import Position
+from actors.model.money import notional
+from actors.model.position import Booking, Position
 from actors.runtime.actor import Actor, handles
 
 
@@ -30,6 +31,8 @@ class PositionKeeper(Actor):
         positions: dict[str, dict[str, Position]] = {}
         booked: ExecutionMemory = msgspec.field(default_factory=ExecutionMemory)
         """Fills that are in the positions."""
+        inferred: dict[str, Booking] = {}
+        """Those of them that only the venue's totals told, by exec_id."""
 
     outputs: ClassVar[Mapping[str, tuple[type[Event], ...]]] = {
         "positions": (PositionUpdated,),
@@ -50,12 +53,32 @@ class PositionKeeper(Actor):
             return
         instrument = self.instruments[fill.instrument]
         position = self._position(fill.strategy, fill.instrument)
-        position.fill(instrument, fill.side, fill.last_qty, fill.last_px)
-        position.exec_id = fill.exec_id
-        if fill.fee:
-            position.pay(fill.fee, fill.fee_currency)
-            if fill.fee_currency != instrument.settle:
-                self.emit(_fee_of(fill))
+        if fill.inferred:
+            self.state.inferred[fill.exec_id] = Booking(fill.side, fill.last_qty, fill.amount)
+            position.fill_amount(instrument, fill.side, fill.last_qty, fill.amount)
+        else:
+            position.fill(instrument, fill.side, fill.last_qty, fill.last_px)
+        self._pay(position, fill)
+        self.emit(self._update(fill.strategy, fill.instrument, position))
+
+    @handles(FillCorrected)
+    def on_fill_corrected(self, corrected: FillCorrected) -> None:
+        """Book the real fill in the place of the one that was inferred.
+
+        Raises:
+            ValueError: the fill that it replaces is not known here.
+        """
+        fill, replaced = corrected.fill, self.state.inferred.pop(corrected.replaces, None)
+        if replaced is None:
+            raise ValueError(
+                f"FillCorrected replaces {corrected.replaces!r}, which is not inferred"
+            )
+        instrument = self.instruments[fill.instrument]
+        position = self._position(fill.strategy, fill.instrument)
+        amount = notional(instrument, fill.last_qty, fill.last_px) if fill.last_qty else 0
+        position.correct(instrument, replaced, Booking(fill.side, fill.last_qty, amount))
+        self._is_new(fill)
+        self._pay(position, fill)
         self.emit(self._update(fill.strategy, fill.instrument, position))
 
     @handles(StreamReset)
@@ -77,6 +100,13 @@ class PositionKeeper(Actor):
             for strategy, positions in self.state.positions.items():
                 for instrument, position in positions.items():
                     yield self._update(strategy, instrument, position)
+
+    def _pay(self, position: Position, fill: OrderFilled) -> None:
+        position.exec_id = fill.exec_id
+        if fill.fee:
+            position.pay(fill.fee, fill.fee_currency)
+            if fill.fee_currency != self.instruments[fill.instrument].settle:
+                self.emit(_fee_of(fill))
 
     def _is_new(self, fill: OrderFilled) -> bool:
         execution, content = f"{key_of(fill)} {fill.client_order_id}", content_of(fill)

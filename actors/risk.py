@@ -22,6 +22,8 @@ from actors.events.event import LARGEST, Event
 from actors.events.market import BookStateChanged, TopOfBook
 from actors.events.orders import (
     CancelAll,
+    FillCorrected,
+    OrderAccepted,
     OrderApproved,
     OrderCanceled,
     OrderDenied,
@@ -185,6 +187,16 @@ class Risk(Actor):
     def on_order_filled(self, fill: OrderFilled) -> None:
         """Turn what the fill had reserved into position."""
         self.state.exposures.fill(fill)
+
+    @handles(FillCorrected)
+    def on_fill_corrected(self, corrected: FillCorrected) -> None:
+        """Count the real fill in the place of an inferred one."""
+        self.state.exposures.correct(corrected)
+
+    @handles(OrderAccepted)
+    def on_order_accepted(self, order: OrderAccepted) -> None:
+        """Reserve what an order may fill that works without having been approved here."""
+        self.state.exposures.admit(order)
 
     @handles(OrderCanceled, OrderExpired, OrderRejected, OrderDenied)
     def on_order_ended(

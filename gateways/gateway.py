@@ -36,6 +36,7 @@ from actors.events.system import (
     TimerFired,
 )
 from actors.model.fills import ExecutionMemory, content_of, key_of
+from actors.model.instrument_halts import InstrumentHalts
 from actors.model.rejection import rejection
 from actors.runtime.actor import Actor, handles
 from actors.runtime.settings import Duration
@@ -51,7 +52,8 @@ class Gateway(Actor):
     exposure is sent. Cancels always are.
 
     After each connection, and after its own recovery, the gateway asks the venue for open orders.
-    Order management compares them with its own; new orders are sent once nothing is in doubt.
+    Order management compares them with its own; new orders are sent once it has said which
+    instruments are in doubt, in all others.
     """
 
     class Settings(Actor.Settings):
@@ -73,6 +75,10 @@ class Gateway(Actor):
         """Request id of the reconciliation in progress; empty if none is."""
         status_timer: int = 0
         """Timer after which the venue is asked again; 0 for none."""
+        in_doubt: tuple[str, ...] = ()
+        """Instruments of which something is not explained since the newest reconciliation."""
+        halts: InstrumentHalts = msgspec.field(default_factory=InstrumentHalts)
+        """Single instruments that are halted."""
         executions: ExecutionMemory = msgspec.field(default_factory=ExecutionMemory)
         """What was reported."""
 
@@ -96,7 +102,7 @@ class Gateway(Actor):
     @handles(OrderSubmitted)
     def on_order_submitted(self, submitted: OrderSubmitted) -> None:
         """Send the order, or reject it in the venue's place."""
-        order, reason = submitted.order, self._refusal()
+        order, reason = submitted.order, self._refusal(submitted.order.instrument)
         if reason:
             self.emit(self._rejection(order, reason))
             return
@@ -139,14 +145,19 @@ class Gateway(Actor):
 
     @handles(HaltTrading)
     def on_halt_trading(self, halt: HaltTrading) -> None:
-        """Refuse new orders from now on, and ask the venue to cancel all open ones."""
-        self.state.halted = halt.reason
-        self.emit(OrderMassCancelRequest())
+        """Refuse new orders from now on, and ask the venue to cancel all that the halt covers."""
+        if halt.instrument:
+            self.state.halts.take(halt)
+        else:
+            self.state.halted = halt.reason
+        self.emit(OrderMassCancelRequest(halt.instrument))
 
     @handles(ResumeTrading)
-    def on_resume_trading(self, _resume: ResumeTrading) -> None:
-        """Send new orders again."""
-        self.state.halted = ""
+    def on_resume_trading(self, resume: ResumeTrading) -> None:
+        """Send new orders again, where what is lifted was all that kept them back."""
+        self.state.halts.lift(resume)
+        if not resume.instrument:
+            self.state.halted = ""
 
     @handles(ExecutionReport)
     def on_execution_report(self, report: ExecutionReport) -> None:
@@ -195,9 +206,9 @@ class Gateway(Actor):
 
     @handles(ReconciliationCompleted)
     def on_reconciliation_completed(self, completed: ReconciliationCompleted) -> None:
-        """Send new orders again if this was the newest reconciliation."""
-        if completed.request_id == self.state.awaited:
-            self.state.awaited = ""
+        """Send new orders again where nothing is in doubt, if it was the newest reconciliation."""
+        if completed.request_id == self._newest_request():
+            self.state.awaited, self.state.in_doubt = "", completed.in_doubt
 
     @handles(TimerFired)
     def on_timer(self, _timer: TimerFired) -> None:
@@ -211,16 +222,22 @@ class Gateway(Actor):
         connection = self.state.connection
         return (connection,) if output == "connection" and connection else ()
 
-    def _refusal(self) -> str:
-        if self.state.halted:
-            return f"trading is halted: {self.state.halted}"
+    def _refusal(self, instrument: str) -> str:
+        halted = self.state.halted or self.state.halts.reason(instrument)
+        if halted:
+            return f"trading is halted: {halted}"
         connection = self.state.connection
         if connection is None:
             return "no connection to the venue: none was established yet"
         if isinstance(connection, ConnectionLost):
             return f"no connection to the venue: {connection.reason}"
+        return self._doubt(instrument)
+
+    def _doubt(self, instrument: str) -> str:
         if self.state.awaited:
             return "not reconciled with the venue yet"
+        if instrument in self.state.in_doubt:
+            return f"not reconciled with the venue yet: an order in {instrument} is in doubt"
         for stream, reason in self.stale.items():
             return f"input {stream} is stale: {reason}"
         return ""
@@ -231,10 +248,15 @@ class Gateway(Actor):
     def _reconcile(self) -> None:
         state = self.state
         state.reconciliations += 1
-        state.awaited = f"{self.session}-{self.name}-{state.reconciliations}"
+        state.awaited, state.in_doubt = self._newest_request(), ()
         if state.halted:
             self.emit(OrderMassCancelRequest())
+        for instrument in sorted({halt.instrument for halt in state.halts.entries.values()}):
+            self.emit(OrderMassCancelRequest(instrument))
         self._ask_for_open_orders()
+
+    def _newest_request(self) -> str:
+        return f"{self.session}-{self.name}-{self.state.reconciliations}"
 
     def _ask_for_open_orders(self) -> None:
         instruments = tuple(sorted(self.accepts or ()))

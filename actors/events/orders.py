@@ -83,6 +83,8 @@ class OrdRejReason(StrEnum):
     OTHER = "OTHER"
     UNKNOWN_ORDER = "UNKNOWN_ORDER"
     """The answer of a venue that was asked about an order that it does not have."""
+    NEVER_RECEIVED = "NEVER_RECEIVED"
+    """The same, and what was sent before can never arrive any more: older sessions are fenced."""
 
 
 class Liquidity(StrEnum):
@@ -307,6 +309,10 @@ class OrderFilled(Event):
     """Concluded from the venue's totals, not reported: its amount is known, its price is not."""
     orig_client_order_id: str = ""
     """The order's first client order id, where a replacement gave it another."""
+    amount: int = 0
+    """What an inferred fill amounts to, in settle units; 0 where quantity and price say it."""
+    late: bool = False
+    """Whether the order had ended before; it is not this fill that ended it."""
 
 
 class FillCorrected(Event):
@@ -357,7 +363,7 @@ class CancelRejected(Event):
 
 
 class TransitionFailed(Event):
-    """A report that the order's state does not allow; kept and counted, never applied."""
+    """A report that the order's state does not allow; a trade is booked all the same."""
 
     client_order_id: str
     status: str
@@ -374,7 +380,7 @@ class ReportRepeated(Event):
 
 
 class ReconciliationFailed(Event):
-    """The venue's word about an order cannot be brought together with ours; trading stays off."""
+    """The venue's word about an order differs from ours; it is asked until both are alike."""
 
     client_order_id: str
     instrument: str
@@ -382,7 +388,7 @@ class ReconciliationFailed(Event):
 
 
 class ReconciliationCompleted(Event):
-    """What is open here is what is open at the venue, and nothing is in doubt.
+    """What is open here is what is open at the venue, but for the instruments `in_doubt`.
 
     Answers the `OrderMassStatusRequest` of the same `request_id`.
     """
@@ -391,6 +397,8 @@ class ReconciliationCompleted(Event):
     open_orders: int
     unexplained: int
     """Orders that the venue's list did not have as we did, and about which it was asked."""
+    in_doubt: tuple[str, ...] = ()
+    """Instruments of which this is not true yet; it is told again when there are fewer."""
 
 
 class NewOrderSingle(Event):
@@ -481,6 +489,10 @@ class OrderStatus(Event):
     leaves_qty: int
 
 
+EXTERNAL = "EXTERNAL"
+"""Strategy of orders and fills of our account that none of ours asked for."""
+
+
 class OrderMassStatus(Event):
     """All our orders that are open at a venue, oldest first."""
 
@@ -494,9 +506,10 @@ class ExecutionReport(Event):
     """What the venue says about one order (FIX 8).
 
     `exec_id` is unique at the venue, and empty for ORDER_STATUS, which is no execution: asked
-    about an order that it does not have, a venue says REJECTED with UNKNOWN_ORDER, and the side
-    means nothing. `text` carries the reason of a reject or an expiry. Quantities and prices are 0
-    where they do not apply; `fee` is a cost, negative for a rebate.
+    about an order that it does not have, a venue says REJECTED with UNKNOWN_ORDER, or with
+    NEVER_RECEIVED, and the side means nothing. `text` carries the reason of a reject or an
+    expiry. Quantities and prices are 0 where they do not apply; `fee` is a cost, negative for a
+    rebate.
     """
 
     client_order_id: str

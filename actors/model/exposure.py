@@ -5,7 +5,7 @@ from __future__ import annotations
 import msgspec
 
 from actors.events.market import Side
-from actors.events.orders import OrderFilled, SubmitOrder
+from actors.events.orders import FillCorrected, OrderAccepted, OrderFilled, SubmitOrder
 
 MAX_UNCONFIRMED = 1_000
 """Fills of a strategy in an instrument that are remembered until positions tell them."""
@@ -64,6 +64,8 @@ class Exposures(msgspec.Struct):
     """By strategy, then by instrument."""
     reservations: dict[str, Reservation] = {}
     """Open orders by client_order_id."""
+    inferred: dict[str, int] = {}
+    """Quantities of fills that only the venue's totals told, by exec_id."""
 
     def of_account(self, instrument: str) -> Exposure:
         """Return the account's exposure, all zero where there is none."""
@@ -75,27 +77,38 @@ class Exposures(msgspec.Struct):
 
     def reserve(self, order: SubmitOrder) -> None:
         """Count an approved order in full."""
-        self.reservations[order.client_order_id] = Reservation(
-            order.strategy, order.instrument, order.side, order.qty
+        self._reserve(
+            order.client_order_id,
+            Reservation(order.strategy, order.instrument, order.side, order.qty),
         )
-        for exposure in self._both(order.strategy, order.instrument):
-            exposure.reserve(order.side, order.qty)
-            exposure.open_orders += 1
 
     def fill(self, fill: OrderFilled) -> None:
         """Turn the reserve of a fill into position; a late fill, already released, only adds."""
+        if fill.inferred:
+            self.inferred[fill.exec_id] = fill.last_qty
+        self._move(fill, fill.last_qty)
         reservation = self.reservations.get(fill.client_order_id)
-        reserved = min(fill.last_qty, reservation.leaves_qty) if reservation else 0
-        account, own = self._both(fill.strategy, fill.instrument)
-        for exposure in (account, own):
-            exposure.qty += fill.side * fill.last_qty
-            exposure.reserve(fill.side, -reserved)
-        own.unconfirmed.append((fill.exec_id, fill.side * fill.last_qty))
-        del own.unconfirmed[:-MAX_UNCONFIRMED]
-        if reservation:
-            reservation.leaves_qty -= reserved
-            if fill.leaves_qty == 0:
-                self.release(fill.client_order_id)
+        if reservation is None:
+            return
+        reserved = min(fill.last_qty, reservation.leaves_qty)
+        for exposure in self._both(reservation.strategy, reservation.instrument):
+            exposure.reserve(reservation.side, -reserved)
+        reservation.leaves_qty -= reserved
+        if fill.leaves_qty == 0:
+            self.release(fill.client_order_id)
+
+    def correct(self, corrected: FillCorrected) -> None:
+        """Put a fill in the place of one that was inferred; its reserve is position already."""
+        fill = corrected.fill
+        self._move(fill, fill.last_qty - self.inferred.pop(corrected.replaces, 0))
+
+    def admit(self, order: OrderAccepted) -> None:
+        """Count in full an order that works though it was never approved, or had ended here."""
+        if order.client_order_id not in self.reservations:
+            self._reserve(
+                order.client_order_id,
+                Reservation(order.strategy, order.instrument, order.side, order.qty),
+            )
 
     def release(self, client_order_id: str) -> None:
         """Give back what an ended order had reserved; an unknown order changes nothing."""
@@ -122,6 +135,19 @@ class Exposures(msgspec.Struct):
         qty += sum(signed for _, signed in own.unconfirmed)
         account.qty += qty - own.qty
         own.qty = qty
+
+    def _reserve(self, client_order_id: str, reservation: Reservation) -> None:
+        self.reservations[client_order_id] = reservation
+        for exposure in self._both(reservation.strategy, reservation.instrument):
+            exposure.reserve(reservation.side, reservation.leaves_qty)
+            exposure.open_orders += 1
+
+    def _move(self, fill: OrderFilled, qty: int) -> None:
+        account, own = self._both(fill.strategy, fill.instrument)
+        for exposure in (account, own):
+            exposure.qty += fill.side * qty
+        own.unconfirmed.append((fill.exec_id, fill.side * qty))
+        del own.unconfirmed[:-MAX_UNCONFIRMED]
 
     def _both(self, strategy: str, instrument: str) -> tuple[Exposure, Exposure]:
         own = self.by_strategy.setdefault(strategy, {})

@@ -46,9 +46,14 @@ class ExecutionMemory(msgspec.Struct):
         return None
 
 
+def execution_id(execution: ExecutionReport | OrderFilled) -> str:
+    """Return the venue's own name of an execution: the id of its trade, where it has one."""
+    return f"trade {execution.trade_id}" if execution.trade_id else execution.exec_id
+
+
 def key_of(execution: ExecutionReport | OrderFilled) -> str:
-    """Return what names an execution at its venue: ids are unique in one instrument only."""
-    return f"{execution.instrument} {execution.exec_id}"
+    """Return what names an execution of ours: ids are unique in one instrument only."""
+    return f"{execution.instrument} {execution.account} {execution_id(execution)}"
 
 
 def content_of(execution: ExecutionReport | OrderFilled) -> str:

@@ -1,8 +1,8 @@
 """The life of every order, as a table of allowed transitions.
 
 The venue's reports come doubled, late and out of order. What a report may do depends on the
-order's status alone; anything else is kept as a `TransitionFailed` and changes nothing. An order
-whose outcome is not known is UNKNOWN until the venue says something about it, and stays open.
+order's status alone; anything else is a `TransitionFailed`, and changes nothing but what traded. An
+order whose outcome is not known is UNKNOWN until the venue says something about it, and stays open.
 """
 
 from __future__ import annotations
@@ -18,32 +18,42 @@ from actors.events.orders import (
     CancelRejected,
     ExecType,
     ExecutionReport,
-    OrderAccepted,
-    OrderCanceled,
     OrderDenied,
-    OrderExpired,
-    OrderFilled,
     OrderPendingCancel,
-    OrderRejected,
     OrderSubmitted,
-    OrderUnknown,
     OrdStatus,
+    ReconciliationFailed,
     ReportRepeated,
     SubmitOrder,
     TransitionFailed,
 )
+from actors.events.system import HaltTrading
+from actors.model.fills import execution_id
+from actors.model.inferred_fills import correct, fill_inferred, inferred_fill, inferred_qty
+from actors.model.order_facts import accepted, denied, external_order, fact_of
+from actors.model.order_record import (
+    ACKNOWLEDGED,
+    CANCELED,
+    EXPIRED,
+    FILLED,
+    NEW,
+    PARTIALLY_FILLED,
+    PENDING_CANCEL,
+    PENDING_NEW,
+    REJECTED,
+    TERMINAL,
+    TRADE,
+    UNKNOWN,
+    WORKING,
+    OrderRecord,
+    ask_about,
+    ask_to_cancel,
+    dispute,
+)
+from actors.model.order_totals import difference, malformed, violation
 
-PENDING_NEW, NEW = OrdStatus.PENDING_NEW, OrdStatus.NEW
-PARTIALLY_FILLED, FILLED = OrdStatus.PARTIALLY_FILLED, OrdStatus.FILLED
-PENDING_CANCEL, CANCELED = OrdStatus.PENDING_CANCEL, OrdStatus.CANCELED
-REJECTED, EXPIRED = OrdStatus.REJECTED, OrdStatus.EXPIRED
-UNKNOWN = OrdStatus.UNKNOWN
-ACKNOWLEDGED, TRADE = ExecType.NEW, ExecType.TRADE
-"""Looked up in its enumeration, a member costs five times as much, several times a report."""
+ARRIVED_LATE = "works at the venue, though it was rejected here as never received; it is canceled"
 
-TERMINAL: Final = frozenset({FILLED, CANCELED, REJECTED, EXPIRED, OrdStatus.DENIED})
-PENDING: Final = frozenset({PENDING_NEW, PENDING_CANCEL})
-"""What an order is while the venue owes an answer to a request."""
 NO_STATUS: Final = "NONE"
 """Status that a failure names where there is no such order."""
 
@@ -89,7 +99,11 @@ NEXT_STATUS: Final[Mapping[OrdStatus, Mapping[ExecType, OrdStatus]]] = {
         ExecType.REJECTED: REJECTED,
         ExecType.CANCEL_REJECTED: UNKNOWN,
     },
-    FILLED: {ExecType.NEW: FILLED, ExecType.CANCEL_REJECTED: FILLED},
+    FILLED: {
+        ExecType.NEW: FILLED,
+        ExecType.TRADE: FILLED,
+        ExecType.CANCEL_REJECTED: FILLED,
+    },
     CANCELED: {
         ExecType.NEW: CANCELED,
         ExecType.TRADE: CANCELED,
@@ -100,7 +114,7 @@ NEXT_STATUS: Final[Mapping[OrdStatus, Mapping[ExecType, OrdStatus]]] = {
         ExecType.TRADE: EXPIRED,
         ExecType.CANCEL_REJECTED: EXPIRED,
     },
-    REJECTED: {ExecType.CANCEL_REJECTED: REJECTED},
+    REJECTED: {ExecType.TRADE: REJECTED, ExecType.CANCEL_REJECTED: REJECTED},
 }
 """Status after a report, by status before it and the report's type.
 
@@ -109,50 +123,9 @@ rejected cancel puts a PENDING_CANCEL order back to what it was, and an UNKNOWN 
 cancel was asked becomes PENDING_CANCEL; a rejected cancel does not tell what the order is, so it
 stays UNKNOWN, and so does one of which fills are missing. An acknowledgment behind a fill or
 an end, a trade behind an end (it crossed the cancel on its way) and a refused cancel of an order
-that ended meanwhile are races that happen, not mistakes.
+that ended meanwhile are races that happen, not mistakes. A trade behind a fill or a rejection is a
+mistake of the venue's, and counts: it happened.
 """
-
-
-class OrderRecord(msgspec.Struct):
-    """One order: what was asked for, and what became of it."""
-
-    order: SubmitOrder
-    status: OrdStatus = PENDING_NEW
-    cum_qty: int = 0
-    accepted: bool = False
-    """True once the venue acknowledged the order as such."""
-    venue_order_id: str = ""
-    executions: dict[str, tuple[ExecType, int, int]] = {}
-    """(exec_type, last_qty, last_px) of every report applied, by exec_id."""
-    canceling: bool = False
-    """True once a cancel was asked for and not refused."""
-    since: int = 0
-    """UTC nanoseconds of the last request or question to which the venue owes an answer."""
-    queries: int = 0
-    """How often the venue was asked since the order became UNKNOWN."""
-    disputed: str = ""
-    """Why the venue's word and ours cannot both be true; empty where they can."""
-    inferred: tuple[ExecType, ...] = ()
-    """What was learned by asking; the report that says so itself may still come."""
-
-    @property
-    def leaves_qty(self) -> int:
-        """Quantity that may still trade; 0 once the order has ended."""
-        return 0 if self.status in TERMINAL else self.order.qty - self.cum_qty
-
-    @property
-    def working_status(self) -> OrdStatus:
-        """Status of the live order if no cancel were pending."""
-        if self.cum_qty:
-            return PARTIALLY_FILLED
-        return NEW if self.accepted else PENDING_NEW
-
-    @property
-    def known_status(self) -> OrdStatus:
-        """Status of an UNKNOWN order once the venue said that it works."""
-        if self.disputed:
-            return UNKNOWN
-        return PENDING_CANCEL if self.canceling else self.working_status
 
 
 class OrderTable(msgspec.Struct):
@@ -165,6 +138,11 @@ class OrderTable(msgspec.Struct):
     def find(self, client_order_id: str) -> OrderRecord | None:
         """Return the order, open or closed; None if it is unknown or was forgotten."""
         return self.open.get(client_order_id) or self.closed.get(client_order_id)
+
+    def doubtful(self) -> list[OrderRecord]:
+        """Return the orders about which the venue is to be asked, open ones first."""
+        both = (*self.open.values(), *self.closed.values())
+        return [record for record in both if record.in_doubt]
 
     def submit(
         self, order: SubmitOrder, now: int
@@ -182,15 +160,8 @@ class OrderTable(msgspec.Struct):
         if order_id in self.open and known.order == order:
             text = "approved a second time; a client_order_id is used once"
             return TransitionFailed(order_id, known.status, ExecType.NEW, "", text)
-        return OrderDenied(
-            order_id,
-            order.strategy,
-            order.instrument,
-            order.side,
-            order.qty,
-            DUPLICATE_ORDER_ID,
-            f"client_order_id {order_id!r} was used before, its order is {known.status}",
-        )
+        text = f"client_order_id {order_id!r} was used before, its order is {known.status}"
+        return denied(order, DUPLICATE_ORDER_ID, text)
 
     def request_cancel(self, cancel: CancelOrder, now: int) -> OrderPendingCancel | CancelRejected:
         """Make an open order PENDING_CANCEL at `now` (UTC ns), unless it is UNKNOWN.
@@ -206,47 +177,133 @@ class OrderTable(msgspec.Struct):
             )
         return ask_to_cancel(record, now)
 
-    def apply(self, report: ExecutionReport) -> Event | None:
-        """Apply one report of the venue.
+    def apply(self, report: ExecutionReport, now: int) -> list[Event]:
+        """Apply one report of the venue at `now` (UTC ns).
+
+        Whatever traded is booked. What should not have traded, or should not have been reported
+        at all, is a `TransitionFailed` too; a halt of the instrument follows where it traded.
+        Where the report's totals are not ours, the order is in doubt and nothing else of the
+        report is believed.
 
         Returns:
-            The fact that follows for everyone else, a `TransitionFailed` for a report that the
-            order does not allow, a `ReportRepeated` for one that came before with the same
-            content, or None for an acknowledgment behind the end.
+            The facts that follow for everyone else, a `ReportRepeated` for a report that came
+            before with the same content; nothing for an acknowledgment behind the end.
         """
         record = self.find(report.client_order_id)
         if record is None:
-            return _failure(report, NO_STATUS, "the OMS does not know this order")
-        execution = (report.exec_type, report.last_qty, report.last_px)
-        if record.executions.get(report.exec_id) == execution:
-            return ReportRepeated(report.client_order_id, report.exec_id)
-        if report.exec_type in record.inferred:
-            record.inferred = tuple(t for t in record.inferred if t is not report.exec_type)
-            record.executions[report.exec_id] = execution
-            return ReportRepeated(report.client_order_id, report.exec_id)
-        problem = _problem(record, report)
-        if problem:
-            return _failure(report, record.status, problem)
-        if report.exec_id:
-            record.executions[report.exec_id] = execution
-        record.venue_order_id = report.venue_order_id or record.venue_order_id
-        return self._advance(record, report)
+            return self._meet_stranger(report, now)
+        if _repeats(record, report):
+            repeated = ReportRepeated(report.client_order_id, report.exec_id)
+            return [repeated, *_compare(record, report, now)]
+        if not record.never_received or report.ord_status not in WORKING:
+            return self._apply(record, report, now)
+        events = self.readmit(record, ARRIVED_LATE, now)
+        if report.exec_type is ACKNOWLEDGED:
+            return events
+        return events + self._apply(record, report, now)
 
-    def infer(self, record: OrderRecord, report: ExecutionReport) -> Event | None:
+    def infer(self, record: OrderRecord, report: ExecutionReport) -> Event:
         """Apply to an open order what the venue answered, as if it had come as a report itself.
 
         The report that was missed may still come; it will change nothing.
         """
         record.inferred += (report.exec_type,)
         record.venue_order_id = report.venue_order_id or record.venue_order_id
-        return self._advance(record, report)
+        return self._advance(record, report)[0]
+
+    def admit(self, order: SubmitOrder, venue_order_id: str, now: int) -> OrderRecord:
+        """Enter an order that the venue has and nobody here asked for; it is in doubt at first."""
+        record = OrderRecord(order, UNKNOWN, venue_order_id=venue_order_id, since=now)
+        self.open[order.client_order_id] = record
+        return record
+
+    def readmit(self, record: OrderRecord, text: str, now: int) -> list[Event]:
+        """Open an ended order again that works at the venue, and ask for its end.
+
+        Whoever sent it is done with it, so nobody else would ever cancel it.
+        """
+        order = record.order
+        self.open[order.client_order_id] = self.closed.pop(order.client_order_id)
+        record.never_received, record.inferred, record.disputed = False, (), ""
+        record.accepted, record.status = True, record.working_status
+        alarm = ReconciliationFailed(order.client_order_id, order.instrument, text)
+        return [alarm, accepted(record), ask_to_cancel(record, now)]
+
+    def confirm(self, record: OrderRecord) -> list[Event]:
+        """Book what was held of an order of nobody, which the venue says it has."""
+        events: list[Event] = [accepted(record)]
+        held, record.held, record.accepted = record.held, (), True
+        for report in held:
+            events += self._advance(record, report, doubted=True)
+        return events
+
+    def infer_fill(self, record: OrderRecord, cum_qty: int, amount: int) -> list[Event]:
+        """Book the trades up to `cum_qty` that no report told: their amount, and no price.
+
+        Args:
+            record: the order, with less filled than `cum_qty`.
+            cum_qty: what is filled at the venue, in quantity units.
+            amount: of the missing trades, in settle units.
+        """
+        inferred = inferred_fill(record.order.client_order_id, record.cum_qty, cum_qty, amount)
+        record.inferred_fills += (inferred,)
+        late = record.status in TERMINAL
+        record.cum_qty = cum_qty
+        self.close_if_filled(record)
+        return [fill_inferred(record, inferred, late=late)]
+
+    def close_if_filled(self, record: OrderRecord) -> None:
+        """End an order of which nothing is left."""
+        if record.cum_qty >= record.order.qty:
+            self._end(record, FILLED)
 
     def forget_closed(self, keep: int) -> None:
         """Forget the oldest closed orders once there are twice as many as to `keep`."""
         if len(self.closed) >= 2 * keep:
-            self.closed = dict(list(self.closed.items())[len(self.closed) - keep :])
+            newest = len(self.closed) - keep
+            self.closed = {
+                order_id: record
+                for number, (order_id, record) in enumerate(self.closed.items())
+                if number >= newest or record.in_doubt
+            }
 
-    def _advance(self, record: OrderRecord, report: ExecutionReport) -> Event | None:
+    def _apply(self, record: OrderRecord, report: ExecutionReport, now: int) -> list[Event]:
+        problem = _problem(record, report)
+        if problem:
+            failure = _failure(report, record.status, problem)
+            return [failure, *_compare(record, report, now)]
+        if report.exec_id:
+            record.executions[_name(record, report)] = _content(record, report)
+        record.venue_order_id = report.venue_order_id or record.venue_order_id
+        if record.external and not record.accepted:
+            return _hold(record, report)
+        if report.exec_type is TRADE:
+            return self._book(record, report, now)
+        return (
+            _compare(record, report, now)
+            if difference(record, report)
+            else self._advance(record, report)
+        )
+
+    def _book(self, record: OrderRecord, report: ExecutionReport, now: int) -> list[Event]:
+        fresh = report.last_qty - inferred_qty(record, report)
+        before, wrong = record.status, violation(record, report, fresh)
+        differs = difference(record, report, fresh)
+        record.venue_cum_qty = max(record.venue_cum_qty, report.cum_qty)
+        if fresh == report.last_qty:
+            events = self._advance(record, report, doubted=bool(differs))
+        else:
+            record.cum_qty += fresh
+            events = correct(record, report, late=before in TERMINAL)
+            if not differs:
+                self.close_if_filled(record)
+        if wrong:
+            events += [_failure(report, before, wrong), _halt(report, wrong)]
+        return events + dispute(record, differs, now) if differs else events
+
+    def _advance(
+        self, record: OrderRecord, report: ExecutionReport, *, doubted: bool = False
+    ) -> list[Event]:
         before, exec_type = record.status, report.exec_type
         ended = before in TERMINAL
         status = NEXT_STATUS[before][exec_type]
@@ -254,116 +311,103 @@ class OrderTable(msgspec.Struct):
             record.accepted = True
         elif exec_type is TRADE:
             record.cum_qty += report.last_qty
-            status = FILLED if record.cum_qty == record.order.qty else status
+            status = FILLED if record.cum_qty >= record.order.qty else status
         elif exec_type is ExecType.CANCEL_REJECTED and not ended:
             record.canceling = False
             status = UNKNOWN if before is UNKNOWN else record.working_status
         if before is UNKNOWN and status not in TERMINAL and status is not UNKNOWN:
             status = record.known_status
+        if doubted and not ended:
+            status = before
+        if status in TERMINAL and not doubted:
+            self._end(record, status)
         record.status = status
-        if not ended and status in TERMINAL:
-            self.closed[report.client_order_id] = self.open.pop(report.client_order_id)
         if ended and exec_type is ACKNOWLEDGED:
-            return None
-        return _fact(record, report)
+            return []
+        return [fact_of(record, report, late=ended)]
+
+    def _end(self, record: OrderRecord, status: OrdStatus) -> None:
+        record.status, record.disputed = status, ""
+        order_id = record.order.client_order_id
+        if order_id in self.open:
+            self.closed[order_id] = self.open.pop(order_id)
+
+    def _meet_stranger(self, report: ExecutionReport, now: int) -> list[Event]:
+        text = "the OMS does not know this order"
+        traded = report.exec_type is TRADE
+        if not traded and report.exec_type is not ACKNOWLEDGED:
+            return [_failure(report, NO_STATUS, text)]
+        if traded and (problem := malformed(report)):
+            return [_failure(report, NO_STATUS, f"{text}: {problem}")]
+        qty = report.cum_qty + report.leaves_qty
+        order = external_order(report.client_order_id, report.instrument, report.side, qty)
+        record = self.admit(order, report.venue_order_id, now)
+        record.cum_qty = max(0, report.cum_qty - report.last_qty)
+        if report.exec_id:
+            record.executions[_name(record, report)] = _content(record, report)
+        return [*_hold(record, report), ask_about(record, now)]
 
 
-def ask_to_cancel(record: OrderRecord, now: int) -> OrderPendingCancel:
-    """Note that an open order is to be canceled, and return the request."""
-    order = record.order
-    record.canceling = True
-    if record.status is not UNKNOWN:
-        record.status, record.since = PENDING_CANCEL, now
-    return OrderPendingCancel(
-        order.client_order_id, order.strategy, order.instrument, record.venue_order_id
-    )
+def _hold(record: OrderRecord, report: ExecutionReport) -> list[Event]:
+    """Keep what an order of nobody traded, until the venue says itself that it has the order."""
+    text = "the OMS does not know this order"
+    failure = _failure(report, NO_STATUS, text)
+    record.venue_cum_qty = max(record.venue_cum_qty, report.cum_qty)
+    if report.exec_type is not TRADE:
+        return [failure]
+    record.held += (report,)
+    return [failure, _halt(report, f"a fill of {report.client_order_id!r}: {text}")]
 
 
-def ask_about(record: OrderRecord, now: int) -> OrderUnknown:
-    """Note that the outcome of an open order is not known, and return the question."""
-    order = record.order
-    record.queries = record.queries + 1 if record.status is UNKNOWN else 1
-    record.status, record.since = UNKNOWN, now
-    return OrderUnknown(order.client_order_id, order.strategy, order.instrument, record.queries)
+def _repeats(record: OrderRecord, report: ExecutionReport) -> bool:
+    content = _content(record, report)
+    if record.executions.get(_name(record, report)) == content:
+        return True
+    if report.exec_type not in record.inferred:
+        return False
+    record.inferred = tuple(t for t in record.inferred if t is not report.exec_type)
+    record.executions[_name(record, report)] = content
+    return True
+
+
+def _name(record: OrderRecord, report: ExecutionReport) -> str:
+    execution = execution_id(report)
+    if report.instrument == record.order.instrument:
+        return execution
+    return f"{report.instrument} {execution}"
+
+
+def _content(record: OrderRecord, report: ExecutionReport) -> tuple[ExecType, int, int]:
+    qty = report.last_qty if report.side is record.order.side else -report.last_qty
+    return (report.exec_type, qty, report.last_px)
 
 
 def _problem(record: OrderRecord, report: ExecutionReport) -> str:
     allowed = NEXT_STATUS[record.status]
     if report.exec_type not in allowed:
         return f"a {record.status} order allows only {', '.join(allowed)}"
-    if report.exec_type is ACKNOWLEDGED and record.accepted:
-        return "accepted a second time"
-    if report.exec_id in record.executions:
-        exec_type, qty, px = record.executions[report.exec_id]
+    known = record.executions.get(_name(record, report))
+    if known is not None:
+        exec_type, qty, px = known
+        now_type, now_qty, now_px = _content(record, report)
         return (
             f"exec_id came before as {exec_type} of {qty} at {px}, "
-            f"now as {report.exec_type} of {report.last_qty} at {report.last_px}"
+            f"now as {now_type} of {now_qty} at {now_px}"
         )
-    if report.exec_type is TRADE:
-        return _problem_of_fill(record, report)
-    return ""
+    if report.exec_type is ACKNOWLEDGED and record.accepted:
+        return "accepted a second time"
+    return malformed(report) if report.exec_type is TRADE else ""
 
 
-def _problem_of_fill(record: OrderRecord, report: ExecutionReport) -> str:
-    order = record.order
-    if report.side != order.side or report.instrument != order.instrument:
-        return (
-            f"filled as {report.side.name} {report.instrument}, "
-            f"the order is {order.side.name} {order.instrument}"
-        )
-    if report.last_qty <= 0 or report.last_px <= 0 or not report.exec_id:
-        return (
-            f"a fill of {report.last_qty} at {report.last_px} with exec_id {report.exec_id!r}; "
-            "quantity and price must be positive and the exec_id given"
-        )
-    if record.cum_qty + report.last_qty > order.qty:
-        return f"overfill: {record.cum_qty} + {report.last_qty} of {order.qty}"
-    return ""
+def _compare(record: OrderRecord, report: ExecutionReport, now: int) -> list[Event]:
+    differs = difference(record, report)
+    record.venue_cum_qty = max(record.venue_cum_qty, report.cum_qty)
+    return dispute(record, differs, now) if differs else []
+
+
+def _halt(report: ExecutionReport, reason: str) -> HaltTrading:
+    return HaltTrading(reason, report.client_order_id, instrument=report.instrument)
 
 
 def _failure(report: ExecutionReport, status: str, text: str) -> TransitionFailed:
     return TransitionFailed(report.client_order_id, status, report.exec_type, report.exec_id, text)
-
-
-def _fact(record: OrderRecord, report: ExecutionReport) -> Event:
-    order, exec_type = record.order, report.exec_type
-    if exec_type is TRADE:
-        return OrderFilled(
-            order.client_order_id,
-            order.strategy,
-            order.instrument,
-            order.side,
-            report.last_qty,
-            report.last_px,
-            record.cum_qty,
-            record.leaves_qty,
-            report.exec_id,
-            report.fee,
-            report.fee_currency,
-            report.liquidity,
-            report.account,
-            report.trade_id,
-            report.cum_amount,
-            report.inferred,
-            report.orig_client_order_id,
-        )
-    if exec_type is ACKNOWLEDGED:
-        return OrderAccepted(
-            order.client_order_id,
-            order.strategy,
-            order.instrument,
-            order.side,
-            order.qty,
-            order.limit_px,
-            record.venue_order_id,
-        )
-    about = (order.client_order_id, order.strategy, order.instrument)
-    unfilled = order.qty - record.cum_qty
-    match exec_type:
-        case ExecType.CANCELED:
-            return OrderCanceled(*about, order.side, record.cum_qty, unfilled, report.text)
-        case ExecType.EXPIRED:
-            return OrderExpired(*about, order.side, record.cum_qty, unfilled, report.text)
-        case ExecType.REJECTED:
-            return OrderRejected(*about, order.side, order.qty, report.text)
-    return CancelRejected(*about, report.text)

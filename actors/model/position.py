@@ -9,6 +9,15 @@ from actors.events.reference import Instrument
 from actors.model.money import checked, divide_half_even, mark_value, notional, value_sign
 
 
+class Booking(msgspec.Struct):
+    """What one fill put into a position."""
+
+    side: Side
+    qty: int
+    amount: int
+    """Settle units, positive."""
+
+
 class Position(msgspec.Struct):
     """What a sequence of fills in one instrument left behind, and what it earned.
 
@@ -44,7 +53,14 @@ class Position(msgspec.Struct):
         Raises:
             OverflowError: an amount leaves the 64-bit range; the position is as it was.
         """
-        amount = notional(instrument, qty, px)
+        self.fill_amount(instrument, side, qty, notional(instrument, qty, px))
+
+    def fill_amount(self, instrument: Instrument, side: Side, qty: int, amount: int) -> None:
+        """Apply one fill whose amount is known, in settle units, as `fill` does.
+
+        Raises:
+            OverflowError: an amount leaves the 64-bit range; the position is as it was.
+        """
         held = self.qty * side
         closed = min(qty, -held) if held < 0 else 0
         closing_amount = divide_half_even(amount * closed, qty)
@@ -55,6 +71,31 @@ class Position(msgspec.Struct):
         cash_flow = self.cash_flow - side * value_sign(instrument) * amount
         self._book(cost, self.realized + gained, cash_flow)
         self._count(side, qty)
+
+    def correct(self, instrument: Instrument, replaced: Booking, booked: Booking) -> None:
+        """Put one fill in the place of another.
+
+        Where the other is still open, its cost becomes that of the one and no profit is touched;
+        else the other is taken back by a fill against it.
+
+        Raises:
+            OverflowError: an amount leaves the 64-bit range.
+        """
+        more = booked.side * booked.qty - replaced.side * replaced.qty
+        paid = booked.side * booked.amount - replaced.side * replaced.amount
+        side = replaced.side
+        if self.qty * side > 0 and (self.qty + more) * side > 0:
+            cash_flow = self.cash_flow - value_sign(instrument) * paid
+            self._book(self.cost + paid, self.realized, cash_flow)
+            self._count(side, -replaced.qty)
+            self._count(booked.side, booked.qty)
+            return
+        against = Side(-side)
+        self.fill_amount(instrument, against, replaced.qty, replaced.amount)
+        self._count(against, -replaced.qty)
+        self._count(side, -replaced.qty)
+        if booked.qty:
+            self.fill_amount(instrument, booked.side, booked.qty, booked.amount)
 
     def pay(self, fee: int, currency: str) -> None:
         """Add a fee, negative for a rebate, in smallest units of `currency`."""

@@ -96,7 +96,7 @@ class OrderCounter:
             state = ORDER_STATES.get(type(event))
             if state is None or (isinstance(event, OrderUnknown) and event.queries > 1):
                 continue
-            if isinstance(event, OrderFilled) and event.leaves_qty:
+            if isinstance(event, OrderFilled) and (event.leaves_qty or event.late):
                 state = PARTLY_FILLED
             about = getattr(event, "order", event)
             self._orders[about.strategy, state] += 1

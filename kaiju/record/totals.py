@@ -174,7 +174,7 @@ class RunTotals:
 
     def _add_fill(self, recorded: Recorded) -> None:
         fill = recorded.as_event(OrderFilled)
-        self.orders[fill.strategy, PARTLY_FILLED if fill.leaves_qty else "filled"] += 1
+        self.orders[fill.strategy, PARTLY_FILLED if fill.leaves_qty or fill.late else "filled"] += 1
         execution = f"{fill.instrument} {fill.exec_id}"
         if execution in self._own_executions:
             self.duplicate_fills.append(execution)

@@ -14,8 +14,8 @@ from typing import Any, NamedTuple
 import msgspec
 from pydantic import ConfigDict
 
-from actors.events.event import Event
-from actors.events.orders import NewOrderSingle, SubmitOrder
+from actors.events.event import Event, tag_of
+from actors.events.orders import ExecType, ExecutionReport, NewOrderSingle, SubmitOrder
 from actors.events.system import TimerFired
 from actors.model.rejection import rejection
 from actors.runtime.actor import Actor, handles
@@ -25,6 +25,8 @@ from kaiju.record.record import Record
 UNPAIRED = "recorded: "
 """Prefix of the ids of orders that only the recorded run made."""
 NO_ANSWER = "the recorded run did not make this order, so nobody knows what the venue would answer"
+REPORT = tag_of(ExecutionReport)
+EXEC_TYPE = 1 + ExecutionReport.__struct_fields__.index("exec_type")
 ANSWER_AFTER = 1_000_000
 """Nanoseconds until that answer: a strategy that retries at once must not stop time."""
 
@@ -58,6 +60,7 @@ class OrderPairing:
         self._timed = timed
         self._here: dict[str, str] = {}
         self._answered: set[str] = set()
+        self._sent: set[str] = set()
 
     @classmethod
     def in_record(cls, record: Record) -> OrderPairing:
@@ -94,6 +97,10 @@ class OrderPairing:
         if recorded in self._recorded.sent:
             self._answered.add(order.client_order_id)
 
+    def note_sent(self, client_order_id: str) -> None:
+        """Take an order that a gateway sent here: reports of it are its own."""
+        self._sent.add(client_order_id)
+
     def has_answers(self, client_order_id: str) -> bool:
         """Tell whether the recorded run sent this order to the venue."""
         return client_order_id in self._answered
@@ -108,10 +115,18 @@ class OrderPairing:
         if isinstance(value, str) and value in self._recorded.made:
             return self._here.get(value, UNPAIRED + value)
         if isinstance(value, list):
-            return [self._renamed(item) for item in value]
+            renamed = [self._renamed(item) for item in value]
+            return self._without_trade(renamed) if value[:1] == [REPORT] else renamed
         if isinstance(value, dict):
             return {key: self._renamed(item) for key, item in value.items()}
         return value
+
+    def _without_trade(self, report: list[Any]) -> list[Any]:
+        """Let an order that was not sent here neither work nor trade: reports say that it ended."""
+        sent = report[1] in self._sent
+        if not sent and report[EXEC_TYPE] in (ExecType.NEW, ExecType.TRADE):
+            report[EXEC_TYPE] = ExecType.CANCELED
+        return report
 
 
 class Moment(Event):
@@ -157,6 +172,7 @@ class RecordedOutside(Actor):
     @handles(NewOrderSingle)
     def on_new_order(self, order: NewOrderSingle) -> None:
         """Reject, after a moment, an order that the recorded run did not send."""
+        self.settings.pairing.note_sent(order.client_order_id)
         if not self.settings.pairing.has_answers(order.client_order_id):
             gateway = owner_of(self.envelope.id[0])
             self.state.unanswered[order.client_order_id] = (gateway, order)

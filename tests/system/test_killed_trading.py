@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 
 from actors.events.orders import OrderCancelRequest
-from actors.model.reconciliation import NEVER_RECEIVED
+from actors.model.answers import NEVER_RECEIVED
 from tests.kit.killable_kaiju import Failpoint
 from tests.kit.killed_trading import LONGER_THAN_SILENCE, Trading, emitted
 from tests.kit.waiting import until

@@ -130,10 +130,11 @@ def trade_in_doubt(patch: Patch) -> None:
     """A gateway sends orders while nobody knows what is open at the venue."""
     refusal = Gateway._refusal
 
-    def without_gate(gateway: Gateway) -> str:
-        awaited, gateway.state.awaited = gateway.state.awaited, ""
-        reason = refusal(gateway)
-        gateway.state.awaited = awaited
+    def without_gate(gateway: Gateway, instrument: str) -> str:
+        state = gateway.state
+        closed, (state.awaited, state.in_doubt) = (state.awaited, state.in_doubt), ("", ())
+        reason = refusal(gateway, instrument)
+        state.awaited, state.in_doubt = closed
         return reason
 
     patch.setattr(Gateway, "_refusal", without_gate)

@@ -14,7 +14,7 @@ from actors.events.orders import (
     Signal,
     SubmitOrder,
 )
-from actors.events.system import RecordFrame
+from actors.events.system import HaltTrading, RecordFrame, ResumeTrading
 from actors.recorder import EVENTS_FILE
 from actors.runtime.actor import Actor
 from actors.runtime.stream_name import owner_of
@@ -25,6 +25,9 @@ from topology.config.graph import Edge, Graph, Vertex
 ORDER_WISHES = (Signal, QuoteIntent, SubmitOrder)
 """What begins an order; from an actor that emits one, every path to a venue leads through risk."""
 ORDER_CARRIERS = (*ORDER_WISHES, OrderApproved, OrderSubmitted, NewOrderSingle)
+
+HALTS = (HaltTrading, ResumeTrading)
+"""What everybody hears by the control stream, whatever else carries it."""
 
 
 def check_graph(document: Document, partial: PartialTopology, graph: Graph) -> None:
@@ -193,7 +196,8 @@ def _check_unread(document: Document, graph: Graph) -> None:
             # A request that nobody acts on is another mistake, and an actor with ports hears
             # from them what it emits itself.
             own = _has_ports(vertex) and vertex.emits(event_class)
-            if event_class not in read and not event_class.request and not own:
+            told = event_class.request or event_class in HALTS or own
+            if event_class not in read and not told:
                 for stream in _emitting(graph, event_class, vertex.name)[:1]:
                     missed.setdefault(stream, []).append(event_class)
         for stream, classes in missed.items():

@@ -200,7 +200,7 @@ class VenueOrders(msgspec.Struct):
             ExecType.ORDER_STATUS,
             now,
             UNKNOWN_ORDER,
-            reason=OrdRejReason.UNKNOWN_ORDER,
+            reason=OrdRejReason.NEVER_RECEIVED,
         )
 
     def find(self, request: OrderCancelRequest) -> RestingOrder | None:

@@ -243,7 +243,7 @@ def test_asked_about_an_order_that_it_never_saw_the_venue_says_so(venue: Venue) 
             ExecutionReport(
                 request.client_order_id, "", "", ExecType.ORDER_STATUS, OrdStatus.REJECTED,
                 request.instrument, BUY, 0, 0, 0, 0, text="unknown order", transact_time=3,
-                ord_rej_reason=OrdRejReason.UNKNOWN_ORDER,
+                ord_rej_reason=OrdRejReason.NEVER_RECEIVED,
             )
         ]  # fmt: skip
 

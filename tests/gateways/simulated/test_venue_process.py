@@ -159,7 +159,7 @@ def test_after_a_logon_unknown_means_that_the_order_will_never_arrive(
         assert old.hear(SessionEnded).reason == "another process logged on"
 
         new.request(OrderStatusRequest("A-1", "BTCUSDT.SIM"))
-        assert execution(new).ord_rej_reason is OrdRejReason.UNKNOWN_ORDER
+        assert execution(new).ord_rej_reason is OrdRejReason.NEVER_RECEIVED
         old.request(resting_order("A-1"))
         old.hear(NotConnected)
         # Nor does it pass from a connection that the venue knows.

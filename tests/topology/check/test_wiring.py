@@ -41,7 +41,7 @@ def test_a_whole_chain_has_no_warning(tmp_path: Path) -> None:
         (
             "inputs: [oms.orders]\n  pnl",
             "inputs: []\n  pnl",
-            "'positions' handles OrderFilled, which 'oms.orders' emits",
+            "'positions' handles OrderFilled, FillCorrected, which 'oms.orders' emits",
         ),
         (
             "      - pnl.pnl\n",
