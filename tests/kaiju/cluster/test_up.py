@@ -8,6 +8,7 @@ import select
 import shutil
 import signal
 import subprocess
+import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -50,6 +51,13 @@ actors:
   sink:  {class: "tests.kit.runtime_actors:Sink", node: one, durable: os,
     inputs: [short.ticks, long.ticks]}
 """
+PATIENT = f"""
+from kaiju.__main__ import main
+from kaiju.cluster import cluster
+cluster.QUIET_WITHIN = cluster.STOP_WITHIN = {PATIENCE / 2}
+main()
+"""
+"""`kaiju` that gives nodes the time to end that they need beside other work."""
 ON_TWO = ("metronome", "execution", "positions", "pnl")
 
 
@@ -84,7 +92,7 @@ class Running:
             arguments = [str(self.file), "--runs", str(self.runs), *arguments]
         with self.output.open("ab") as output:
             self.process = subprocess.Popen(
-                [*child.KAIJU, "up", *arguments], stdout=output, stderr=output
+                [sys.executable, "-c", PATIENT, "up", *arguments], stdout=output, stderr=output
             )
 
     @property
@@ -242,7 +250,7 @@ def test_a_run_is_nobody_elses_and_a_third_signal_kills_a_node_that_hangs(tmp_pa
         command = [*child.KAIJU, "up", "--resume", str(one.run)]
         refused = subprocess.run(command, capture_output=True, text=True, check=False)
         assert refused.returncode == ExitCode.MISUSED
-        assert "this run is going on, in another process" in refused.stderr
+        assert "this run is still running, in another process" in refused.stderr
         os.kill(one.pid(ONE), signal.SIGSTOP)
         for seen in ("the run ends", "every node is stopped", "is killed"):
             one.signal(signal.SIGINT)
