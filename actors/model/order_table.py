@@ -194,7 +194,8 @@ class OrderTable(msgspec.Struct):
             return self._meet_stranger(report, now)
         if _repeats(record, report):
             repeated = ReportRepeated(report.client_order_id, report.exec_id)
-            return [repeated, *_compare(record, report, now)]
+            news = report.cum_qty > record.venue_cum_qty
+            return [repeated, *_compare(record, report, now)] if news else [repeated]
         if not record.never_received or report.ord_status not in WORKING:
             return self._apply(record, report, now)
         events = self.readmit(record, ARRIVED_LATE, now)
@@ -279,11 +280,9 @@ class OrderTable(msgspec.Struct):
             return _hold(record, report)
         if report.exec_type is TRADE:
             return self._book(record, report, now)
-        return (
-            _compare(record, report, now)
-            if difference(record, report)
-            else self._advance(record, report)
-        )
+        differs = difference(record, report)
+        record.venue_cum_qty = max(record.venue_cum_qty, report.cum_qty)
+        return dispute(record, differs, now) if differs else self._advance(record, report)
 
     def _book(self, record: OrderRecord, report: ExecutionReport, now: int) -> list[Event]:
         fresh = report.last_qty - inferred_qty(record, report)
