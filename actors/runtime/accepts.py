@@ -1,4 +1,4 @@
-"""An actor's share of the instruments: what it leaves to others never becomes a step of it."""
+"""An actor's share of the instruments: events of other instruments never become its steps."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ Handler = Callable[[Any], Any]
 class NotAcceptedError(Exception):
     """Tells the loop that an event is in another actor's share: it counts as unhandled.
 
-    Raised by the handlers that `accepting` returns, before anything was done. An exception,
+    Raised by the handlers that `filter_accepted` returns, before anything was done. An exception,
     because the handlers of all other actors then pay nothing for it.
     """
 

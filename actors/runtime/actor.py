@@ -187,7 +187,7 @@ class Actor(AddressedActor):
         return None
 
     def lost_power(self, next_seq: Mapping[str, int]) -> None:
-        """Put aside what this actor keeps outside of any journal and no journal knows any more.
+        """Put aside what this actor keeps outside of journals and no journal has any longer.
 
         Called before a run goes on after a loss of power. `next_seq` is the number behind the last
         event that is kept, by stream of a durable actor.

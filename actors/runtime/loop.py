@@ -76,7 +76,7 @@ class Loop:
     on_source_failure: Callable[[str, Exception], None]
     """Called with the actor's name when a source raised, which ends it."""
     on_dead_letter: Callable[[Input, Envelope, str], None]
-    """Called with an event for an actor that takes nothing any more, and why it does not."""
+    """Called with an event for an actor that is closed, and why it is."""
 
     def __init__(self, clock: Clock, *, clocked: bool) -> None:
         self.clock = clock

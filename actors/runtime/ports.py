@@ -122,7 +122,7 @@ class PortRunner(Outlet):
         again. One that has more than the stream belongs to another run.
 
         Args:
-            fresh: the stream began anew, so what the counterparty has says nothing of it.
+            fresh: the stream starts again at 1, so what the counterparty has is from another.
         """
         reader = self.reader
         try:

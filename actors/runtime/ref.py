@@ -1,4 +1,4 @@
-"""pykka's face on our actors; the only module that imports pykka.
+"""pykka's interface to our actors; the only module that imports pykka.
 
 From outside, an actor is what pykka's users know: a ref with `tell`, `ask`, `stop` and `proxy`, an
 entry in `pykka.ActorRegistry`. Behind the ref stand our mailbox and loop, so that nothing told is
@@ -82,7 +82,7 @@ class IngressProtocol(Protocol):
 
 
 class Inbox:
-    """What pykka sees as an actor's inbox: a door to the node's gate, with nothing behind it."""
+    """What pykka sees as an actor's inbox: the way into its node; nothing is kept here."""
 
     __slots__ = ("_actor",)
 
@@ -111,7 +111,7 @@ class ActorRef(pykka.ActorRef["AddressedActor"]):
         self._target = actor
 
     def tell(self, message: Any) -> None:
-        """Send an event; what cannot be delivered any more is counted as a dead letter.
+        """Send an event; what can no longer be delivered is counted as a dead letter.
 
         Raises:
             pykka.ActorDeadError: the actor has stopped.
@@ -147,7 +147,7 @@ class AddressedActor(pykka.Actor):
 
     @classmethod
     def created_by(cls, ingress: IngressProtocol, *args: Any) -> Self:
-        """Construct an actor that belongs to the node behind `gate`."""
+        """Construct an actor that belongs to the node behind `ingress`."""
         cls._creating.ingress = ingress
         try:
             return cls(*args)

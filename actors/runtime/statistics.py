@@ -173,7 +173,7 @@ class LinkRecord(msgspec.Struct, frozen=True):
 
 
 class LinkCounts(msgspec.Struct, frozen=True):
-    """What a node's links lost, refused and began anew since its start."""
+    """What a node's links lost, refused and dialed again since its start."""
 
     unsent: int
     """Messages to others that found a full queue, or nobody there."""
@@ -183,7 +183,7 @@ class LinkCounts(msgspec.Struct, frozen=True):
     """Messages that could not be read, by the node that they came from; "" for whoever asks here.
     Events of a frame that could be read are counted with their stream."""
     redials: dict[str, int]
-    """How often the connection was made anew, by the node that is read."""
+    """How often a connection was made again, by the node that is read."""
 
 
 class NodeStatistics(msgspec.Struct, frozen=True):

@@ -1,9 +1,9 @@
 """The one idea: a stream, and resuming it from a position.
 
-A `Stream` is the sequence-numbered log of what an actor emitted on one output; its tail is kept
-in memory. An `Input` is one reader's position in it. Delivery is nothing but advancing that
-position: the node's queue holds a token a delivery, and a token only says that the input has
-something to read; one that finds nothing is harmless.
+A `Stream` is the numbered log of what an actor emitted on one output; its tail is kept in memory.
+An `Input` is an actor's position in a stream that it reads. Delivering an event means advancing
+that position. The node's queue holds one token for each delivery: an input that may have something
+to read. A token that finds nothing is harmless.
 """
 
 from __future__ import annotations
@@ -99,7 +99,7 @@ class Stream:
         """Sequence number of ``tail[0]``."""
         self.readers: tuple[Input, ...] = ()
         self.listeners: tuple[Input, ...] = ()
-        """Readers that come for their events themselves: ports."""
+        """Readers that fetch their events themselves: ports and links."""
         self.plain = not urgent
         """True while one token at the queue's end for each reader is all that an event needs."""
         self.only: Input | None = None
@@ -124,7 +124,7 @@ class Stream:
         return self.tail[index] if index < len(self.tail) else None
 
     def renumber(self, epoch: int, next_seq: int) -> None:
-        """Go on behind what was emitted before a crash; nothing of that is kept."""
+        """Continue after what was emitted before a crash; the tail is empty."""
         self.epoch = epoch
         self.next_seq = self.base = next_seq
         self.tail = []
@@ -141,7 +141,7 @@ class Stream:
         self.only = readers[0] if self.plain and len(readers) == 1 else None
 
     def listen(self, reader: Input) -> None:
-        """Add a reader that is not told of events but comes for them itself."""
+        """Add a reader that fetches events itself and gets no tokens."""
         self.listeners = (*self.listeners, reader)
 
     def append(
@@ -256,7 +256,7 @@ class Input:
         self.journal: StepWriter | None = None
         """Writes each step on this input; None where the actor is not durable."""
         self.closed = ""
-        """Why the actor takes nothing any more; empty while it does."""
+        """Why the actor was closed; empty while it takes events."""
         self.resetting = False
         """Whether a reset from another node, and its snapshot, still wait in the actor's inbox."""
 

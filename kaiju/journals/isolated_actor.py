@@ -108,7 +108,7 @@ class IsolatedActor:
         for segment, last in self._segments:
             if self.replay.step < min(last, to):
                 if _configuration(segment) != _configuration(self._segment):
-                    self._make(segment, self.replay.memory())
+                    self._make(segment, self.replay.snapshot())
                 self.replay.run(islice(self._bodies, min(last, to) - self.replay.step))
 
     def rebuild(self) -> None:
@@ -117,7 +117,7 @@ class IsolatedActor:
         Raises:
             msgspec.ValidationError: its own state is not one of its class.
         """
-        self._make(self._segment, self.replay.memory())
+        self._make(self._segment, self.replay.snapshot())
 
     @property
     def _holds_the_first_step(self) -> bool:

@@ -50,7 +50,7 @@ def state_of(source: Path, actor: str | None, step: int | None) -> dict[str, Any
     try:
         isolated.start_near(wanted)
         isolated.advance(wanted)
-        memory = isolated.replay.memory()
+        memory = isolated.replay.snapshot()
     except msgspec.MsgspecError as error:
         raise StateError(
             f"{journal.directory}: its state cannot be read or kept: {error}"

@@ -188,7 +188,7 @@ class _Check:
             isolated.rebuild()
         if journal.damaged_snapshots:
             raise CannotRepeatError("\n".join(journal.damaged_snapshots.values()))
-        return isolated.replay.memory().digest()
+        return isolated.replay.snapshot().digest()
 
     def _compare(self, journal: JournalReader, isolated: IsolatedActor, step: int) -> None:
         """Compare the memory of the actor with the snapshot of `step`."""
@@ -196,7 +196,7 @@ class _Check:
         if found is None or found[0] != step:
             return  # it is damaged, which the journal notes
         self.snapshots += 1
-        stored, again = decode_snapshot(found[1]), _written(isolated.replay.memory())
+        stored, again = decode_snapshot(found[1]), _written(isolated.replay.snapshot())
         if stored.state != again.state:  # fields may have been appended to its events since
             kind = isolated.actor.State
             stored.state = msgspec.Raw(

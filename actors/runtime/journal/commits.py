@@ -148,7 +148,9 @@ class Commits:
             self._wake.clear()
             try:
                 self._work()
-            except Exception as error:  # nobody would sync any more, and nothing would leave
+            except (
+                Exception
+            ) as error:  # nothing would be synced from now on, so nothing would leave
                 log.critical("the thread of the journals failed", exc_info=error)
                 self._on_sync_failure(OSError(f"the thread of the journals failed: {error}"))
                 raise
@@ -180,4 +182,4 @@ class Commits:
 
 
 def _nothing() -> None:
-    """Stands for: sync, even though nobody waits."""
+    """Forces a final sync when no job is queued."""

@@ -28,7 +28,7 @@ class Cut(NamedTuple):
     segments: tuple[Path, ...]
     """Segments that go as a whole, oldest first."""
     snapshots: tuple[int, ...]
-    """Steps of the snapshots that go: the journal does not reach so far any more."""
+    """Steps of the snapshots that go: the journal no longer reaches them."""
 
 
 def find_cut(directory: Path) -> Cut | None:

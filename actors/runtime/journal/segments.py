@@ -87,7 +87,7 @@ class JournalFiles(ABC):
         """Yield the bodies of the steps behind `after`, in order.
 
         Raises:
-            DamagedFileError: what follows is damaged, or not kept any more.
+            DamagedFileError: what follows is damaged, or no longer kept.
         """
         return read_steps(self._segments, after)
 
@@ -201,7 +201,7 @@ def find_segments(directory: Path) -> tuple[Segment, ...]:
     """
     segments = tuple(read_segment(path) for path in segment_paths(directory))
     for before, segment in pairwise(segments):
-        _refuse_strangers(before, segment)
+        _refuse_mismatch(before, segment)
     return segments
 
 
@@ -209,7 +209,7 @@ def read_steps(segments: tuple[Segment, ...], after: int) -> Iterator[bytes]:
     """Yield the bodies of the steps behind `after`, without reading segments that end before.
 
     Raises:
-        DamagedFileError: what follows is damaged, or not kept any more.
+        DamagedFileError: what follows is damaged, or no longer kept.
     """
     kept = [index for index, segment in enumerate(segments) if segment.first_step <= after + 1]
     if segments and not kept:
@@ -224,7 +224,7 @@ def read_steps(segments: tuple[Segment, ...], after: int) -> Iterator[bytes]:
                 _refuse_other_end(segment, file.extent(), segments[index + 1])
 
 
-def _refuse_strangers(before: Segment, segment: Segment) -> None:
+def _refuse_mismatch(before: Segment, segment: Segment) -> None:
     if segment.previous is None:
         found = f"it is the first of a journal, but {before.path.name} is there as well"
         raise JournalDamagedError(segment.path, 0, found)

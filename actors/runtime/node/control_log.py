@@ -79,7 +79,7 @@ class ControlLog:
         for body in self._journal.steps():
             _, _, _, place, cause, root, time, _, event, _ = read_step(body)
             stream.keep(Envelope(place, cause, root, time, read(event)))
-        # Who begins anew has not heard why trading is halted; what else was said is of the past.
+        # An actor without a past has not heard why trading is halted; the rest no longer matters.
         first_halt = min((e.id[2] for e in self._in_force()), default=stream.next_seq)
         for reader in stream.readers:
             name = reader.owner.name

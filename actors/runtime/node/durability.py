@@ -1,4 +1,4 @@
-"""The durable side of a node: its data directory, its journals, and going on from them."""
+"""The durable side of a node: its data directory, its journals, and resuming from them."""
 
 from __future__ import annotations
 
@@ -102,14 +102,14 @@ class NodeDurability:
             while (aside := path.with_name(f"{name}.{number}")).exists():
                 number += 1
             if path.exists():
-                log.warning("%s: %s is not durable any more: kept as %s", path, name, aside.name)
+                log.warning("%s: %s is no longer durable: kept as %s", path, name, aside.name)
                 disk.rename(path, aside)
 
     def _refuse_what_is_gone(self, control: Journal) -> None:
-        """Refuse to begin anew in silence what was there before.
+        """Refuse to start empty where something was kept before.
 
         Raises:
-            RecoveryError: a journal, or what says whose there are, is gone.
+            RecoveryError: a journal, or the file that lists them, is gone.
         """
         journals = {name: journal.files for name, journal in self.journals.items()}
         journals[CONTROL] = control
@@ -145,7 +145,7 @@ class NodeDurability:
         """Bring actors back to where their journals end; None where none has begun.
 
         Args:
-            linked: whether the node has links to others, who may know it from before.
+            linked: whether the node has links to others, which may know it from before.
 
         Raises:
             RecoveryError: journals do not fit together, or an actor does not repeat its.
@@ -190,19 +190,19 @@ class NodeDurability:
         }
 
     def begin(self) -> None:
-        """Begin a segment for each actor that is new or is made otherwise than before."""
+        """Begin a segment for each actor that is new or whose configuration changed."""
         for actor in self.actors:
             files, header = self.journals[actor.name].files, self._header(actor)
             if files.header is None:
                 files.begin(header)
             elif configuration_changed(files.header, header):
-                self._begin_otherwise(actor, files, header)
+                self._begin_reconfigured(actor, files, header)
         self._control.begin(self._config.name)
         self.data.begun([CONTROL, *(actor.name for actor in self.actors)])
         self.gate.begin()
 
-    def _begin_otherwise(self, actor: Actor, files: Journal, header: Mapping[str, Any]) -> None:
-        """Begin a segment of other makings, behind a snapshot that is on disk.
+    def _begin_reconfigured(self, actor: Actor, files: Journal, header: Mapping[str, Any]) -> None:
+        """Begin a segment of another configuration, behind a snapshot that is on disk.
 
         Raises:
             RecoveryError: the actor's state cannot be kept.
@@ -214,8 +214,8 @@ class NodeDurability:
                 files.save_snapshot(journal.number, encode(_capture(actor, journal)))
             except (OverflowError, TypeError, ValueError) as error:
                 raise RecoveryError(
-                    f"{actor.name} is made otherwise than before, and what it knows cannot be"
-                    f" written: {error}. Run it once more as it was made before"
+                    f"{actor.name}: its configuration changed, and what it knows cannot be written:"
+                    f" {error}. Run it once more with the configuration of before"
                 ) from error
         files.begin(header)
 
@@ -298,16 +298,16 @@ class NodeDurability:
         journal = self.journals[actor.name]
         journal.snapshot_due = False
         if not journal.number or actor.context.inbox.closed:
-            return  # who was stopped or failed has no timers any more; a restart brings them back
+            return  # a stopped or failed actor has lost its timers; a restart brings them back
         try:
-            memory = _capture(actor, journal)
-            body = encode(memory)
+            snapshot = _capture(actor, journal)
+            body = encode(snapshot)
         except (OverflowError, TypeError, ValueError) as error:
             self._supervisor.trouble(f"the snapshot of {actor.name}", error)
             return
 
         def saved() -> None:
-            self._on_disk[actor.name] = memory.positions
+            self._on_disk[actor.name] = snapshot.positions
 
         self._commits.save(journal.files, journal.number, body, saved)
 
@@ -342,7 +342,7 @@ class NodeDurability:
         return position
 
     def _write_positions_of_readers(self, actor: Actor) -> None:
-        """Have it written how far the readers of an actor are, even over what they ignore."""
+        """Have the positions of an actor's readers written, events that they ignore included."""
         behind = {
             reader.owner.name
             for stream in actor.context.streams.values()

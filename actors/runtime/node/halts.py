@@ -25,13 +25,13 @@ class Halts:
         self.own: list[str] = []
         """Why trading was halted here, oldest first."""
         self.over = False
-        """Whether the loop has ended, so that nobody could hear of a halt any more."""
+        """Whether the loop has ended, so that nobody would hear of a halt."""
         self.on_own_change: Callable[[str], None] = _tell_nobody
         """Called with `own_reason` whenever it may have changed."""
         self._elsewhere: dict[str, str] = {}
         """Why trading is halted on other nodes, by node."""
         self._waiting: dict[str, str] = {}
-        """Reason of the halt by who waits for a disk."""
+        """Reason of the halt by what waits for a disk: a port's stream or the journal."""
         self._announce = announce
 
     @property

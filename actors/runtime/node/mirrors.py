@@ -81,7 +81,7 @@ class Mirror:
         stream.epoch = 0
 
     def place(self, recovery: Recovery | None) -> None:
-        """Give readers the positions that their journals tell, before anything is read."""
+        """Give readers the positions that their journals hold, before anything is read."""
         stream = self.stream
         self._readers = stream.readers
         read = {r: recovery.read_of(r) if recovery else None for r in self._readers}
@@ -131,7 +131,7 @@ class Mirror:
             self._announce(reader, reason, snapshot)
 
     def became_live(self) -> None:
-        """Tell the readers that nothing is missing any more."""
+        """Tell the readers that nothing is missing now."""
         self.live, self._recalled = True, frozenset()
         waiting = {pending.reader for pending in self._pending}
         for reader in self._readers:
@@ -162,7 +162,7 @@ class Mirror:
             self.ask_snapshot(self.stream.name)
 
     def take_snapshot(self, epoch: int, position: int, events: Sequence[Event]) -> None:
-        """Let those in that wait for a snapshot; it stands for all before `position`."""
+        """Take a snapshot for the readers that wait; it replaces all events before `position`."""
         if self._pending and epoch == self.stream.epoch:
             self._snapshot = (position, events)
             self._admit_pending()
@@ -190,7 +190,7 @@ class Mirror:
         return self.stream.next_seq
 
     def _admit_pending(self) -> None:
-        """Give the snapshot to those who wait, as soon as the stream has come as far."""
+        """Give the snapshot to the readers that wait for it, once the stream has reached it."""
         if self._snapshot is None or self.stream.next_seq < self._snapshot[0]:
             return
         position, events = self._snapshot
@@ -238,7 +238,7 @@ class Mirror:
         self._loop.withdraw(reader)
 
     def _drop_pending(self, gone: Sequence[PendingReader]) -> None:
-        """Let these wait no longer."""
+        """Stop these readers from waiting."""
         holders = {pending.holder for pending in gone}
         self._pending = [pending for pending in self._pending if pending.holder not in holders]
         stream = self.stream
@@ -290,12 +290,12 @@ class RemoteCursor(Input):
         return self.kept
 
     def note(self, read: int, kept: int) -> None:
-        """Take the reader's word for how far it is."""
+        """Note how far the reader says it is."""
         self.read, self.kept = max(self.read, read), max(self.kept, kept)
         self.position = max(self.position, self.read)
 
     def hold_at_most(self, bound: int) -> None:
-        """Keep no more than `bound` events in memory for a reader that does not come for them."""
+        """Keep no more than `bound` events in memory for a reader that does not fetch them."""
         self.position = max(self.position, self.stream.next_seq - bound)
 
 

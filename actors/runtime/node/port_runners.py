@@ -51,7 +51,7 @@ class PortRunners:
         Args:
             actor: whose outputs leave.
             ports: through which they do.
-            fresh: the actor's streams began anew, so what the counterparties have is of another.
+            fresh: the streams start again at 1; what the counterparties have is from others.
         """
         for port in ports:
             stream = actor.context.streams[port.output]

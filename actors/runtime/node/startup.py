@@ -1,4 +1,4 @@
-"""The first inputs of a run: actors are told that they begin, or go on, and what is current."""
+"""The first inputs of a run: actors hear that they start or resume, and what is current."""
 
 from __future__ import annotations
 
@@ -51,10 +51,10 @@ class Startup:
                     self._post_live(actor.name, stream)
 
     def resume(self, recovery: Recovery) -> None:
-        """Go on where the run before ended, everything in the order in which it would have come.
+        """Resume where the last run ended, with all inputs in the order that they would have had.
 
         What is left of the start comes first, then what was emitted and not handled. Readers
-        without a position, and those of actors that begin anew, are brought up to date.
+        without a position, and those of actors that start empty, are brought up to date.
         """
         for actor in self._actors.values():
             started = actor.context.started or not _hears_start(actor)
@@ -83,7 +83,7 @@ class Startup:
             self._post_live(reader.owner.name, reader.source.name)
 
     def _readers_of_new(self, recovery: Recovery) -> list[Input]:
-        """Return what durable actors read of those that begin anew."""
+        """Return what durable actors read of actors that start empty."""
         return [
             reader
             for actor in recovery.actors.values()

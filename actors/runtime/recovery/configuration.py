@@ -1,7 +1,7 @@
-"""What an actor is made of beside its state: written into its journal, and put back for a while.
+"""An actor's configuration: written into its journal, and restored while steps are done again.
 
-A handler depends on its state and its input, and on these. A journal's steps are done again with
-those that they were made with, whatever the topology says by now.
+A handler depends on its state, its input and its configuration. A journal's steps are done again
+with the configuration that they were made with, whatever the topology says now.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ CONFIGURATION = ("settings", "heard", "accepts", "instruments", "currencies")
 
 
 def configuration_of(actor: Actor) -> dict[str, Any]:
-    """Return what an actor is made of, as it stands in a segment's header."""
+    """Return an actor's configuration, as it stands in a segment's header."""
     return {
         "settings": actor.settings.model_dump(mode="json"),
         "heard": {stream: [tag_of(c) for c in classes] for stream, classes in actor.heard.items()},
@@ -39,11 +39,11 @@ def configuration_of(actor: Actor) -> dict[str, Any]:
 
 
 def configure(actor: Actor, header: Mapping[str, Any]) -> None:
-    """Make an actor of what a segment's header says.
+    """Give an actor the configuration in a segment's header.
 
     Raises:
-        ValueError: the actor's class does not take these settings any more.
-        ImportError: a class of events is not there any more.
+        ValueError: the actor's class no longer takes these settings.
+        ImportError: a class of events is no longer there.
     """
     now, readings = configuration_of(actor), _readings(actor, header)
     for name in CONFIGURATION:
@@ -54,11 +54,11 @@ def configure(actor: Actor, header: Mapping[str, Any]) -> None:
 
 @contextmanager
 def configured_as(actor: Actor, header: Mapping[str, Any]) -> Iterator[None]:
-    """Let an actor be made of what a segment's header says, for as long as the context lasts.
+    """Give an actor the configuration in a segment's header for as long as the context lasts.
 
     Raises:
-        ValueError: the actor's class does not take these settings any more.
-        ImportError: a class of events is not there any more.
+        ValueError: the actor's class no longer takes these settings.
+        ImportError: a class of events is no longer there.
     """
     present = {name: getattr(actor, name) for name in CONFIGURATION}
     configure(actor, header)
@@ -99,7 +99,7 @@ def _imported(name: str) -> type[Event]:
 
 
 def _forget_derived(actor: Actor) -> None:
-    """What a `cached_property` made of other settings must not outlive them."""
+    """Drop what a `cached_property` derived from other settings."""
     for name in list(vars(actor)):
         if isinstance(getattr(type(actor), name, None), cached_property):
             del vars(actor)[name]

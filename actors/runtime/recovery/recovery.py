@@ -1,9 +1,9 @@
 """A node after a crash: its durable actors where their journals end, and what they still lack.
 
-Every durable actor recalls its newest snapshot and does the steps behind it again. What it emitted
+Every durable actor restores its newest snapshot and does the steps behind it again. What it emitted
 and a reader has not handled is read from the publisher's journal, and is delivered in the order in
 which it had been: by the publisher's step, the output's place in it and the reader's place in the
-file. So the node goes on as if nothing had happened, in the same epoch, with the next number.
+file. So the node resumes as if nothing had happened, in the same epoch, with the next number.
 """
 
 from __future__ import annotations
@@ -145,7 +145,7 @@ class Recovery:
         """Fill the tails with what readers lack, and queue it in the order of its emission.
 
         Raises:
-            RecoveryError: a reader lacks what its publisher's journal does not hold any more.
+            RecoveryError: a reader lacks what its publisher's journal no longer holds.
         """
         emitted = [e for actor in self.actors.values() for e in self._lacking(actor)]
         emitted.sort(key=itemgetter(0, 1))
@@ -250,7 +250,7 @@ def _as_then(actor: Actor, header: Mapping[str, Any]) -> Iterator[None]:
             stack.enter_context(configured_as(actor, header))
         except (ValueError, ImportError) as error:
             raise RecoveryError(
-                f"{actor.name}: its class does not take any more what its journal was made with:"
+                f"{actor.name}: its class no longer takes what its journal was made with:"
                 f" {error}\n{WRITTEN_BY_ANOTHER}"
             ) from error
         yield
@@ -290,7 +290,7 @@ def steps_since(
     if start is None:
         raise RecoveryError(
             f"{actor.name}: a reader lacks {', '.join(f'{o} from {s}' for o, s in wanted.items())},"
-            f" which its journal does not hold any more"
+            f" which its journal no longer holds"
         )
     emits: Any = reduce(or_, (c for classes in actor.outputs.values() for c in classes))
     read = msgspec.msgpack.Decoder(tuple[tuple[emits, ...], msgspec.Raw] | None).decode

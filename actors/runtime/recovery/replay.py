@@ -58,7 +58,7 @@ class JournalReplay:
     """Gives one actor its journaled steps again, and keeps what they tell of its inputs.
 
     Args:
-        actor: gets the memory of the newest snapshot, or is empty where there is none.
+        actor: is given the newest snapshot, or is empty where there is none.
         loop: the actor's; its clock and envelope are those of each step in turn.
         classes: that may stand as inputs in the journal.
     """
@@ -99,15 +99,15 @@ class JournalReplay:
             tuple[tuple[emits, ...], tuple[SetTimer, ...]] | None
         ).decode
 
-    def restore(self, memory: ActorSnapshot) -> None:
+    def restore(self, snapshot: ActorSnapshot) -> None:
         """Make the actor know what it knew at a snapshot."""
-        restore(self.actor, memory)
-        self.step, self.node_step, self.now = memory.step, memory.node_step, memory.now
-        self.next_seq = {output: memory.next_seq.get(output, 1) for output in self.actor.outputs}
-        self._last_read = {s: (s, epoch, seq - 1) for s, (epoch, seq) in memory.positions.items()}
+        restore(self.actor, snapshot)
+        self.step, self.node_step, self.now = snapshot.step, snapshot.node_step, snapshot.now
+        self.next_seq = {output: snapshot.next_seq.get(output, 1) for output in self.actor.outputs}
+        self._last_read = {s: (s, epoch, seq - 1) for s, (epoch, seq) in snapshot.positions.items()}
         self.newest_read = {
             stream: [(self._classes[tag], _as_key(key), seq) for tag, key, seq in newest]
-            for stream, newest in memory.read.items()
+            for stream, newest in snapshot.read.items()
         }
         self.events_read = {}
 
@@ -170,11 +170,11 @@ class JournalReplay:
         """(epoch, sequence number of the next event) by stream, as in `ActorSnapshot.positions`."""
         return {stream: (epoch, seq + 1) for stream, epoch, seq in self._last_read.values()}
 
-    def memory(self) -> ActorSnapshot:
+    def snapshot(self) -> ActorSnapshot:
         """Return what the actor knows after the last step done again."""
-        memory = capture(self.actor, step=self.step, node_step=self.node_step, now=self.now)
-        memory.next_seq, memory.positions = dict(self.next_seq), self.positions
-        return memory
+        snapshot = capture(self.actor, step=self.step, node_step=self.node_step, now=self.now)
+        snapshot.next_seq, snapshot.positions = dict(self.next_seq), self.positions
+        return snapshot
 
     def _as_written_today(self, effects: Raw) -> Raw | None:
         """Return outputs and timers with the fields that were appended to events since.
