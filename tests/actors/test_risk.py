@@ -34,6 +34,7 @@ from tests.kit.builders import (
     pnl,
     position,
     rejected,
+    top,
 )
 from tests.kit.risk_kit import BTC, an_order, code_of, denied, risk
 
@@ -342,3 +343,52 @@ def test_a_reset_halts_where_facts_about_orders_may_have_been_missed(
         if state is TradingState.HALTED
         else []
     )
+
+
+class Impostor(Actor):
+    """Asks for an order in the name that a setting gives it."""
+
+    class Settings(Actor.Settings):
+        poses_as: str
+
+    outputs = {"orders": (SubmitOrder,)}
+
+    settings: Impostor.Settings
+
+    def on_start(self) -> None:
+        self.emit(an_order(1, Side.BUY, 6, strategy=self.settings.poses_as))
+
+
+class Agent(Impostor):
+    """Asks for orders in the name of those that it works for."""
+
+    role = "execution"
+
+
+@pytest.mark.parametrize(
+    ("sender", "name", "code"),
+    [
+        (Impostor, "maker", "FOREIGN_STRATEGY"),
+        (Impostor, "sender", "OrderApproved"),
+        (Agent, "maker", "OrderApproved"),
+    ],
+)
+def test_only_execution_asks_for_orders_in_another_s_name(
+    sender: type[Actor], name: str, code: str
+) -> None:
+    system = SystemTest(instruments=INSTRUMENTS, currencies=CURRENCIES)
+    system.add("tops", Tops)
+    system.add("sender", sender, settings={"poses_as": name})
+    system.add("risk", Risk, inputs=["tops.top", "sender.orders"])
+    system.run(SECOND)
+
+    assert code_of(system.emitted("risk.decisions")) == code
+
+
+class Tops(Actor):
+    """Tells one top of the book."""
+
+    outputs = {"top": (TopOfBook,)}
+
+    def on_start(self) -> None:
+        self.emit(top())

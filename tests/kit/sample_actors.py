@@ -48,6 +48,7 @@ class Market(Actor):
         seed: int = 0
         file: TopologyPath = Path("none")
 
+    role = "venue"
     outputs: ClassVar[Outputs] = {"depth": (DepthDiff,), "reports": (ExecutionReport,)}
 
     @handles(RequestSnapshot)
@@ -70,6 +71,7 @@ class RemoteMarket(Actor):
 class Sessions(Actor):
     """Brings the orders of other systems to a venue."""
 
+    role = "gateway"
     outputs: ClassVar[Outputs] = {"requests": (NewOrderSingle,)}
     orders_are_approved = True
 
@@ -103,6 +105,7 @@ class Maker(Actor):
         instrument: InstrumentId = ""
         quoting: Quoting = Quoting()
 
+    role = "strategy"
     outputs: ClassVar[Outputs] = {"intents": (QuoteIntent,)}
 
     @handles(TopOfBook)
@@ -115,6 +118,7 @@ class Taker(Actor):
     class Settings(Actor.Settings):
         quote_qty: Amount = Decimal(1)
 
+    role = "strategy"
     outputs: ClassVar[Outputs] = {"signals": (Signal,)}
 
     @handles(TopOfBook)
@@ -127,6 +131,7 @@ class Taker(Actor):
 class Execution(Actor):
     """Turns wishes into orders."""
 
+    role = "execution"
     outputs: ClassVar[Outputs] = {"orders": (SubmitOrder,), "cancels": (CancelOrder,)}
 
     @handles(QuoteIntent)
@@ -139,6 +144,7 @@ class Execution(Actor):
 class Risk(Actor):
     """Approves orders."""
 
+    role = "approver"
     outputs: ClassVar[Outputs] = {"decisions": (OrderApproved, OrderDenied)}
 
     @handles(SubmitOrder)
@@ -148,6 +154,7 @@ class Risk(Actor):
 class Oms(Actor):
     """Keeps orders."""
 
+    role = "oms"
     outputs: ClassVar[Outputs] = {"requests": (OrderSubmitted,), "orders": (OrderFilled,)}
 
     @handles(OrderApproved)
@@ -166,6 +173,7 @@ class Oms(Actor):
 class Gateway(Actor):
     """Sends orders to the venue."""
 
+    role = "gateway"
     outputs: ClassVar[Outputs] = {"venue": (NewOrderSingle,), "reports": (ExecutionReport,)}
 
     @handles(OrderSubmitted)
@@ -178,6 +186,7 @@ class Gateway(Actor):
 class Daredevil(Actor):
     """A gateway that takes orders from anybody."""
 
+    role = "gateway"
     outputs: ClassVar[Outputs] = {"venue": (NewOrderSingle,)}
 
     @handles(SubmitOrder)
@@ -230,6 +239,7 @@ class Asker(Actor):
 class Approver(Actor):
     """Approves whatever it is asked."""
 
+    role = "approver"
     outputs: ClassVar[Outputs] = {"decisions": (OrderApproved,)}
 
     @handles(SubmitOrder)
