@@ -28,6 +28,7 @@ from actors.events.orders import (
     SubmitOrder,
     TimeInForce,
 )
+from actors.events.role import Role
 from actors.events.system import (
     ActorFailed,
     ActorRecovered,
@@ -87,6 +88,7 @@ class Execution(Actor):
         "cancels": (CancelOrder,),
         "refusals": (IntentRefused,),
     }
+    role = Role.EXECUTION
     order_path = True
 
     settings: Execution.Settings

@@ -33,6 +33,7 @@ from actors.events.orders import (
     ReportRepeated,
     TransitionFailed,
 )
+from actors.events.role import Role
 from actors.events.system import HaltTrading, ResumeTrading, StreamReset, TimerFired
 from actors.model.answers import take_answer
 from actors.model.instrument_halts import InstrumentHalts
@@ -103,6 +104,7 @@ class OrderManagement(Actor):
         ),
         "failures": (TransitionFailed, ReportRepeated, ReconciliationFailed),
     }
+    role = Role.OMS
     order_path = True
 
     settings: OrderManagement.Settings

@@ -33,12 +33,13 @@ from actors.events.orders import (
     SubmitOrder,
 )
 from actors.events.reference import Instrument, from_units, to_units
+from actors.events.role import Role
 from actors.events.system import HaltTrading, ResumeTrading, StreamReset
 from actors.model.daily_pnl import DayResult
 from actors.model.exposure import Exposures
 from actors.model.market_view import MarketView
 from actors.model.order_rate import OrderRate, Repeats
-from actors.model.risk_checks import first_failure, unknown_instrument
+from actors.model.risk_checks import first_failure, foreign_strategy, unknown_instrument
 from actors.model.risk_order import (
     AccountLimits,
     Case,
@@ -124,6 +125,7 @@ class Risk(Actor):
         "limits": (RiskLimitExceeded, TradingStateChanged),
         "control": (CancelAll,),
     }
+    role = Role.APPROVER
     order_path = True
 
     settings: Risk.Settings
@@ -171,7 +173,11 @@ class Risk(Actor):
     @handles(SubmitOrder)
     def on_submit_order(self, order: SubmitOrder) -> None:
         """Approve the order and reserve it, or deny it with the first check that failed."""
-        denial = unknown_instrument(order, self.instruments) or first_failure(self._case(order))
+        denial = (
+            unknown_instrument(order, self.instruments)
+            or self._foreign(order)
+            or first_failure(self._case(order))
+        )
         if denial is not None:
             self._deny(order, denial)
             return
@@ -263,6 +269,13 @@ class Risk(Actor):
             reason = f"exposure unknown: {reset.stream} was reset ({reset.reason})"
             self._change_state(TradingState.HALTED, reason)
             self.emit(CancelAll(reason))
+
+    def _foreign(self, order: SubmitOrder) -> Denial | None:
+        stream = self.envelope.id[0]
+        # What is no input stream comes from outside, or from a test.
+        if self.roles.get(stream, Role.EXECUTION) == Role.EXECUTION:
+            return None
+        return foreign_strategy(order, stream.partition(".")[0])
 
     def _case(self, order: SubmitOrder) -> Case:
         state, name = self.state, order.instrument

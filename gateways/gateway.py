@@ -25,6 +25,7 @@ from actors.events.orders import (
     ReportRepeated,
     SubmitOrder,
 )
+from actors.events.role import Role
 from actors.events.system import (
     ActorRecovered,
     ConnectionEstablished,
@@ -94,6 +95,7 @@ class Gateway(Actor):
         "repeats": (ReportRepeated,),
         "connection": (ConnectionEstablished, ConnectionLost, ConnectionRestored),
     }
+    role = Role.GATEWAY
     order_path = True
 
     settings: Gateway.Settings

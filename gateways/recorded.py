@@ -14,6 +14,7 @@ from pydantic import AfterValidator, BeforeValidator, Field
 
 from actors.events.event import Event
 from actors.events.market import DepthDiff, DepthSnapshot, Quote, RequestSnapshot, Trade
+from actors.events.role import Role
 from actors.events.system import (
     ConnectionEstablished,
     MessageDiscarded,
@@ -81,6 +82,8 @@ class RecordedFeed(Actor):
         "connection": (ConnectionEstablished,),
         "discarded": (MessageDiscarded,),
     }
+    role = Role.FEED
+
     settings: RecordedFeed.Settings
     state: RecordedFeed.State
 

@@ -45,6 +45,9 @@ class Event(msgspec.Struct, metaclass=EventType):
     request: ClassVar[bool] = False
     """True where exactly one reader must act on the event."""
 
+    emitted_by: ClassVar[tuple[str, ...]] = ()
+    """Roles whose actors alone may emit it, "" among them for actors of no role; empty for any."""
+
     cancels: ClassVar[bool] = False
     """True where the event only takes back what is open at a venue: it may leave the node even
     while the disk refuses to keep that it did."""

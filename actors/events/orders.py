@@ -10,6 +10,10 @@ from enum import StrEnum
 
 from actors.events.event import Event, require_text, require_whole
 from actors.events.market import Side
+from actors.events.role import Role
+
+ASKING = (Role.STRATEGY, Role.NONE)
+FROM_VENUES = (Role.GATEWAY, Role.VENUE)
 
 
 class OrderType(StrEnum):
@@ -103,6 +107,7 @@ class Signal(Event):
     """
 
     request = True
+    emitted_by = ASKING
 
     strategy: str
     instrument: str
@@ -130,6 +135,7 @@ class QuoteIntent(Event):
 
     key = ("strategy", "instrument")
     request = True
+    emitted_by = ASKING
 
     strategy: str
     instrument: str
@@ -162,6 +168,7 @@ class SubmitOrder(Event):
     """A request for a new order; `limit_px` is 0 for MARKET."""
 
     request = True
+    emitted_by = (Role.EXECUTION, *ASKING)
 
     client_order_id: str
     strategy: str
@@ -212,11 +219,15 @@ class CancelAll(Event):
 class OrderApproved(Event):
     """Risk reserved exposure for this order; the only way into the OMS."""
 
+    emitted_by = (Role.APPROVER,)
+
     order: SubmitOrder
 
 
 class OrderDenied(Event):
     """Our own refusal; no venue ever saw the order."""
+
+    emitted_by = (Role.APPROVER, Role.OMS)
 
     client_order_id: str
     strategy: str
@@ -236,11 +247,15 @@ class OrderDenied(Event):
 class OrderSubmitted(Event):
     """The OMS recorded the order and hands it to the gateway."""
 
+    emitted_by = (Role.OMS,)
+
     order: SubmitOrder
 
 
 class OrderPendingCancel(Event):
     """The OMS recorded a cancel request and hands it to the gateway."""
+
+    emitted_by = (Role.OMS,)
 
     client_order_id: str
     strategy: str
@@ -251,6 +266,8 @@ class OrderPendingCancel(Event):
 class OrderUnknown(Event):
     """What became of an order is not known; the gateway asks its venue."""
 
+    emitted_by = (Role.OMS,)
+
     client_order_id: str
     strategy: str
     instrument: str
@@ -260,6 +277,8 @@ class OrderUnknown(Event):
 
 class OrderAccepted(Event):
     """The order works at the venue."""
+
+    emitted_by = (Role.OMS,)
 
     client_order_id: str
     strategy: str
@@ -272,6 +291,8 @@ class OrderAccepted(Event):
 
 class OrderRejected(Event):
     """The venue refused the order."""
+
+    emitted_by = (Role.OMS,)
 
     client_order_id: str
     strategy: str
@@ -286,6 +307,8 @@ class OrderFilled(Event):
 
     `fee` is a cost in smallest units of `fee_currency`: negative for a rebate.
     """
+
+    emitted_by = (Role.OMS,)
 
     client_order_id: str
     strategy: str
@@ -322,6 +345,8 @@ class FillCorrected(Event):
     of 0 its word that there was no such trade. What is booked is the difference of the two.
     """
 
+    emitted_by = (Role.OMS,)
+
     replaces: str
     """`exec_id` of the fill that counts no more."""
     fill: OrderFilled
@@ -329,6 +354,8 @@ class FillCorrected(Event):
 
 class OrderCanceled(Event):
     """The order is out of the market; `leaves_qty` is what was not filled."""
+
+    emitted_by = (Role.OMS,)
 
     client_order_id: str
     strategy: str
@@ -343,6 +370,8 @@ class OrderCanceled(Event):
 class OrderExpired(Event):
     """The venue ended the order: the rest of an IOC, an FOK that could not fill, and so on."""
 
+    emitted_by = (Role.OMS,)
+
     client_order_id: str
     strategy: str
     instrument: str
@@ -356,6 +385,8 @@ class OrderExpired(Event):
 class CancelRejected(Event):
     """The venue or the OMS could not cancel; the order is as it was."""
 
+    emitted_by = (Role.OMS,)
+
     client_order_id: str
     strategy: str
     instrument: str
@@ -364,6 +395,8 @@ class CancelRejected(Event):
 
 class TransitionFailed(Event):
     """A report that the order's state does not allow; a trade is booked all the same."""
+
+    emitted_by = (Role.OMS,)
 
     client_order_id: str
     status: str
@@ -375,12 +408,16 @@ class TransitionFailed(Event):
 class ReportRepeated(Event):
     """A venue's report came again as it was before; dropped and counted."""
 
+    emitted_by = (Role.OMS, Role.GATEWAY)
+
     client_order_id: str
     exec_id: str
 
 
 class ReconciliationFailed(Event):
     """The venue's word about an order differs from ours; it is asked until both are alike."""
+
+    emitted_by = (Role.OMS,)
 
     client_order_id: str
     instrument: str
@@ -392,6 +429,8 @@ class ReconciliationCompleted(Event):
 
     Answers the `OrderMassStatusRequest` of the same `request_id`.
     """
+
+    emitted_by = (Role.OMS,)
 
     request_id: str
     open_orders: int
@@ -405,6 +444,7 @@ class NewOrderSingle(Event):
     """A gateway sends an order to its venue (FIX D)."""
 
     request = True
+    emitted_by = (Role.GATEWAY,)
 
     client_order_id: str
     instrument: str
@@ -437,6 +477,7 @@ class OrderCancelRequest(Event):
 
     request = True
     cancels = True
+    emitted_by = (Role.GATEWAY,)
 
     client_order_id: str
     instrument: str
@@ -447,6 +488,7 @@ class OrderMassCancelRequest(Event):
 
     request = True
     cancels = True
+    emitted_by = (Role.GATEWAY,)
 
     instrument: str = ""
 
@@ -458,6 +500,7 @@ class OrderStatusRequest(Event):
     """
 
     request = True
+    emitted_by = (Role.GATEWAY,)
 
     client_order_id: str
     instrument: str
@@ -470,6 +513,7 @@ class OrderMassStatusRequest(Event):
     """
 
     request = True
+    emitted_by = (Role.GATEWAY,)
 
     request_id: str
     instruments: tuple[str, ...] = ()
@@ -496,6 +540,8 @@ EXTERNAL = "EXTERNAL"
 class OrderMassStatus(Event):
     """All our orders that are open at a venue, oldest first."""
 
+    emitted_by = FROM_VENUES
+
     request_id: str
     orders: tuple[OrderStatus, ...]
     instruments: tuple[str, ...] = ()
@@ -511,6 +557,8 @@ class ExecutionReport(Event):
     expiry. Quantities and prices are 0 where they do not apply; `fee` is a cost, negative for a
     rebate.
     """
+
+    emitted_by = FROM_VENUES
 
     client_order_id: str
     venue_order_id: str

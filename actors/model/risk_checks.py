@@ -37,6 +37,15 @@ def unknown_instrument(order: SubmitOrder, instruments: Mapping[str, Instrument]
     )
 
 
+def foreign_strategy(order: SubmitOrder, emitter: str) -> Denial | None:
+    """Refuse an order in another's name, which only execution may ask for."""
+    if order.strategy == emitter:
+        return None
+    return Denial(
+        RiskCode.FOREIGN_STRATEGY, f"{emitter} trades as {emitter}, not as {order.strategy}"
+    )
+
+
 def _halted(case: Case) -> Denial | None:
     state = case.trading_state
     if state is not TradingState.HALTED and state is not TradingState.KILL:

@@ -22,6 +22,7 @@ class RiskCode(StrEnum):
     """Why an order was denied, in the order of the checks."""
 
     UNKNOWN_INSTRUMENT = "UNKNOWN_INSTRUMENT"
+    FOREIGN_STRATEGY = "FOREIGN_STRATEGY"
     TRADING_HALTED = "TRADING_HALTED"
     DUPLICATE_ORDER_ID = "DUPLICATE_ORDER_ID"
     CONTRADICTION = "CONTRADICTION"

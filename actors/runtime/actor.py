@@ -12,6 +12,7 @@ import msgspec
 
 from actors.events.event import Event
 from actors.events.reference import Currency, Instrument
+from actors.events.role import Role
 from actors.runtime.ref import AddressedActor
 from actors.runtime.settings import Settings
 from actors.runtime.settings import Settings as BaseSettings
@@ -57,6 +58,8 @@ class Actor(AddressedActor):
     """Names of handler methods by event class; made from `@handles`."""
     venue_endpoint: ClassVar[str] = ""
     """Name of the setting that holds the address of a venue in another process; empty for none."""
+    role: ClassVar[str] = Role.NONE
+    """Its place in the order path, one of `actors.events.role.Role`: bounds what it may emit."""
     orders_are_approved: ClassVar[bool] = False
     """True where the orders that it emits were approved in another system, as those of a venue."""
     order_path: bool = False
@@ -78,6 +81,8 @@ class Actor(AddressedActor):
     """Instruments that are this actor's share; None where it has no rival."""
     heard: dict[str, tuple[type[Event], ...]]
     """Classes that reach a handler, by input stream: all that a handler may know of the wiring."""
+    roles: dict[str, str]
+    """Role of the actor that emits each input stream."""
     stale: dict[str, str]
     """Input streams that are not current now, with the reason; kept by the runtime."""
     emit: Callable[[Event], None]
@@ -110,6 +115,7 @@ class Actor(AddressedActor):
         self.state = self.State()
         self.accepts = None
         self.heard = {}
+        self.roles = {}
         self.stale = {}
 
     @classmethod

@@ -16,6 +16,7 @@ from actors.events.event import Event
 from actors.events.market import BookStateChanged, TopOfBook
 from actors.events.orders import QuoteIntent
 from actors.events.reference import Instrument, to_units
+from actors.events.role import Role
 from actors.events.system import ResumeTrading, StreamReset, StreamStale, TimerFired
 from actors.model.market_view import MarketView
 from actors.model.money import BASIS_POINTS, notional, quantity_worth
@@ -89,6 +90,8 @@ class Maker(Actor):
         """Pending timer; 0 for none."""
 
     outputs: ClassVar[Mapping[str, tuple[type[Event], ...]]] = {"intents": (QuoteIntent,)}
+
+    role = Role.STRATEGY
 
     settings: Maker.Settings
     state: State

@@ -14,6 +14,7 @@ from actors.events.event import Event
 from actors.events.market import BookStateChanged, Side, TopOfBook
 from actors.events.orders import Signal
 from actors.events.reference import to_units
+from actors.events.role import Role
 from actors.events.system import StreamReset
 from actors.model.market_view import MarketView
 from actors.model.money import quantity_worth
@@ -64,6 +65,8 @@ class Taker(Actor):
         desks: dict[str, Sizing] = {}
 
     outputs: ClassVar[Mapping[str, tuple[type[Event], ...]]] = {"signals": (Signal,)}
+
+    role = Role.STRATEGY
 
     settings: Taker.Settings
     state: State

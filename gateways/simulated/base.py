@@ -18,6 +18,7 @@ from actors.events.orders import (
     OrderStatusRequest,
 )
 from actors.events.reference import Instrument
+from actors.events.role import Role
 from actors.events.system import ConnectionEstablished, TimerFired
 from actors.model.money import fee_rate
 from actors.runtime.actor import Actor, handles
@@ -71,6 +72,7 @@ class SimulatedVenue(Actor):
 
     Settings = VenueSettings
     State = VenueState
+    role = Role.VENUE
     order_path = True
 
     settings: VenueSettings

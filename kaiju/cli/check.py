@@ -35,6 +35,8 @@ def check_command(
     With `--node`, also what would keep that node from running on this host: a secret key that is
     missing or that others may read, a port that is taken.
 
+    Where there is none, it prints who holds which role in the order path.
+
     **Examples**
 
     - `kaiju check topology/paper.yaml`
@@ -54,6 +56,8 @@ def check_command(
     if checked.findings.errors or obstacles:
         raise typer.Exit(ExitCode.MISUSED)
     typer.echo(f"{file}: no mistakes found")
+    roles = checked.graph.roles.items()
+    typer.echo("; ".join(f"{role or 'no role'}: {', '.join(held)}" for role, held in roles))
 
 
 def _obstacles(checked: CheckedTopology, file: Path, node: str, secret: Path | None) -> list[str]:

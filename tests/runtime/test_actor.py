@@ -8,11 +8,11 @@ from actors.runtime.ref import AddressedActor
 
 DECLARED = {
     *("Settings", "State", "outputs", "handlers", "order_path", "durable"),
-    *("venue_endpoint", "orders_are_approved", "writes_record"),
+    *("venue_endpoint", "orders_are_approved", "writes_record", "role"),
 }
 GIVEN = {
     *("name", "settings", "state", "session", "directory", "instruments", "currencies"),
-    *("accepts", "heard", "stale"),
+    *("accepts", "heard", "roles", "stale"),
 }
 DONE_IN_HANDLERS = {"emit", "now", "virtual_time", "rng", "envelope", "set_timer", "cancel_timer"}
 OVERRIDDEN = {

@@ -19,6 +19,7 @@ from topology.check.durability import check_durable
 from topology.check.graph import check_graph
 from topology.check.keys import check_keys
 from topology.check.names import check_names
+from topology.check.roles import check_roles
 from topology.check.schema import check_schema
 from topology.config.document import Document, load_document
 from topology.config.findings import Findings, TopologyError
@@ -83,6 +84,7 @@ def check_file(
     classes = check_classes(document, partial)
     name = document.data.get("name") if isinstance(document.data, dict) else None
     graph = build_graph(str(name), partial.actors, classes)
+    check_roles(document, graph)
     check_graph(document, partial, graph)
     check_durable(document, partial, graph)
     return CheckedTopology(document, Findings.of(document.findings), graph, classes)

@@ -14,6 +14,7 @@ from actors.events.orders import (
     Signal,
     SubmitOrder,
 )
+from actors.events.role import Role
 from actors.events.system import HaltTrading, RecordFrame, ResumeTrading
 from actors.recorder import EVENTS_FILE
 from actors.runtime.actor import Actor
@@ -121,7 +122,7 @@ def _report_rival(
 def _check_risk(document: Document, graph: Graph) -> None:
     reported: set[tuple[str, int]] = set()
     for gateway in graph.actors.values():
-        if _sends_orders(gateway):
+        if gateway.emits(NewOrderSingle):
             for path in _unapproved_paths(graph, gateway):
                 last = path[0]
                 if (last.reader, last.index) in reported:
@@ -130,22 +131,19 @@ def _check_risk(document: Document, graph: Graph) -> None:
                 names = " -> ".join([*(e.source for e in reversed(path)), gateway.name])
                 document.report(
                     _place(last),
-                    f"orders can reach a venue without risk: {names}; put an actor that emits"
-                    " OrderApproved between them",
+                    f"orders can reach a venue without risk: {names}; put an actor of the role"
+                    " 'approver' between them",
                 )
-            if not _order_inputs(graph, gateway.name) and gateway.name not in graph.incomplete:
+            found = gateway.actor_class
+            waits = found is not None and not found.orders_are_approved
+            known = gateway.name not in graph.incomplete
+            if waits and known and not _order_inputs(graph, gateway.name):
                 document.report(
                     ("actors", gateway.name),
                     f"'{gateway.name}' sends orders to a venue (NewOrderSingle) and reads none"
                     " that risk approved",
                     at_key=True,
                 )
-
-
-def _sends_orders(vertex: Vertex) -> bool:
-    found = vertex.actor_class
-    approved = found is not None and (found.orders_are_approved or vertex.emits(OrderApproved))
-    return vertex.emits(NewOrderSingle) and not approved
 
 
 def _unapproved_paths(graph: Graph, gateway: Vertex) -> Iterable[list[Edge]]:
@@ -155,7 +153,7 @@ def _unapproved_paths(graph: Graph, gateway: Vertex) -> Iterable[list[Edge]]:
     while waiting:
         path = waiting.popleft()
         source = graph.actors[path[-1].source]
-        if source.name in seen or source.emits(OrderApproved):
+        if source.name in seen or source.role == Role.APPROVER:
             continue
         seen.add(source.name)
         further = _order_inputs(graph, source.name)

@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from typing import Protocol
 
 from actors.events.event import Event
+from actors.events.role import Role
 from actors.events.system import RecordFrame
 from actors.runtime.actor import Actor
 from actors.runtime.stream import Delivery
@@ -49,6 +50,11 @@ class Vertex:
     def outputs(self) -> Outputs:
         """Event classes by output."""
         return self.actor_class.outputs if self.actor_class else {}
+
+    @property
+    def role(self) -> str:
+        """Its place in the order path; empty for none."""
+        return self.actor_class.role if self.actor_class else ""
 
     @property
     def meaning(self) -> str:
@@ -123,6 +129,15 @@ class Graph:
         for vertex in self.actors.values():
             names.setdefault(vertex.node, []).append(vertex.name)
         return {node: tuple(actors) for node, actors in names.items()}
+
+    @property
+    def roles(self) -> dict[str, tuple[str, ...]]:
+        """Names of actors by role, in the order of the order path."""
+        return {
+            role: held
+            for role in Role
+            if (held := tuple(v.name for v in self.actors.values() if v.role == role))
+        }
 
     @property
     def streams(self) -> dict[str, tuple[type[Event], ...]]:

@@ -30,8 +30,10 @@ def draw(graph: Graph) -> str:
 
 def _vertex(graph: Graph, name: str) -> str:
     listens = any(edge.everything for edge in graph.inputs(name))
-    note = "<br/>hears every stream" if listens else ""
-    actor_class = graph.actors[name].actor_class
+    vertex = graph.actors[name]
+    note = f"<br/>{vertex.role}" if vertex.role else ""
+    note += "<br/>hears every stream" if listens else ""
+    actor_class = vertex.actor_class
     class_name = actor_class.__name__ if actor_class else "?"
     return f'{_id(name)}["<b>{name}</b><br/>{class_name}{note}"]'
 

@@ -35,7 +35,7 @@ class RemotePublisher:
     def __init__(self, name: str, node: str, actor_class: type[Actor], *, durable: bool) -> None:
         self.name, self.node, self.durable = name, node, durable
         self.outputs = actor_class.outputs
-        self.order_path = actor_class.order_path
+        self.order_path, self.role = actor_class.order_path, actor_class.role
         self.actor_stopped = Flag()
         """Never set: that an actor of another node stopped is told by its stream being stale."""
 

@@ -135,7 +135,7 @@ class Wiring:
         cursor.timed = actor.order_path and (publisher.order_path or asked)
         source.attach(cursor)
         context.inputs = (*context.inputs, cursor)
-        actor.heard[stream] = tuple(cursor.handlers)
+        actor.heard[stream], actor.roles[stream] = tuple(cursor.handlers), publisher.role
         actor.stale[stream] = NOT_YET
         if self.running:
             self._bring_up_to_date(cursor, publisher)

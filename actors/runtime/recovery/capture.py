@@ -18,7 +18,7 @@ from actors.events.system import (
     TimerFired,
 )
 from actors.runtime.moved import present_path
-from actors.runtime.recovery.configuration import CONFIGURATION, configuration_of
+from actors.runtime.recovery.configuration import ABSENT, CONFIGURATION, configuration_of
 from actors.runtime.schema import schema_table
 from actors.runtime.snapshot import ActorSnapshot, encode
 
@@ -129,6 +129,7 @@ def configuration_changed(header: Mapping[str, Any], now: Mapping[str, Any]) -> 
     about = (*CONFIGURATION, "inputs", "seed", "outputs", "schema")
     if present_path(header["class"]) != now["class"]:
         return True
+    header = {**ABSENT, **header}
     return any(header[name] != _as_read(now[name]) for name in about)
 
 

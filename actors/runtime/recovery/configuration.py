@@ -23,8 +23,10 @@ from actors.runtime.moved import present_path
 if TYPE_CHECKING:
     from actors.runtime.actor import Actor
 
-CONFIGURATION = ("settings", "heard", "accepts", "instruments", "currencies")
+CONFIGURATION = ("settings", "heard", "roles", "accepts", "instruments", "currencies")
 """Attributes of an actor, and keys of a header."""
+ABSENT: Mapping[str, Any] = MappingProxyType({"roles": {}})
+"""What headers mean that were written before they had these keys."""
 
 
 def configuration_of(actor: Actor) -> dict[str, Any]:
@@ -32,6 +34,7 @@ def configuration_of(actor: Actor) -> dict[str, Any]:
     return {
         "settings": actor.settings.model_dump(mode="json"),
         "heard": {stream: [tag_of(c) for c in classes] for stream, classes in actor.heard.items()},
+        "roles": dict(actor.roles),
         "accepts": None if actor.accepts is None else sorted(actor.accepts),
         "instruments": [msgspec.to_builtins(i) for i in actor.instruments.values()],
         "currencies": [msgspec.to_builtins(c) for c in actor.currencies.values()],
@@ -46,6 +49,7 @@ def configure(actor: Actor, header: Mapping[str, Any]) -> None:
         ImportError: a class of events is no longer there.
     """
     now, readings = configuration_of(actor), _readings(actor, header)
+    header = {**ABSENT, **header}
     for name in CONFIGURATION:
         if header[name] != now[name]:
             setattr(actor, name, readings[name](header[name]))
@@ -86,6 +90,7 @@ def _readings(actor: Actor, header: Mapping[str, Any]) -> dict[str, Callable[[An
     return {
         "settings": type(actor.settings).model_validate,
         "heard": heard,
+        "roles": dict,
         "accepts": lambda found: None if found is None else frozenset(found),
         "instruments": instruments,
         "currencies": currencies,

@@ -11,6 +11,7 @@ from pydantic import Field
 from actors.events.event import Event
 from actors.events.market import DepthDiff, DepthSnapshot, Quote, RequestSnapshot, Trade
 from actors.events.orders import NewOrderSingle, OrderCancelRequest, OrderMassCancelRequest
+from actors.events.role import Role
 from actors.events.system import (
     ActorRecovered,
     ConnectionEstablished,
@@ -192,6 +193,8 @@ class VenueFeed(Actor):
         "venue": (RequestSnapshot,),
     }
     venue_endpoint = "endpoint"
+
+    role = Role.FEED
 
     settings: Settings
     state: State

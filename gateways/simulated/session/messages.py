@@ -17,6 +17,7 @@ import msgspec
 from actors.events.event import LARGEST, Event
 from actors.events.market import DepthDiff, DepthSnapshot, Quote, RequestSnapshot, Trade
 from actors.events.orders import NewOrderSingle
+from actors.events.role import Role
 from gateways.simulated.engine.venue_orders import VenueReport, VenueRequest
 
 VERSION: Final = 1
@@ -78,6 +79,8 @@ class SessionEnded(Event):
 class SessionRequest(Event):
     """One request of a gateway; `seq` counts those of the incarnation from 1."""
 
+    emitted_by = (Role.GATEWAY,)
+
     session: str
     incarnation: int
     seq: int
@@ -86,6 +89,8 @@ class SessionRequest(Event):
 
 class NumberedReport(Event):
     """One report of a session; numbers continue across incarnations."""
+
+    emitted_by = (Role.GATEWAY,)
 
     session: str
     number: int

@@ -20,6 +20,7 @@ from actors.events.orders import (
     OrderMassStatusRequest,
     OrderStatusRequest,
 )
+from actors.events.role import Role
 from actors.events.system import MessageDiscarded
 from actors.runtime.actor import Actor, handles
 from actors.runtime.envelope import Envelope
@@ -113,6 +114,7 @@ class VenueServer(Actor):
         ),
         "discarded": (MessageDiscarded,),
     }
+    role = Role.GATEWAY
     order_path = True
     orders_are_approved = True
 

@@ -203,7 +203,8 @@ def test_a_file_that_is_not_there_is_wrong_usage(tmp_path: Path) -> None:
 
 def test_check_finds_nothing_wrong_with_a_good_topology(topology: Path) -> None:
     result = kaiju("check", topology)
-    assert (result.exit_code, result.stdout) == (0, f"{topology}: no mistakes found\n")
+    assert result.exit_code == 0
+    assert result.stdout.startswith(f"{topology}: no mistakes found\n")
 
 
 def test_graph_draws_the_topology(topology: Path) -> None:

@@ -153,7 +153,7 @@ DAMAGED: dict[str, tuple[dict[str, str], list[str]]] = {
         },
         [
             "31:75: 'risk' acts on SubmitOrder of 'execution.orders' already, and 'wild' would do it again; remove one of them, or give both 'accepts' without overlap",
-            "31:75: orders can reach a venue without risk: execution -> wild; put an actor that emits OrderApproved between them",
+            "31:75: orders can reach a venue without risk: execution -> wild; put an actor of the role 'approver' between them",
             "36:3: 'gateway' sends orders to a venue (NewOrderSingle) and reads none that risk approved",
         ],
     ),

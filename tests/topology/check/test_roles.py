@@ -81,16 +81,18 @@ def test_a_strategy_says_nothing_in_the_place_of_who_decides(
 def test_an_actor_of_no_role_says_nothing_either(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    [finding, *_] = found(tmp_path, forging(monkeypatch, OrderApproved, ""))
+    findings = found(tmp_path, forging(monkeypatch, OrderApproved, ""))
 
-    assert "which takes role 'approver', and Forger has none;" in finding
+    assert any("which takes role 'approver', and Forger has none;" in f for f in findings)
 
 
 def test_who_approves_does_not_ask(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(Taker, "role", "approver")
 
-    [finding] = found(tmp_path, SOUND)
-    assert finding.startswith("25:18: 'taker' emits Signal, which takes role 'strategy' or none")
+    assert any(
+        finding.startswith("25:18: 'taker' emits Signal, which takes role 'strategy' or none")
+        for finding in found(tmp_path, SOUND)
+    )
 
 
 def test_orders_that_no_approver_saw_reach_no_venue(

@@ -35,16 +35,16 @@ DOCUMENTATION = (ROOT / "docs" / "topology.md").read_text()
 DRAWING = """\
 flowchart LR
   subgraph node_md [md]
-    market["<b>market</b><br/>Market"]
+    market["<b>market</b><br/>Market<br/>venue"]
     book["<b>book</b><br/>Book"]
   end
   subgraph node_core [core]
-    maker["<b>maker</b><br/>Maker"]
-    taker["<b>taker</b><br/>Taker"]
-    execution["<b>execution</b><br/>Execution"]
-    risk["<b>risk</b><br/>Risk"]
-    oms["<b>oms</b><br/>Oms"]
-    gateway["<b>gateway</b><br/>Gateway"]
+    maker["<b>maker</b><br/>Maker<br/>strategy"]
+    taker["<b>taker</b><br/>Taker<br/>strategy"]
+    execution["<b>execution</b><br/>Execution<br/>execution"]
+    risk["<b>risk</b><br/>Risk<br/>approver"]
+    oms["<b>oms</b><br/>Oms<br/>oms"]
+    gateway["<b>gateway</b><br/>Gateway<br/>gateway"]
     recorder["<b>recorder</b><br/>Recorder<br/>hears every stream"]
   end
   gateway -->|"venue"| market
@@ -137,7 +137,7 @@ def test_words_of_mermaid_are_no_names_in_the_drawing(tmp_path: Path) -> None:
 
     drawing = draw(check_file(file).graph)
 
-    assert 'end_["<b>end</b><br/>Maker"]' in drawing
+    assert 'end_["<b>end</b><br/>Maker<br/>strategy"]' in drawing
     assert 'end_ -->|"intents"| execution' in drawing
 
 
