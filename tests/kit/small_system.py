@@ -11,7 +11,8 @@ import msgspec
 from actors.events.event import Event
 from actors.events.market import Side, TopOfBook
 from actors.events.orders import Signal
-from actors.events.system import StreamReset, TimerFired
+from actors.events.system import StopRequested, StreamReset, TimerFired
+from actors.execution import Execution
 from actors.runtime.actor import Actor, handles
 
 INTERVAL = 250_000_000
@@ -78,6 +79,27 @@ actors:
     node: one
     inputs: ["*"]
 """
+
+QUOTING = TOPOLOGY.replace(
+    """  metronome:
+    class: tests.kit.small_system:Metronome
+    node: one
+    inputs: [{from: book.top, delivery: latest}]
+""",
+    """  maker:
+    class: actors.strategies.maker:Maker
+    node: one
+    inputs: [book.top, book.state, positions.positions]
+""",
+).replace("metronome.signals", "maker.intents")
+
+
+class Forgetful(Execution):
+    """Leaves its orders where they are when the run ends."""
+
+    @handles(StopRequested)
+    def on_stop_requested(self, _stop: StopRequested) -> None:
+        self.state.stopping = True
 
 
 class Metronome(Actor):
