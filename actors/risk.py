@@ -51,6 +51,7 @@ from actors.model.risk_order import (
 )
 from actors.runtime.actor import Actor, handles
 from actors.runtime.settings import Amount, CurrencyCode, Duration, InstrumentId
+from actors.runtime.stream_name import owner_of
 
 EVERY = "*"
 
@@ -275,7 +276,7 @@ class Risk(Actor):
         # What is no input stream comes from outside, or from a test.
         if self.roles.get(stream, Role.EXECUTION) == Role.EXECUTION:
             return None
-        return foreign_strategy(order, stream.partition(".")[0])
+        return foreign_strategy(order, owner_of(stream))
 
     def _case(self, order: SubmitOrder) -> Case:
         state, name = self.state, order.instrument
