@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import ClassVar
 
 import msgspec
@@ -28,6 +28,7 @@ from actors.events.orders import (
     OrderRejected,
     OrderSubmitted,
     OrderUnknown,
+    OrdStatus,
     ReconciliationCompleted,
     ReconciliationFailed,
     ReportRepeated,
@@ -47,6 +48,8 @@ from actors.runtime.settings import Duration
 
 INSTRUMENT_HALTED = "INSTRUMENT_HALTED"
 """The code of a refusal where something traded that should not have."""
+NAMED = 10
+"""Orders left open that are named at the end of a run."""
 
 
 class OrderManagement(Actor):
@@ -200,6 +203,15 @@ class OrderManagement(Actor):
         """Return True while an order of ours is open."""
         return any(not record.external for record in self.state.table.open.values())
 
+    def left_open(self) -> str:
+        """Return which of our orders are open, and of which it is not known."""
+        unknown, known = list[str](), list[str]()
+        for order_id, record in self.state.table.open.items():
+            if not record.external:
+                (unknown if record.status is OrdStatus.UNKNOWN else known).append(order_id)
+        texts = (_counted(known, "open"), _counted(unknown, "of unknown fate"))
+        return "; ".join(text for text in texts if text)
+
     def _complete(self) -> None:
         reconciliations = self.state.reconciliations
         for source, reconciliation in list(reconciliations.items()):
@@ -241,3 +253,11 @@ class OrderManagement(Actor):
         for question in asked:
             self.emit(question)
         state.sweep_timer = self.set_timer("sweep", wait) if wait else 0
+
+
+def _counted(order_ids: Sequence[str], what: str) -> str:
+    if not order_ids:
+        return ""
+    shown, more = ", ".join(order_ids[:NAMED]), len(order_ids) - NAMED
+    noun = "1 order is" if len(order_ids) == 1 else f"{len(order_ids)} orders are"
+    return f"{noun} {what}: {shown}" + (f" and {more} more" if more > 0 else "")

@@ -173,6 +173,10 @@ class Actor(AddressedActor):
         """Return True while business outside is open, such as working orders."""
         return False
 
+    def left_open(self) -> str:
+        """Return what stays open outside now that the run is over; empty for nothing."""
+        return ""
+
     def source(self) -> Iterator[tuple[int, Event]] | None:
         """Return this actor's outside inputs in time order, from where its state left off.
 

@@ -20,7 +20,7 @@ from kaiju.monitor.http_server import NodeServer
 from kaiju.monitor.observer import NodeObserver
 from kaiju.run.build import compose
 from kaiju.run.outcome import FinishedRun, Outcome, Presentation, finish, observed
-from kaiju.run.run_file import RUN_FILE, RunFile
+from kaiju.run.run_file import RUN_FILE, RunFile, new_session
 from kaiju.run.signals import signal_handlers
 from topology.check.check import CheckedTopology, check_file
 from topology.errors import RefusedError
@@ -212,7 +212,7 @@ def _begin(
         clock="live" if options.live else "virtual",
         speed=options.speed,
         seed=options.seed,
-        session=f"{int(time.time()):x}" if options.live else "0",
+        session=new_session() if options.live else "0",
         began=began,
         until=0 if duration is None else began + duration,
         overrides=options.overrides,

@@ -10,6 +10,8 @@ from functools import partial
 from importlib.metadata import version
 from pathlib import Path
 
+from msgspec.structs import replace
+
 from actors.runtime.node.node import Node
 from actors.runtime.stream_name import owner_of
 from gateways.sockets import IPC
@@ -18,7 +20,7 @@ from kaiju.monitor.observer import NodeObserver
 from kaiju.run.build import compose
 from kaiju.run.local import first_input, live_clock
 from kaiju.run.outcome import FinishedRun, Presentation, finish, observed
-from kaiju.run.run_file import RUN_FILE, RunFile
+from kaiju.run.run_file import RUN_FILE, RunFile, new_session
 from kaiju.run.signals import signal_handlers
 from topology.check.check import CheckedTopology, check_file
 from topology.config.keys import NodeKeys
@@ -154,6 +156,8 @@ def _compose(
         poller=sockets,
     )
     assert node.data is not None
+    # All nodes of this host trade in the session of the first that came here.
+    run_file = replace(run_file, session=node.data.file.session)
     node.data.on_opened = partial(run_file.save, directory)
     node.loop.eager = options.fast
     return node, run_file
@@ -169,7 +173,7 @@ def _run_file(checked: CheckedTopology, options: NodeOptions, directory: Path) -
         text=checked.document.text,
         clock="live",
         seed=options.seed,
-        session=f"{int(time.time()):x}",
+        session=new_session(),
         began=time.time_ns(),
         starts=(started,),
     )

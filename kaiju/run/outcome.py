@@ -125,7 +125,10 @@ def finish(finished: FinishedRun, shown: Presentation) -> Outcome:
     print_summary(report, directory, files, shown.console())
     for problem in dict.fromkeys(problems):
         shown.errors().print(f"error: {problem}", markup=False)
-    if report.halted:
+    left_open = [f"{a.name}: {left}" for a in node.actors.values() if (left := a.left_open())]
+    for left in left_open:
+        shown.errors().print(f"error: {left}", markup=False)
+    if report.halted or left_open:
         return Outcome(ExitCode.HALTED, directory)
     fine = report.conserved and not problems
     return Outcome(ExitCode.OK if fine else ExitCode.FAILED, directory)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import secrets
 from hashlib import sha256
 from pathlib import Path
 from typing import Any, Literal, Self
@@ -9,12 +10,18 @@ from typing import Any, Literal, Self
 import msgspec
 
 from actors.runtime.errors import KaijuError
+from actors.runtime.journal.data_directory import SESSION_LENGTH
 from actors.runtime.journal.disk import Disk
 
 RUN_FILE = "run.json"
 """Its name in the run's directory."""
 FORMAT = 1
 DIGEST = "sha256"
+
+
+def new_session() -> str:
+    """Return a session that no other run has, however close together they begin."""
+    return secrets.token_hex(SESSION_LENGTH // 2)
 
 
 class RunFileError(KaijuError):

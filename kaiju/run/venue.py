@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -13,6 +12,7 @@ from actors.runtime.errors import ExitCode
 from gateways.simulated.session.server import VenueServer
 from gateways.sockets import ServerSocket, Wake, is_local
 from kaiju.run.build import compose
+from kaiju.run.run_file import new_session
 from kaiju.run.signals import signal_handlers
 from topology.check.check import CheckedTopology, check_file
 from topology.errors import RefusedError
@@ -56,7 +56,7 @@ def serve(options: VenueOptions) -> int:
     _refuse_taken(settings.endpoint)
     node = compose(
         checked,
-        session=f"{int(time.time()):x}",
+        session=new_session(),
         directory=options.data,
         data=options.data,
         clock=LiveClock(),

@@ -16,7 +16,17 @@ GIVEN = {
 }
 DONE_IN_HANDLERS = {"emit", "now", "virtual_time", "rng", "envelope", "set_timer", "cancel_timer"}
 OVERRIDDEN = {
-    *("check_settings", "on_start", "on_stop", "snapshot", "busy", "source", "progress", "ports"),
+    *(
+        "check_settings",
+        "on_start",
+        "on_stop",
+        "snapshot",
+        "busy",
+        "left_open",
+        "source",
+        "progress",
+        "ports",
+    ),
     *("read_before", "lost_power"),
 }
 

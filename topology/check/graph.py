@@ -18,6 +18,7 @@ from actors.events.role import Role
 from actors.events.system import HaltTrading, RecordFrame, ResumeTrading
 from actors.recorder import EVENTS_FILE
 from actors.runtime.actor import Actor
+from actors.runtime.journal.data_directory import SESSION_LENGTH
 from actors.runtime.stream_name import owner_of
 from topology.check.schema import PartialTopology
 from topology.config.document import Document
@@ -25,6 +26,10 @@ from topology.config.graph import Edge, Graph, Vertex
 
 ORDER_WISHES = (Signal, QuoteIntent, SubmitOrder)
 """What begins an order; from an actor that emits one, every path to a venue leads through risk."""
+MAX_ORDER_ID = 36
+"""Characters of a client order id that venues take."""
+ORDER_DIGITS = 10
+"""Digits of an order's number."""
 ORDER_CARRIERS = (*ORDER_WISHES, OrderApproved, OrderSubmitted, NewOrderSingle)
 
 HALTS = (HaltTrading, ResumeTrading)
@@ -41,6 +46,7 @@ def check_graph(document: Document, partial: PartialTopology, graph: Graph) -> N
     _check_latest(document, graph)
     _check_requests(document, partial, graph)
     _check_risk(document, graph)
+    _check_order_ids(document, graph)
     _check_recorders(document, graph)
     _check_unread(document, graph)
 
@@ -171,6 +177,19 @@ def _order_inputs(graph: Graph, reader: str) -> list[Edge]:
         for edge in graph.inputs(reader)
         if any(c in ORDER_CARRIERS and vertex.handles(c) for c in edge.classes)
     ]
+
+
+def _check_order_ids(document: Document, graph: Graph) -> None:
+    longest = MAX_ORDER_ID - SESSION_LENGTH - ORDER_DIGITS - len("--")
+    for vertex in graph.actors.values():
+        if vertex.emits(SubmitOrder) and len(vertex.name) > longest:
+            document.report(
+                ("actors", vertex.name),
+                f"'{vertex.name}' has {len(vertex.name)} characters and emits SubmitOrder: a client"
+                f" order id is session, name and number in {MAX_ORDER_ID} characters, which leaves"
+                f" {longest} for the name",
+                at_key=True,
+            )
 
 
 def _check_recorders(document: Document, graph: Graph) -> None:

@@ -24,6 +24,8 @@ CONTROL = "_control"
 all. No actor has such a name."""
 SESSION_FILE = "session"
 """Holds the session of all nodes that share journals."""
+SESSION_LENGTH = 8
+"""Characters of a new session; directories of before have others."""
 BOOT_ID = Path("/proc/sys/kernel/random/boot_id")
 
 
