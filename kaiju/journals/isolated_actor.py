@@ -111,13 +111,13 @@ class IsolatedActor:
                     self._make(segment, self.replay.snapshot())
                 self.replay.run(islice(self._bodies, min(last, to) - self.replay.step))
 
-    def rebuild(self) -> None:
-        """Rebuild the actor with nothing but what a snapshot would hold.
+    def rebuild(self, snapshot: ActorSnapshot | None = None) -> None:
+        """Rebuild the actor with nothing but what a snapshot would hold, or with `snapshot`.
 
         Raises:
-            msgspec.ValidationError: its own state is not one of its class.
+            msgspec.ValidationError: that is no state of its class.
         """
-        self._make(self._segment, self.replay.snapshot())
+        self._make(self._segment, snapshot or self.replay.snapshot())
 
     @property
     def _holds_the_first_step(self) -> bool:

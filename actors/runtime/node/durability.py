@@ -20,7 +20,7 @@ from actors.runtime.ports import Outlet
 from actors.runtime.recovery.capture import capture, configuration_changed, segment_header
 from actors.runtime.recovery.power_loss import cut_to_fit
 from actors.runtime.recovery.recovery import Recovery, RecoveryError, replayed
-from actors.runtime.snapshot import ActorSnapshot, encode
+from actors.runtime.snapshot import ActorSnapshot, decode_snapshot, encode
 from actors.runtime.statistics import DurabilityRecord
 from actors.runtime.stream import Input
 
@@ -355,4 +355,15 @@ class NodeDurability:
 
 
 def _capture(actor: Actor, journal: StepJournal) -> ActorSnapshot:
-    return capture(actor, step=journal.number, node_step=journal.node_step, now=journal.now)
+    """Return what the actor knows; its state as the code wrote it that did the last step.
+
+    So a state that other code wrote is compared with what that code did, whoever went on from it.
+    """
+    memory = capture(actor, step=journal.number, node_step=journal.node_step, now=journal.now)
+    if journal.number in journal.files.snapshot_steps():
+        step, body = journal.files.newest_snapshot() or (0, b"")
+        if step == journal.number:
+            kept = decode_snapshot(body).state
+            if encode(msgspec.msgpack.decode(kept, type=actor.State)) == bytes(memory.state):
+                memory.state = kept
+    return memory
