@@ -68,9 +68,21 @@ def measure_memory(actors: int, events_each: int) -> Figures:
     }
 
 
+def contestants() -> list[Contestant]:
+    """Return all that is measured; memory, which does not vary, in one round."""
+    return [*_costs(), *_memory()]
+
+
 def run(progress: Callable[[str], None]) -> list[Row]:
     """Measure cost and memory and return the rows of the table."""
-    contestants = [
+    results = run_rounds(_costs(), ROUNDS, progress)
+    results.rounds.update(run_rounds(_memory(), 1, progress).rounds)
+    write_raw("actors", results)
+    return [*[_cost_row(task, results) for task in TASKS], _memory_row(results)]
+
+
+def _costs() -> list[Contestant]:
+    return [
         Contestant(
             OURS,
             f"{actors} actors, {task}",
@@ -81,14 +93,11 @@ def run(progress: Callable[[str], None]) -> list[Row]:
         for task, in_flight in TASKS.items()
         for actors in (FEW, MANY)
     ]
-    memory = {"actors": MANY, "events_each": EVENTS_EACH}
-    results = run_rounds(contestants, ROUNDS, progress)
-    weights = run_rounds(
-        [Contestant(OURS, "memory", "bench.actors", "measure_memory", memory)], 1, progress
-    )
-    results.rounds.update(weights.rounds)
-    write_raw("actors", results)
-    return [*[_cost_row(task, results) for task in TASKS], _memory_row(results)]
+
+
+def _memory() -> list[Contestant]:
+    given = {"actors": MANY, "events_each": EVENTS_EACH}
+    return [Contestant(OURS, "memory", "bench.actors", "measure_memory", given)]
 
 
 def _cost_row(task: str, results: Results) -> Row:

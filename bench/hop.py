@@ -110,17 +110,22 @@ def best_of(once: Callable[[], float]) -> float:
     return min(once() for _ in range(REPEATS)) * 1e6
 
 
-def run(progress: Callable[[str], None]) -> list[Row]:
-    """Measure all systems and return the rows of the table."""
-    contestants = []
+def contestants() -> list[Contestant]:
+    """Return all that is measured in a round."""
+    found = []
     for task, shape in TASKS.items():
         for system, metrics in ((OURS, False), (METERED, True)):
             arguments = {"hops": 200_000, "metrics": metrics, **shape}
-            contestants.append(Contestant(system, task, "bench.hop", "measure", arguments))
+            found.append(Contestant(system, task, "bench.hop", "measure", arguments))
         for system, (module, hops, _) in PEERS.items():
             arguments = {"hops": hops, **shape}
-            contestants.append(Contestant(system, task, module, "measure", arguments))
-    results = run_rounds(contestants, ROUNDS, progress)
+            found.append(Contestant(system, task, module, "measure", arguments))
+    return found
+
+
+def run(progress: Callable[[str], None]) -> list[Row]:
+    """Measure all systems and return the rows of the table."""
+    results = run_rounds(contestants(), ROUNDS, progress)
     write_raw("hop", results)
     return [_row(task, results) for task in TASKS]
 

@@ -30,9 +30,14 @@ PATH_AIM = 1.5
 RECOVERY_AIM = 300_000
 
 
+def contestants() -> list[Contestant]:
+    """Return all that is measured in a round."""
+    return [*_steps(), *_paths()]
+
+
 def run(progress: Callable[[str], None]) -> list[Row]:
     """Measure everything and return the rows of the table."""
-    results = run_rounds([*_contestants(), *_paths()], ROUNDS, progress)
+    results = run_rounds(contestants(), ROUNDS, progress)
     write_raw("journal", results)
     rows = [_relay_row(results), _order_row(results), _group_row(results), _live_row(results)]
     rows += [_port_row(results), _recovery_row(results)]
@@ -41,7 +46,7 @@ def run(progress: Callable[[str], None]) -> list[Row]:
     return [*rows, *[_path_row(results, what) for what in PATHS], _bytes_row(results)]
 
 
-def _contestants() -> list[Contestant]:
+def _steps() -> list[Contestant]:
     return [
         Contestant(BARE, "relay", "bench.bare", "measure_step"),
         *[_of("journaled", s, "relay", "measure_relay", hops=HOPS) for s in (NONE, OS)],

@@ -7,7 +7,7 @@ import platform
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
-PACKAGES = ("kaiju", "msgspec", "nautilus_trader", "vnpy", "pykka")
+PACKAGES = ("kaiju-trading", "msgspec", "nautilus_trader", "vnpy", "pykka")
 GOVERNOR = Path("/sys/devices/system/cpu/cpu0/cpufreq/scaling_governor")
 
 

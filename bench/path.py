@@ -168,6 +168,17 @@ def measure(*, metrics: bool) -> Figures:
     }
 
 
+def contestants() -> list[Contestant]:
+    """Return all that is measured in a round; nothing where there are no recordings."""
+    if not FILES:
+        return []
+    return [
+        Contestant(OURS, TASK, "bench.path", "measure", {"metrics": False}),
+        Contestant(NAUTILUS, TASK, "bench.peers.nautilus_backtest", "measure"),
+        Contestant(METERED, TASK, "bench.path", "measure", {"metrics": True}),
+    ]
+
+
 def run(progress: Callable[[str], None]) -> list[Row]:
     """Measure all systems and return the rows of the table.
 
@@ -176,12 +187,7 @@ def run(progress: Callable[[str], None]) -> list[Row]:
     """
     if not FILES:
         return [Row("the whole path", "-", note=ABSENT)]
-    contestants = [
-        Contestant(OURS, TASK, "bench.path", "measure", {"metrics": False}),
-        Contestant(NAUTILUS, TASK, "bench.peers.nautilus_backtest", "measure"),
-        Contestant(METERED, TASK, "bench.path", "measure", {"metrics": True}),
-    ]
-    results = run_rounds(contestants, ROUNDS, progress)
+    results = run_rounds(contestants(), ROUNDS, progress)
     write_raw("path", results)
     work = {
         tuple(figures[name] for name in ("quotes", "orders", "fills"))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import json
+import os
 import statistics
 import subprocess
 import sys
@@ -52,6 +53,18 @@ class Results:
         return statistics.median(ratios) if ratios else None
 
 
+@dataclass(frozen=True)
+class Tree:
+    """A checkout whose bench measures itself: its files, and the interpreter of its environment."""
+
+    root: Path
+    python: str
+    environment: dict[str, str] = field(default_factory=dict)
+
+
+OWN = Tree(ROOT, sys.executable)
+
+
 def run_rounds(
     contestants: Sequence[Contestant], rounds: int, progress: Callable[[str], None]
 ) -> Results:
@@ -67,7 +80,7 @@ def run_rounds(
             if contestant.system in missing:
                 continue
             progress(f"round {number} of {rounds}: {contestant.task}, {contestant.system}")
-            figures = _measure(contestant)
+            figures = measure(contestant)
             if figures is None:
                 missing.add(contestant.system)
             else:
@@ -76,11 +89,17 @@ def run_rounds(
     return results
 
 
-def _measure(contestant: Contestant) -> Figures | None:
+def measure(contestant: Contestant, tree: Tree = OWN) -> Figures | None:
+    """Measure once, in a process of its own; None where the system is not installed.
+
+    Raises:
+        RuntimeError: it failed; its own words are in the message.
+    """
     arguments = json.dumps(contestant.arguments)
     done = subprocess.run(
-        [sys.executable, "-m", "bench.worker", contestant.module, contestant.function, arguments],
-        cwd=ROOT,
+        [tree.python, "-m", "bench.worker", contestant.module, contestant.function, arguments],
+        cwd=tree.root,
+        env={**os.environ, **tree.environment},
         capture_output=True,
         text=True,
         timeout=PATIENCE,

@@ -22,14 +22,14 @@ class Row:
 
 def our_figure(value: float | None, unit: str) -> str:
     """Return a figure of ours as the table shows it."""
-    return "-" if value is None else f"{_number(value)} {unit}"
+    return "-" if value is None else f"{number(value)} {unit}"
 
 
 def figure(value: float | None, ratio: float | None, aim: float, unit: str) -> str:
     """Return a peer's figure and how many times better ours is, green where the aim is met."""
     if value is None or ratio is None:
         return "not installed"
-    return f"{_number(value)} {unit} [{'green' if ratio >= aim else 'yellow'}]{ratio:.2f}x[/]"
+    return f"{number(value)} {unit} [{'green' if ratio >= aim else 'yellow'}]{ratio:.2f}x[/]"
 
 
 def draw(rows: list[Row], title: str) -> Table:
@@ -47,7 +47,8 @@ def draw(rows: list[Row], title: str) -> Table:
     return table
 
 
-def _number(value: float) -> str:
+def number(value: float) -> str:
+    """Return a figure with as many digits as mean something."""
     if value >= 1000:
         return f"{value:,.0f}"
     return f"{value:.3g}" if value < 10 else f"{value:.1f}"
