@@ -13,6 +13,7 @@ from typing import Generic, NamedTuple, Protocol, TypeVar
 
 import msgspec
 
+from kaiju.record.completion import Schema, completed, later_of
 from kaiju.record.record import Record, Recorded
 from kaiju.record.scales import Scales
 from kaiju.record.trades import Account, Amounts, Fill, Order, TradeHistory
@@ -101,8 +102,9 @@ def differences(before: Record, after: Record) -> Differences:
     sides = TradeHistory(), TradeHistory()
     counts = [0, 0]
     divergence = None
+    schema = later_of(before.schema, after.schema)
     for pair in zip_longest(before, after):
-        if divergence is None and pair[0] != pair[1]:
+        if divergence is None and pair[0] != pair[1] and not _same(*pair, schema):
             divergence = Divergence(counts[0], *pair)
         for side, recorded in enumerate(pair):
             if recorded is not None:
@@ -121,6 +123,14 @@ def differences(before: Record, after: Record) -> Differences:
             for tag, fields in (before.schema | after.schema).items()
         },
     )
+
+
+def _same(before: Recorded | None, after: Recorded | None, schema: Schema) -> bool:
+    """Tell whether two events differ by no more than fields that were appended since."""
+    if before is None or after is None:
+        return False
+    one, other = (each._replace(event=completed(each.event, schema)) for each in (before, after))
+    return one == other
 
 
 def match(before: Iterable[C], after: Iterable[C]) -> Mismatch[C]:

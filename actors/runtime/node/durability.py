@@ -8,6 +8,8 @@ from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
+import msgspec
+
 from actors.runtime.journal.data_directory import CONTROL, DataDirectory
 from actors.runtime.journal.disk import Disk
 from actors.runtime.journal.steps import StepJournal
