@@ -24,12 +24,14 @@ check: lint quick  ## format check, lint, types and the quick tests: before each
 
 test: lint  ## everything that CI runs: before each push, nine minutes
 	$(PYTEST) -n 2 --dist loadgroup  # one works on the group "live", which mostly waits
+	$(BIN)/python -m tests.kit.order_exploration --depth 5
 	@echo "Left out: most repetitions of faults on linked nodes, since they take an hour: make faults; \
 	kills at random, since they never end: make soak. Skipped tests say why above."
 
 faults: $(VENV)/.ready  ## kill, stop, cut off and mistreat linked nodes FAULTS times each: an hour
 	FAULTS=$(FAULTS) $(PYTEST) tests/system/test_link_faults.py tests/system/test_linked_trading.py
 	$(BIN)/python -m tests.kit.simulated_network --schedules 10000
+	$(BIN)/python -m tests.kit.order_exploration --depth 8
 	@echo "Left out: all tests of anything but faults on linked nodes: make test; kills at random, \
 	since they never end: make soak. Skipped tests say why above."
 
