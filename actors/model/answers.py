@@ -150,7 +150,7 @@ def _missing_amount(
         return 0
     real = [(qty, px) for what, qty, px in record.executions.values() if what is TRADE]
     inferred = record.inferred_fills
-    booked = sum(q for q, _ in real) + sum(f.cum_qty - f.cum_before for f in inferred)
+    booked = sum(q for q, _ in real) + sum(f.qty for f in inferred)
     if booked != record.cum_qty:  # what an EXTERNAL order filled before we knew it
         return 0
     amounts = sum(notional(instrument, *fill) for fill in real) + sum(f.amount for f in inferred)

@@ -98,9 +98,15 @@ class Exposures(msgspec.Struct):
             self.release(fill.client_order_id)
 
     def correct(self, corrected: FillCorrected) -> None:
-        """Put a fill in the place of one that was inferred; its reserve is position already."""
+        """Put a fill in the place of one that was inferred, in position and reserve."""
         fill = corrected.fill
-        self._move(fill, fill.last_qty - self.inferred.pop(corrected.replaces, 0))
+        more = fill.last_qty - self.inferred.pop(corrected.replaces, 0)
+        self._move(fill, more)
+        reservation = self.reservations.get(fill.client_order_id)
+        if reservation is not None:
+            reservation.leaves_qty -= more
+            for exposure in self._both(reservation.strategy, reservation.instrument):
+                exposure.reserve(reservation.side, -more)
 
     def admit(self, order: OrderAccepted) -> None:
         """Count in full an order that works though it was never approved, or had ended here."""

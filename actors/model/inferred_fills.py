@@ -2,8 +2,8 @@
 
 Nothing is guessed: an inferred fill has the quantity and the amount that are missing, and no price.
 Its id follows from the order and the totals before and after it, so whoever concludes it again
-concludes the same. A real fill is known by its own totals: it stands in the place of all that was
-inferred there, and what it does not cover is inferred again.
+concludes the same. A real fill is known by its own totals: it takes the place of what was inferred
+for it, and what is still missing then is inferred again.
 """
 
 from __future__ import annotations
@@ -40,7 +40,7 @@ def fill_inferred(record: OrderRecord, fill: InferredFill, *, late: bool = False
         order.strategy,
         order.instrument,
         order.side,
-        last_qty=fill.cum_qty - fill.cum_before,
+        last_qty=fill.qty,
         last_px=0,
         cum_qty=record.cum_qty,
         leaves_qty=record.leaves_qty,
@@ -57,11 +57,7 @@ def fill_inferred(record: OrderRecord, fill: InferredFill, *, late: bool = False
 
 def inferred_qty(record: OrderRecord, report: ExecutionReport) -> int:
     """Return how much of a reported trade was inferred before."""
-    low, high = report.cum_qty - report.last_qty, report.cum_qty
-    return sum(
-        max(0, min(high, fill.cum_qty) - max(low, fill.cum_before))
-        for fill in record.inferred_fills
-    )
+    return sum(qty for _, qty in _stood_for(record, report))
 
 
 def correct(record: OrderRecord, report: ExecutionReport, *, late: bool) -> list[Event]:
@@ -72,10 +68,10 @@ def correct(record: OrderRecord, report: ExecutionReport, *, late: bool) -> list
         report: a trade of which something was inferred.
         late: whether the order had ended before.
     """
-    low, high = report.cum_qty - report.last_qty, report.cum_qty
-    touched = [f for f in record.inferred_fills if f.cum_before < high and low < f.cum_qty]
-    rests = [rest for fill in touched for rest in _rests(record, fill, low, high)]
-    untouched = tuple(f for f in record.inferred_fills if f not in touched)
+    taken = _stood_for(record, report)
+    touched = [fill for fill, _ in taken]
+    rests = [_rest(record, fill, qty) for fill, qty in taken if qty < fill.qty]
+    untouched = tuple(fill for fill in record.inferred_fills if fill not in touched)
     record.inferred_fills = (*untouched, *rests)
     real = fill_of(record, report, late=late)
     void = replace(real, last_qty=0, last_px=0, fee=0)
@@ -87,11 +83,23 @@ def correct(record: OrderRecord, report: ExecutionReport, *, late: bool) -> list
     ]
 
 
-def _rests(record: OrderRecord, fill: InferredFill, low: int, high: int) -> list[InferredFill]:
-    parts = ((fill.cum_before, low), (high, fill.cum_qty))
-    order_id, qty = record.order.client_order_id, fill.cum_qty - fill.cum_before
-    return [
-        inferred_fill(order_id, start, end, divide_half_even(fill.amount * (end - start), qty))
-        for start, end in parts
-        if start < end
-    ]
+def _stood_for(record: OrderRecord, report: ExecutionReport) -> list[tuple[InferredFill, int]]:
+    """Return what was inferred for a trade, with how much of each.
+
+    Everything up to the total behind an inferred fill was counted then. So a trade up to that total
+    which was not heard of before is what was missing, wherever it stands among the others.
+    """
+    before, left = report.cum_qty - report.last_qty, report.last_qty
+    taken: list[tuple[InferredFill, int]] = []
+    for fill in record.inferred_fills:
+        qty = min(left, fill.qty, min(report.cum_qty, fill.cum_qty) - before)
+        if qty > 0:
+            taken.append((fill, qty))
+            left -= qty
+    return taken
+
+
+def _rest(record: OrderRecord, fill: InferredFill, taken: int) -> InferredFill:
+    order_id, start = record.order.client_order_id, fill.cum_before + taken
+    amount = divide_half_even(fill.amount * (fill.qty - taken), fill.qty)
+    return inferred_fill(order_id, start, fill.cum_qty, amount)

@@ -42,6 +42,11 @@ class InferredFill(msgspec.Struct):
     amount: int
     """Settle units."""
 
+    @property
+    def qty(self) -> int:
+        """Quantity that was missing."""
+        return self.cum_qty - self.cum_before
+
 
 class OrderRecord(msgspec.Struct):
     """One order: what was asked for, and what became of it."""

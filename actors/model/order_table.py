@@ -27,8 +27,6 @@ from actors.events.orders import (
     SubmitOrder,
     TransitionFailed,
 )
-from actors.events.system import HaltTrading
-from actors.model.fills import execution_id
 from actors.model.inferred_fills import correct, fill_inferred, inferred_fill, inferred_qty
 from actors.model.order_facts import accepted, denied, external_order, fact_of
 from actors.model.order_record import (
@@ -50,12 +48,19 @@ from actors.model.order_record import (
     ask_to_cancel,
     dispute,
 )
+from actors.model.order_reports import (
+    NO_STATUS,
+    NOT_KNOWN,
+    contradiction,
+    failure,
+    halt,
+    hold,
+    note,
+    repeats,
+)
 from actors.model.order_totals import difference, malformed, violation
 
 ARRIVED_LATE = "works at the venue, though it was rejected here as never received; it is canceled"
-
-NO_STATUS: Final = "NONE"
-"""Status that a failure names where there is no such order."""
 
 DUPLICATE_ORDER_ID: Final = "DUPLICATE_ORDER_ID"
 """The code of risk for an id that was used before: the OMS remembers ids too."""
@@ -171,7 +176,7 @@ class OrderTable(msgspec.Struct):
         record = self.open.get(cancel.client_order_id)
         if record is None:
             ended = self.closed.get(cancel.client_order_id)
-            text = "the OMS does not know this order" if ended is None else f"was {ended.status}"
+            text = NOT_KNOWN if ended is None else f"was {ended.status}"
             return CancelRejected(
                 cancel.client_order_id, cancel.strategy, cancel.instrument, f"no open order: {text}"
             )
@@ -192,16 +197,18 @@ class OrderTable(msgspec.Struct):
         record = self.find(report.client_order_id)
         if record is None:
             return self._meet_stranger(report, now)
-        if _repeats(record, report):
+        if repeats(record, report):
             repeated = ReportRepeated(report.client_order_id, report.exec_id)
             news = report.cum_qty > record.venue_cum_qty
             return [repeated, *_compare(record, report, now)] if news else [repeated]
-        if not record.never_received or report.ord_status not in WORKING:
+        gone = record.never_received and record.status is REJECTED
+        if not gone or report.ord_status not in WORKING:
             return self._apply(record, report, now)
         events = self.readmit(record, ARRIVED_LATE, now)
-        if report.exec_type is ACKNOWLEDGED:
-            return events
-        return events + self._apply(record, report, now)
+        if report.exec_type is not ACKNOWLEDGED:
+            return events + self._apply(record, report, now)
+        note(record, report)
+        return events
 
     def infer(self, record: OrderRecord, report: ExecutionReport) -> Event:
         """Apply to an open order what the venue answered, as if it had come as a report itself.
@@ -271,13 +278,14 @@ class OrderTable(msgspec.Struct):
     def _apply(self, record: OrderRecord, report: ExecutionReport, now: int) -> list[Event]:
         problem = _problem(record, report)
         if problem:
-            failure = _failure(report, record.status, problem)
-            return [failure, *_compare(record, report, now)]
-        if report.exec_id:
-            record.executions[_name(record, report)] = _content(record, report)
+            if report.exec_type is not TRADE:
+                note(record, report)
+            failed = failure(report, record.status, problem)
+            return [failed, *_compare(record, report, now)]
+        note(record, report)
         record.venue_order_id = report.venue_order_id or record.venue_order_id
         if record.external and not record.accepted:
-            return _hold(record, report)
+            return hold(record, report)
         if report.exec_type is TRADE:
             return self._book(record, report, now)
         differs = difference(record, report)
@@ -297,7 +305,7 @@ class OrderTable(msgspec.Struct):
             if not differs:
                 self.close_if_filled(record)
         if wrong:
-            events += [_failure(report, before, wrong), _halt(report, wrong)]
+            events += [failure(report, before, wrong), halt(report, wrong)]
         return events + dispute(record, differs, now) if differs else events
 
     def _advance(
@@ -332,67 +340,25 @@ class OrderTable(msgspec.Struct):
             self.closed[order_id] = self.open.pop(order_id)
 
     def _meet_stranger(self, report: ExecutionReport, now: int) -> list[Event]:
-        text = "the OMS does not know this order"
         traded = report.exec_type is TRADE
         if not traded and report.exec_type is not ACKNOWLEDGED:
-            return [_failure(report, NO_STATUS, text)]
+            return [failure(report, NO_STATUS, NOT_KNOWN)]
         if traded and (problem := malformed(report)):
-            return [_failure(report, NO_STATUS, f"{text}: {problem}")]
+            return [failure(report, NO_STATUS, f"{NOT_KNOWN}: {problem}")]
         qty = report.cum_qty + report.leaves_qty
         order = external_order(report.client_order_id, report.instrument, report.side, qty)
         record = self.admit(order, report.venue_order_id, now)
         record.cum_qty = max(0, report.cum_qty - report.last_qty)
-        if report.exec_id:
-            record.executions[_name(record, report)] = _content(record, report)
-        return [*_hold(record, report), ask_about(record, now)]
-
-
-def _hold(record: OrderRecord, report: ExecutionReport) -> list[Event]:
-    """Keep what an order of nobody traded, until the venue says itself that it has the order."""
-    text = "the OMS does not know this order"
-    failure = _failure(report, NO_STATUS, text)
-    record.venue_cum_qty = max(record.venue_cum_qty, report.cum_qty)
-    if report.exec_type is not TRADE:
-        return [failure]
-    record.held += (report,)
-    return [failure, _halt(report, f"a fill of {report.client_order_id!r}: {text}")]
-
-
-def _repeats(record: OrderRecord, report: ExecutionReport) -> bool:
-    content = _content(record, report)
-    if record.executions.get(_name(record, report)) == content:
-        return True
-    if report.exec_type not in record.inferred:
-        return False
-    record.inferred = tuple(t for t in record.inferred if t is not report.exec_type)
-    record.executions[_name(record, report)] = content
-    return True
-
-
-def _name(record: OrderRecord, report: ExecutionReport) -> str:
-    execution = execution_id(report)
-    if report.instrument == record.order.instrument:
-        return execution
-    return f"{report.instrument} {execution}"
-
-
-def _content(record: OrderRecord, report: ExecutionReport) -> tuple[ExecType, int, int]:
-    qty = report.last_qty if report.side is record.order.side else -report.last_qty
-    return (report.exec_type, qty, report.last_px)
+        note(record, report)
+        return [*hold(record, report), ask_about(record, now)]
 
 
 def _problem(record: OrderRecord, report: ExecutionReport) -> str:
     allowed = NEXT_STATUS[record.status]
     if report.exec_type not in allowed:
         return f"a {record.status} order allows only {', '.join(allowed)}"
-    known = record.executions.get(_name(record, report))
-    if known is not None:
-        exec_type, qty, px = known
-        now_type, now_qty, now_px = _content(record, report)
-        return (
-            f"exec_id came before as {exec_type} of {qty} at {px}, "
-            f"now as {now_type} of {now_qty} at {now_px}"
-        )
+    if text := contradiction(record, report):
+        return text
     if report.exec_type is ACKNOWLEDGED and record.accepted:
         return "accepted a second time"
     return malformed(report) if report.exec_type is TRADE else ""
@@ -402,11 +368,3 @@ def _compare(record: OrderRecord, report: ExecutionReport, now: int) -> list[Eve
     differs = difference(record, report)
     record.venue_cum_qty = max(record.venue_cum_qty, report.cum_qty)
     return dispute(record, differs, now) if differs else []
-
-
-def _halt(report: ExecutionReport, reason: str) -> HaltTrading:
-    return HaltTrading(reason, report.client_order_id, instrument=report.instrument)
-
-
-def _failure(report: ExecutionReport, status: str, text: str) -> TransitionFailed:
-    return TransitionFailed(report.client_order_id, status, report.exec_type, report.exec_id, text)

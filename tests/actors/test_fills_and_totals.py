@@ -267,10 +267,9 @@ def test_without_an_amount_nothing_is_inferred() -> None:
 def test_the_real_fill_takes_the_place_of_the_inferred_one() -> None:
     kit, [inferred] = inferring()
     assert isinstance(inferred, OrderFilled)
-    real = report_fill(ORDER, 4, "E-2", px=9_998, cum_qty=4)
 
     # The missing four came first: the fill of six behind them was the second.
-    [corrected] = kit.given(msgspec.structs.replace(real, cum_qty=10))
+    [corrected] = kit.given(report_fill(ORDER, 4, "E-2", px=9_998))
     assert isinstance(corrected, FillCorrected)
     assert (corrected.replaces, corrected.fill.exec_id) == (inferred.exec_id, "E-2")
     assert (corrected.fill.last_qty, corrected.fill.last_px) == (4, 9_998)
@@ -280,7 +279,7 @@ def test_the_real_fill_takes_the_place_of_the_inferred_one() -> None:
 def test_a_part_of_an_inferred_fill_leaves_the_rest_inferred() -> None:
     kit, _ = inferring()
 
-    corrected, rest = kit.given(report_fill(ORDER, 1, "E-2", cum_qty=7))
+    corrected, rest = kit.given(report_fill(ORDER, 1, "E-2"))
     assert isinstance(corrected, FillCorrected)
     assert isinstance(rest, OrderFilled)
     assert (corrected.fill.last_qty, rest.last_qty, rest.inferred) == (1, 3, True)

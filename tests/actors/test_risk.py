@@ -109,6 +109,19 @@ def test_the_real_fill_counts_in_the_place_of_the_inferred_one() -> None:
     assert kit.state.exposures.of_account(BTC) == Exposure(qty=2)
 
 
+def test_what_a_real_fill_leaves_of_an_inferred_one_is_reserved_until_it_is_inferred_again() -> (
+    None
+):
+    kit = risk()
+    guess = replace(filled(buy(6), 4, exec_id="i1"), last_px=0, inferred=True, amount=40_000)
+    rest = replace(guess, last_qty=3, exec_id="i2")
+    kit.given(buy(6), guess, FillCorrected("i1", filled(buy(6), 1, cum_qty=4)))
+
+    assert kit.state.exposures.of_account(BTC) == Exposure(qty=1, buying=5, open_orders=1)
+    kit.given(rest)
+    assert kit.state.exposures.of_account(BTC) == Exposure(qty=4, buying=2, open_orders=1)
+
+
 def test_a_fill_in_another_instrument_takes_the_reserve_of_its_order_where_that_is() -> None:
     kit = risk()
     elsewhere = replace(filled(buy(6), 6), instrument=ETHUSDT.instrument, side=Side.SELL)
