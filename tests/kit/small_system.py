@@ -193,7 +193,7 @@ class Exaggerator(Actor):
 
     @handles(TimerFired)
     def on_timer(self, _timer: TimerFired) -> None:
-        self.emit(Note(2**70))
+        self.emit(Note(10**90))
 
 
 EXAGGERATOR = """\

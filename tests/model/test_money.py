@@ -55,16 +55,21 @@ def test_an_inverse_mark_agrees_with_its_price() -> None:
     assert mark_value(BTCUSD_INVERSE, 5, 2 * 70_000) == notional(BTCUSD_INVERSE, 5, 70_000)
 
 
-def test_an_amount_beyond_64_bits_is_an_error_that_names_it() -> None:
-    with pytest.raises(OverflowError, match=r"amount of 10{15} BTCUSDT.SIM at 10{9} was"):
-        notional(BTCUSDT, 10**15, 10**9)
+def test_an_amount_beyond_64_bits_is_one_like_any_other() -> None:
+    assert notional(BTCUSDT, 10**15, 10**9) == 10**25
 
 
-def test_the_64_bit_range_includes_its_ends() -> None:
-    assert checked(LARGEST, "it") == LARGEST
-    assert checked(-LARGEST - 1, "it") == -LARGEST - 1
-    with pytest.raises(OverflowError, match="it was"):
-        checked(LARGEST + 1, "it")
+def test_an_amount_of_more_than_38_digits_is_an_error_that_names_it() -> None:
+    with pytest.raises(OverflowError, match=r"amount of 10{30} BTCUSDT.SIM at 10{9} was"):
+        notional(BTCUSDT, 10**30, 10**9)
+
+
+def test_the_range_of_38_digits_includes_its_ends() -> None:
+    assert LARGEST == 10**38 - 1
+    for sign in (1, -1):
+        assert checked(sign * LARGEST, "it") == sign * LARGEST
+        with pytest.raises(OverflowError, match="it was"):
+            checked(sign * (LARGEST + 1), "it")
 
 
 def test_a_fee_is_a_cost_whatever_the_side() -> None:

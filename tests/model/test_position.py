@@ -131,6 +131,24 @@ def test_without_a_mark_nothing_is_unrealized() -> None:
     assert unrealized_in(BTCUSDT, position_after(BTCUSDT, (BUY, "1", "100")), 0) == 0
 
 
+def test_quantities_that_add_up_to_too_much_are_refused_before_anything_is_booked() -> None:
+    position = Position(qty=LARGEST, bought_qty=LARGEST)
+    before = msgspec.structs.replace(position)
+
+    with pytest.raises(OverflowError, match="bought quantity was"):
+        position.fill(BTCUSDT, BUY, 1, 1)
+    assert position == before
+
+
+def test_what_risk_lets_through_at_8_and_8_decimals_can_be_booked() -> None:
+    shib = msgspec.structs.replace(BTCUSDT, price_scale=8, qty_scale=8, settle_scale=16)
+    position = Position()
+    position.fill(shib, BUY, shib.qty("400000000000"), shib.price("0.00001234"))
+
+    assert position.cost == 4_936_000 * 10**16
+    assert position.bought_qty == 4 * 10**19
+
+
 def test_a_fill_that_overflows_leaves_the_position_as_it_was() -> None:
     position = Position(qty=1, cost=LARGEST, cash_flow=-LARGEST, bought_qty=1)
     before = msgspec.structs.replace(position)

@@ -41,15 +41,17 @@ def refusal(**values: Any) -> str:
 
 @pytest.mark.parametrize(
     "text",
-    ["1e18", "-1e18", "1e999999", "1e-19", "0.1234567890123456789", "12345678901." + 18 * "2"],
+    ["1e18", "-1e18", "1e999999", "1e-19", "0.1234567890123456789", "1." + 19 * "2"],
 )
 def test_an_amount_that_no_integer_holds_is_refused(text: str) -> None:
     assert refusal(amount=text) == (
-        f"was {short(text)}, allowed are amounts below 1e18 with at most 18 decimals and 28 digits"
+        f"was {short(text)}, allowed are amounts below 1e18 with at most 18 decimals"
     )
 
 
-@pytest.mark.parametrize("text", ["0", "0e999999", "0e-999999", "999999999999999999.9", "-1e-18"])
+@pytest.mark.parametrize(
+    "text", ["0", "0e999999", "0e-999999", "999999999999999999.9", "-1e-18", f"{9:9<18}.{9:9<18}"]
+)
 def test_an_amount_may_be_as_large_and_as_exact_as_integers_are(text: str) -> None:
     assert Sample(amount=text).amount == Decimal(text)  # type: ignore[arg-type]
 

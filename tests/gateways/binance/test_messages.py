@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 import json
-from decimal import Decimal
 from typing import Any
 
+import msgspec
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from actors.events.event import Event
+from actors.events.event import LARGEST, Event
 from actors.events.market import DepthDiff, DepthSnapshot, Quote, Side, Trade
+from actors.events.reference import from_units
 from gateways.binance.decimals import Units
 from gateways.binance.messages import Malformed, MessageDecoder
 from tests.kit.captures import COINM, SPOT, USDM
@@ -210,12 +211,12 @@ def test_no_damage_to_a_message_makes_the_decoder_raise(place: int, replacement:
 
 
 @given(
-    units=st.integers(0, (1 << 63) - 1),
-    scale=st.integers(0, 8),
+    units=st.integers(0, LARGEST),
+    scale=st.integers(0, 18),
     zeros=st.integers(0, 10),
 )
 def test_decimal_text_becomes_exactly_its_units(units: int, scale: int, zeros: int) -> None:
-    text = f"{Decimal(units).scaleb(-scale):f}"
+    text = f"{from_units(units, scale):f}"
     if "." in text:
         text += "0" * zeros
     table = Units(scale)
@@ -248,10 +249,21 @@ def test_text_that_is_no_plain_decimal_is_refused(text: str) -> None:
         Units(2)[text]
 
 
-def test_a_number_beyond_64_bits_is_refused() -> None:
-    assert Units(0)["9223372036854775807"] == 9223372036854775807
-    with pytest.raises(ValueError, match="63 bits"):
-        Units(0)["9223372036854775808"]
+def test_quantities_beyond_64_bits_are_read() -> None:
+    level = ("99999999999.00000000", "99999999999.00000000")
+    shib = msgspec.structs.replace(SPOT, price_scale=8, qty_scale=8)
+    payload = stream("btcusdt@depth@100ms", **SPOT_DIFF | {"b": [level], "a": []})
+
+    diff = MessageDecoder(shib).decode(payload)
+    assert isinstance(diff, DepthDiff)
+    assert diff.bids == ((9_999_999_999_900_000_000, 9_999_999_999_900_000_000),)
+
+
+def test_a_number_of_more_than_38_digits_is_refused() -> None:
+    assert Units(0)["9" * 38] == LARGEST
+    for digits in (39, 5_000):
+        with pytest.raises(ValueError, match="38 digits"):
+            Units(0)["9" * digits]
 
 
 def test_remembered_numbers_are_bounded() -> None:

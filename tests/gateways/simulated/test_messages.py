@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 from actors.events.event import Event
 from actors.events.market import DepthSnapshot, RequestSnapshot
 from actors.events.orders import OrderMassStatus, OrderMassStatusRequest
+from actors.runtime import codec
 from gateways.simulated.session.messages import (
     LARGEST_BODY,
     VERSION,
@@ -110,8 +111,24 @@ def test_a_frame_that_nobody_can_mean_is_refused_with_a_reason(frame: bytes, exp
     assert reason(Codec(ToVenue), frame) == expected
 
 
-def test_a_number_beyond_64_bits_is_refused() -> None:
-    order = msgspec.structs.replace(market_order(), qty=2**64 - 1)
+def test_a_number_beyond_64_bits_arrives() -> None:
+    order = msgspec.structs.replace(market_order(), qty=10**30)
+    request = SessionRequest("s", 1, 1, order)
+
+    assert Codec(ToVenue).decode(encode(request)) == request
+
+
+def test_a_number_in_another_form_than_ours_is_refused() -> None:
+    order = msgspec.structs.replace(market_order(), qty=10**30)
+    frame = encode(SessionRequest("s", 1, 1, order))
+    wide = codec.encode(10**30)
+    longer = frame.replace(wide, bytes([wide[0], wide[1] + 1, wide[2], 0]) + wide[3:])
+
+    assert reason(Codec(ToVenue), longer) == "malformed"
+
+
+def test_a_number_of_more_than_38_digits_is_refused() -> None:
+    order = msgspec.structs.replace(market_order(), qty=10**38)
 
     assert reason(Codec(ToVenue), encode(SessionRequest("s", 1, 1, order))) == "malformed"
 

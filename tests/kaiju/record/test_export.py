@@ -166,12 +166,53 @@ def test_a_torn_record_exports_what_is_whole(run: Path, tmp_path: Path) -> None:
     assert export_jsonl(run, tmp_path / "events.jsonl").total() == len(EVENTS) - 1
 
 
+@pytest.mark.parametrize("number", [2**63 - 1, 2**63, 2**64 - 1, 10**30, -(10**38) + 1])
+def test_a_column_holds_whole_numbers_of_38_digits(tmp_path: Path, number: int) -> None:
+    small, large = Quote("X", 7, 1, 1, 1, 1), Quote("X", 8, 1, number, 1, 1)
+    record(tmp_path, [small, large, small]).run()
+    export_parquet(tmp_path, tmp_path / "out")
+
+    table = pl.read_parquet(tmp_path / "out" / "Quote.parquet")
+    assert [int(value) for value in table["bid_qty"]] == [1, number, 1]
+    assert table["update_id"].dtype == pl.Int64
+    assert (table["bid_qty"].dtype == pl.Int64) == (number == 2**63 - 1)
+
+
 def test_a_number_that_fits_no_column_is_named(tmp_path: Path) -> None:
-    huge: list[Event] = [Quote("X", 2**63, 1, 1, 1, 1)]
+    huge: list[Event] = [Quote("X", 10**38, 1, 1, 1, 1)]
     record(tmp_path, huge).run()
 
-    with pytest.raises(ExportError, match="Quote: "):
+    with pytest.raises(ExportError, match=rf"Quote.update_id: {10**38} .* 38 digits"):
         export_parquet(tmp_path, tmp_path / "out")
+    assert list((tmp_path / "out").iterdir()) == []
+
+
+def test_a_decimal_that_fits_no_column_is_named(tmp_path: Path) -> None:
+    largest: list[Event] = [
+        Quote(ETHUSDT.instrument, 1, 1, 10**38 - 1, 1, 1),
+        Quote(BTCUSDT.instrument, 1, 1, 1, 1, 1),
+    ]
+    record(tmp_path, largest).run()
+
+    with pytest.raises(ExportError, match=r"Quote.bid_qty_decimal: .* 38 digits"):
+        export_parquet(tmp_path, tmp_path / "out")
+
+
+def test_json_has_money_beyond_53_bits_as_text(tmp_path: Path) -> None:
+    large: list[Event] = [Quote(BTCUSDT.instrument, 2**53 + 1, 2**53, 2**53 + 1, 1, 10**30, START)]
+    record(tmp_path, large).run()
+    export_jsonl(tmp_path, tmp_path / "events.jsonl")
+
+    [line] = [json.loads(line) for line in (tmp_path / "events.jsonl").read_text().splitlines()]
+    assert line["fields"] == {
+        "instrument": BTCUSDT.instrument,
+        "update_id": 2**53 + 1,
+        "bid_px": 2**53,
+        "bid_qty": str(2**53 + 1),
+        "ask_px": 1,
+        "ask_qty": str(10**30),
+        "venue_time": START,
+    }
 
 
 def test_rows_are_written_in_groups_of_any_number(

@@ -242,10 +242,10 @@ def test_a_foreign_message_that_cannot_be_encoded_is_refused() -> None:
     node.add("counter", Counter)
     thread.start()
     assert started.wait(PATIENCE)
-    node.ref("counter").tell(Tick(10**30))
+    node.ref("counter").tell(Tick(10**90))
 
-    with pytest.raises(ValueError, match="beyond 64 bits"):
-        node.ref("counter").ask(Tick(10**30))
+    with pytest.raises(ValueError, match="cannot be encoded"):
+        node.ref("counter").ask(Tick(10**90))
     assert node.ref("counter").ask(Tick(0)) == 1
     stop(node, thread)
     assert node.supervisor.dead_letter_counts == {"cannot be encoded": 1}

@@ -262,7 +262,7 @@ class Huge(Relay):
 
     @handles(Tick)
     def on_tick(self, tick: Tick) -> int:
-        self.emit(Tick(2**70 if tick.n == 3 else tick.n))
+        self.emit(Tick(10**90 if tick.n == 3 else tick.n))
         return 0
 
 

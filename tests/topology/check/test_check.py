@@ -175,7 +175,7 @@ DAMAGED: dict[str, tuple[dict[str, str], list[str]]] = {
         },
         [
             "5:26: port 7001 (live) on host 'md' is the recovery port of node 'md' already; free is 7003",
-            "8:3: 'BTCUSDT.SIM' has price_scale 2 + qty_scale 5 = 7 decimals of notional, 'USDT' has only 6: every fill would be rounded; give 'USDT' scale 7",
+            "8:3: warning: 'BTCUSDT.SIM' has price_scale 2 + qty_scale 5 = 7 decimals of notional, 'USDT' has only 6: every fill is rounded half-even to them; give 'USDT' scale 7 unless its venue rounds so too",
             "8:58: was 0.005, which has more than the 2 decimals of its scale",
             "8:102: was 0.0000001, which has more than the 6 decimals of its scale",
         ],
@@ -183,12 +183,12 @@ DAMAGED: dict[str, tuple[dict[str, str], list[str]]] = {
     "filters_that_no_order_passes_or_no_integer_holds": (
         {
             '"0.00001",\n': '"0.00001", min_qty: 3, max_qty: 2, min_px: "0.02", max_px: "0.01",'
-            ' min_notional: "100000000000",\n',
+            ' min_notional: "1000000000000000000",\n',
         },
         [
             "8:96: min_qty was 3, allowed is at most max_qty, 2",
             "8:119: min_px was 0.02, allowed is at most max_px, 0.01",
-            "8:157: was 100000000000, which is beyond 64 bits at 8 decimals",
+            "8:157: instruments.BTCUSDT.SIM.min_notional: was '1000000000000000000', allowed are amounts below 1e18 with at most 18 decimals",
         ],
     ),
     "amounts_that_are_no_amounts": (
@@ -197,9 +197,9 @@ DAMAGED: dict[str, tuple[dict[str, str], list[str]]] = {
             '"0.00001",\n': '"0.00001", min_notional: "1e30", max_qty: "1e-30",\n',
         },
         [
-            "8:101: instruments.BTCUSDT.SIM.min_notional: was '1e30', allowed are amounts below 1e18 with at most 18 decimals and 28 digits",
-            "8:118: instruments.BTCUSDT.SIM.max_qty: was '1e-30', allowed are amounts below 1e18 with at most 18 decimals and 28 digits",
-            "23:18: actors.maker.settings.quote_qty: was '1e999999', allowed are amounts below 1e18 with at most 18 decimals and 28 digits",
+            "8:101: instruments.BTCUSDT.SIM.min_notional: was '1e30', allowed are amounts below 1e18 with at most 18 decimals",
+            "8:118: instruments.BTCUSDT.SIM.max_qty: was '1e-30', allowed are amounts below 1e18 with at most 18 decimals",
+            "23:18: actors.maker.settings.quote_qty: was '1e999999', allowed are amounts below 1e18 with at most 18 decimals",
         ],
     ),
     "two_recorders_of_one_run": (

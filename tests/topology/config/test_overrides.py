@@ -126,8 +126,8 @@ MARKET = "market.flow.BTCUSDT.SIM"
             ["actors.risk.settings.max_position: no instrument 'BTCUSD.SIM'; did you mean 'BTCUSDT.SIM'?"],
         ),
         (
-            f"{MARKET}.depth=900000000000000000",
-            [f"actors.{MARKET.replace('.flow', '.settings.flow')}.depth: was 900000000000000000, which is beyond 64 bits at 2 decimals"],
+            f"{MARKET}.depth=1e18",
+            [f"actors.{MARKET.replace('.flow', '.settings.flow')}.depth: was '1e18', allowed are amounts below 1e18 with at most 18 decimals"],
         ),
         (f"{MARKET}.depth.x=1", ["'settings.flow.BTCUSDT.SIM.depth' is '15': there is nothing inside it to set"]),
         ("risk", ["allowed is ACTOR.SETTING=VALUE, such as risk.price_collar_bps=100"]),
