@@ -11,6 +11,7 @@ import msgspec
 from actors.events.event import LARGEST, Event
 from actors.events.reference import Currency, Instrument
 from actors.events.system import RecordFrame, StreamReset
+from actors.runtime import codec
 from actors.runtime.actor import Actor, handles
 from actors.runtime.envelope import Envelope
 from actors.runtime.journal import frames
@@ -45,7 +46,7 @@ class Recorder(Actor):
         envelope = self.envelope
         self.emit(
             RecordFrame(
-                msgspec.msgpack.encode(
+                codec.encode(
                     (*envelope.id, envelope.cause, envelope.root[:3], envelope.time, event)
                 )
             )
@@ -59,7 +60,7 @@ class Recorder(Actor):
         positions: dict[str, tuple[int, int]] = {}
         with frames.FrameFile(path) as file:
             for body in file.bodies(frames.EVENT):
-                stream, epoch, seq, *_ = msgspec.msgpack.decode(body)
+                stream, epoch, seq, *_ = codec.decode(body)
                 positions[stream] = (epoch, seq + 1)
         return positions
 
@@ -71,7 +72,7 @@ class Recorder(Actor):
         kept, known = 0, next_seq.get(f"{self.name}.frames", LARGEST) - 1
         with frames.FrameFile(path) as file:
             for body in file.bodies(frames.EVENT):
-                stream, _, seq, *_ = msgspec.msgpack.decode(body)
+                stream, _, seq, *_ = codec.decode(body)
                 if kept == known or seq >= next_seq.get(stream, seq + 1):
                     break
                 kept += 1

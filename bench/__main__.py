@@ -1,4 +1,4 @@
-"""``python -m bench [hop] [path] [actors] [latency] [journal] [links]``: measure, print a table.
+"""``python -m bench [hop] [path] [actors] [latency] [journal] [codec] [links]``: measure.
 
 With ``--against REV``, this tree is measured beside another commit of it.
 """
@@ -18,7 +18,7 @@ from bench.against import NoSuchCommitError, draw_comparison, measure_both, othe
 from bench.machine import describe_machine
 from bench.table import Row, draw
 
-SECTIONS = ("hop", "path", "actors", "latency", "journal", "links")
+SECTIONS = ("hop", "path", "actors", "latency", "journal", "codec", "links")
 TABLE_WIDTH = 150
 """Characters; a narrower table would be cut into words."""
 

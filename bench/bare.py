@@ -6,9 +6,9 @@ import os
 import time
 from collections.abc import Callable
 
+from actors.runtime import codec
 from actors.runtime.envelope import Envelope
 from actors.runtime.journal.frames import STEP, encode_frame
-from actors.runtime.snapshot import encode
 from bench.hop import Ping, best_of
 from bench.kept import temporary_directory
 from bench.rounds import Figures
@@ -24,7 +24,7 @@ TAKEN = Envelope(
 def encode_step(number: int) -> bytes:
     """Return the body of a step of the relay, as `StepJournal` writes it."""
     about = (TAKEN.id, TAKEN.cause, TAKEN.root, TAKEN.time)
-    return encode((number, number, 0, *about, 0, PING, ((PING,), ())))
+    return codec.encode((number, number, 0, *about, 0, PING, ((PING,), ())))
 
 
 def measure_step() -> Figures:

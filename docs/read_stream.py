@@ -32,6 +32,11 @@ def crc32c(data: bytes) -> int:
     return crc ^ 0xFFFFFFFF
 
 
+def wide(_code: int, data: bytes) -> int:
+    """Return a whole number that MessagePack's own integers do not hold."""
+    return int.from_bytes(data, "big", signed=True)
+
+
 def read_frame(data: bytes) -> tuple[int, int, list[Any]] | None:
     """Return (epoch, first sequence number, events) of a frame; None of one that is not whole."""
     start = data.find(b"\0") + 1
@@ -41,7 +46,7 @@ def read_frame(data: bytes) -> tuple[int, int, list[Any]] | None:
     version, _, epoch, first, count, _ = HEAD.unpack_from(data, start)
     if version != 1 or struct.unpack("<I", data[-4:])[0] != crc32c(data[:-4]):
         return None
-    events = msgpack.unpackb(data[body:-4], strict_map_key=False)
+    events = msgpack.unpackb(data[body:-4], strict_map_key=False, ext_hook=wide)
     return (epoch, first, events) if len(events) == count else None
 
 

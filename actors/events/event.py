@@ -6,8 +6,8 @@ from typing import Any, ClassVar, Final
 
 import msgspec
 
-LARGEST: Final = 2**63 - 1
-"""Largest amount, price or quantity; the smallest is ``-LARGEST - 1``."""
+LARGEST: Final = 10**38 - 1
+"""Largest amount, price or quantity, in its units: 38 digits, as many as a table's decimal has."""
 
 
 class EventType(msgspec.StructMeta):

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
-from decimal import ROUND_HALF_EVEN, Decimal
+from decimal import ROUND_HALF_EVEN, Context, Decimal
 from enum import StrEnum
 
 from actors.events.event import Event
+
+EXACT = Context(prec=128)
+"""For conversions between units and decimals: the usual context would round beyond 28 digits."""
 
 
 class Contract(StrEnum):
@@ -81,7 +84,7 @@ class Instrument(Event):
 
 def to_units(value: Decimal, scale: int) -> int:
     """Return `value` in units of ``10 ** -scale``, rounded half-even."""
-    return int(value.scaleb(scale).to_integral_value(rounding=ROUND_HALF_EVEN))
+    return int(value.scaleb(scale, EXACT).to_integral_value(ROUND_HALF_EVEN, EXACT))
 
 
 def exact_units(value: Decimal, scale: int, what: str) -> int:
@@ -90,8 +93,8 @@ def exact_units(value: Decimal, scale: int, what: str) -> int:
     Raises:
         ValueError: `value` is not a whole number of units; `what` names it in the message.
     """
-    units = value.scaleb(scale)
-    whole = units.to_integral_value()
+    units = value.scaleb(scale, EXACT)
+    whole = units.to_integral_value(ROUND_HALF_EVEN, EXACT)
     if units != whole:
         raise ValueError(f"{what} was {value}, allowed are at most {scale} decimals")
     return int(whole)
@@ -99,4 +102,4 @@ def exact_units(value: Decimal, scale: int, what: str) -> int:
 
 def from_units(units: int, scale: int) -> Decimal:
     """Return `units` of ``10 ** -scale`` as an exact decimal."""
-    return Decimal(units).scaleb(-scale)
+    return Decimal(units).scaleb(-scale, EXACT)

@@ -1,4 +1,4 @@
-"""Exact money: amounts, fees and marks as integers of 64 bits, rounded half-even.
+"""Exact money: amounts, fees and marks as integers of up to 38 digits, rounded half-even.
 
 A price is in units of ``10 ** -price_scale``, a quantity in units of ``10 ** -qty_scale`` and an
 amount in settle units, the smallest unit of the instrument's settle currency. Rounding happens
@@ -22,20 +22,18 @@ _POWERS: Final = tuple(10**exponent for exponent in range(64))
 
 
 def checked(amount: int, what: str) -> int:
-    """Return `amount` if it fits 64 bits.
+    """Return `amount` if it is one that can be kept: of up to 38 digits.
 
     Args:
         amount: any integer; its unit does not matter.
         what: names the amount in the message.
 
     Raises:
-        OverflowError: `amount` is outside the range of a signed 64-bit integer.
+        OverflowError: `amount` has more digits.
     """
-    if -LARGEST - 1 <= amount <= LARGEST:
+    if -LARGEST <= amount <= LARGEST:
         return amount
-    raise OverflowError(
-        f"{what} was {amount}, allowed is a 64-bit integer; use smaller scales or quantities"
-    )
+    raise OverflowError(f"{what} was {amount}, allowed are 38 digits")
 
 
 def divide_half_even(numerator: int, denominator: int) -> int:
@@ -87,10 +85,10 @@ def notional(instrument: Instrument, qty: int, px: int) -> int:
         Settle units, rounded half-even.
 
     Raises:
-        OverflowError: the amount does not fit 64 bits.
+        OverflowError: the amount has more than 38 digits.
         ZeroDivisionError: an inverse instrument has no amount at price 0.
     """
-    return _within_64_bits(amount(instrument, qty, px), instrument, qty, px)
+    return _kept(amount(instrument, qty, px), instrument, qty, px)
 
 
 def mark_value(instrument: Instrument, qty: int, mark_px: int) -> int:
@@ -105,9 +103,9 @@ def mark_value(instrument: Instrument, qty: int, mark_px: int) -> int:
         Settle units, rounded half-even.
 
     Raises:
-        OverflowError: the amount does not fit 64 bits.
+        OverflowError: the amount has more than 38 digits.
     """
-    return _within_64_bits(amount(instrument, qty, mark_px, 2), instrument, qty, mark_px)
+    return _kept(amount(instrument, qty, mark_px, 2), instrument, qty, mark_px)
 
 
 def quantity_worth(instrument: Instrument, amount: int, px: int) -> int:
@@ -135,7 +133,7 @@ def quantity_worth(instrument: Instrument, amount: int, px: int) -> int:
     return numerator // denominator // instrument.lot_size * instrument.lot_size
 
 
-def _within_64_bits(amount: int, instrument: Instrument, qty: int, px: int) -> int:
+def _kept(amount: int, instrument: Instrument, qty: int, px: int) -> int:
     if -LARGEST <= amount <= LARGEST:
         return amount
     return checked(amount, f"amount of {qty} {instrument.instrument} at {px}")

@@ -51,7 +51,8 @@ class Position(msgspec.Struct):
             px: price of the fill, in price units.
 
         Raises:
-            OverflowError: an amount leaves the 64-bit range; the position is as it was.
+            OverflowError: an amount or a quantity has more than 38 digits; the position is as it
+                was.
         """
         self.fill_amount(instrument, side, qty, notional(instrument, qty, px))
 
@@ -59,7 +60,8 @@ class Position(msgspec.Struct):
         """Apply one fill whose amount is known, in settle units, as `fill` does.
 
         Raises:
-            OverflowError: an amount leaves the 64-bit range; the position is as it was.
+            OverflowError: an amount or a quantity has more than 38 digits; the position is as it
+                was.
         """
         held = self.qty * side
         closed = min(qty, -held) if held < 0 else 0
@@ -69,6 +71,10 @@ class Position(msgspec.Struct):
         gained = -side * value_sign(instrument) * (closing_amount - released)
         cost = self.cost + side * (released + amount - closing_amount)
         cash_flow = self.cash_flow - side * value_sign(instrument) * amount
+        if side > 0:
+            checked(self.bought_qty + qty, "bought quantity")
+        else:
+            checked(self.sold_qty + qty, "sold quantity")
         self._book(cost, self.realized + gained, cash_flow)
         self._count(side, qty)
 
@@ -79,7 +85,7 @@ class Position(msgspec.Struct):
         else the other is taken back by a fill against it.
 
         Raises:
-            OverflowError: an amount leaves the 64-bit range.
+            OverflowError: an amount or a quantity has more than 38 digits.
         """
         more = booked.side * booked.qty - replaced.side * replaced.qty
         paid = booked.side * booked.amount - replaced.side * replaced.amount

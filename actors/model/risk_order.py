@@ -56,7 +56,10 @@ class Denial(msgspec.Struct, frozen=True):
 
 
 class InstrumentLimits(msgspec.Struct, frozen=True):
-    """Limits in one instrument, in its units, none beyond 64 bits: what passes can be counted."""
+    """Limits in one instrument, in its units.
+
+    None has more than 38 digits: what passes can be counted.
+    """
 
     max_order_qty: int
     max_order_notional: int
@@ -123,7 +126,7 @@ class Case(msgspec.Struct, frozen=True, gc=False):
     def amount(self) -> int:
         """Notional of the order at its worst price, in settle units; 0 where nothing tells.
 
-        It may be beyond 64 bits, which no limit is.
+        It may have more than 38 digits, which no limit has.
         """
         px = self.worst_px
         return amount(self.instrument, self.order.qty, px) if px > 0 else 0

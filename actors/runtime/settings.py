@@ -23,6 +23,8 @@ from pydantic import (
     WithJsonSchema,
 )
 
+from actors.events.reference import from_units, to_units
+
 _UNITS = {
     "ns": 1,
     "us": 1_000,
@@ -31,10 +33,7 @@ _UNITS = {
     "m": 60_000_000_000,
     "h": 3_600_000_000_000,
 }
-LARGEST = (1 << 63) - 1
 _INTEGER_DIGITS = _DECIMALS = 18
-_DIGITS = 28
-"""What decimal's arithmetic keeps: beyond it, a conversion to units would be rounded."""
 _DURATION = re.compile(r"(\d+(?:\.\d+)?)\s*(ns|us|ms|s|m|h)")
 
 
@@ -97,23 +96,18 @@ def _parse_decimal(value: str | int | Decimal) -> Decimal:
         raise ValueError(f'was {short(value)}, allowed is a quoted decimal such as "0.01"')
     if not number:
         return Decimal(0)
-    _, digits, exponent = number.as_tuple()
-    too_exact = int(exponent) < -_DECIMALS or len(digits) > _DIGITS
-    if too_exact or number.adjusted() >= _INTEGER_DIGITS:
+    if int(number.as_tuple().exponent) < -_DECIMALS or number.adjusted() >= _INTEGER_DIGITS:
         raise ValueError(
             f"was {short(value)}, allowed are amounts below 1e{_INTEGER_DIGITS} with at most"
-            f" {_DECIMALS} decimals and {_DIGITS} digits"
+            f" {_DECIMALS} decimals"
         )
     return number
 
 
 def misfit(value: Decimal, scale: int) -> str:
-    """Return why an `Amount` is no 64-bit number of units of ``10 ** -scale``; empty if it is."""
-    units = value.scaleb(scale)
-    if units != units.to_integral_value():
+    """Return why an `Amount` is no whole number of units of ``10 ** -scale``; empty if it is."""
+    if from_units(to_units(value, scale), scale) != value:
         return f"was {value:f}, which has more than the {scale} decimals of its scale"
-    if abs(units) > LARGEST:
-        return f"was {value:f}, which is beyond 64 bits at {scale} decimals"
     return ""
 
 
@@ -172,7 +166,7 @@ Amount = Annotated[
 ]
 """An exact decimal, written as text (``"0.01"``) or as a whole number; a float is refused.
 
-It is less than 1e18 in size and has at most 18 decimals and 28 digits.
+It is less than 1e18 in size and has at most 18 decimals.
 """
 
 TopologyPath = Annotated[

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from hashlib import sha256
 from typing import Any
 
 import msgspec
 
+from actors.runtime import codec
 from actors.runtime.envelope import Position
-
-encode = msgspec.msgpack.Encoder().encode
 
 
 class ActorSnapshot(msgspec.Struct):
@@ -43,7 +43,7 @@ class ActorSnapshot(msgspec.Struct):
         Positions are left out: they also count events that nobody handles, which are no steps.
         """
         rest = (self.state, self.rng, self.timers, self.timer_id, self.next_seq, self.started)
-        return sha256(encode(rest)).hexdigest()
+        return sha256(codec.encode(rest)).hexdigest()
 
 
-decode_snapshot = msgspec.msgpack.Decoder(ActorSnapshot).decode
+decode_snapshot: Callable[[bytes], ActorSnapshot] = codec.decoder(ActorSnapshot)

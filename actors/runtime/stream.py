@@ -12,9 +12,8 @@ from collections.abc import Callable, Mapping
 from operator import attrgetter
 from typing import Any, Literal, Protocol
 
-import msgspec
-
 from actors.events.event import Event, tag_of
+from actors.runtime import codec
 from actors.runtime.envelope import Envelope, Position, Root
 from actors.runtime.statistics import ActorStatistics, Histogram
 from actors.runtime.timers import SetTimer
@@ -63,7 +62,7 @@ class StepWriter(Protocol):
         """Write one finished step; its input was just taken from `reader`.
 
         Raises:
-            OverflowError: an event holds a number beyond 64 bits; nothing was written.
+            OverflowError: an event holds a number of more than 32 bytes; nothing was written.
             TypeError: an event holds what MessagePack cannot; nothing was written.
         """
 
@@ -196,7 +195,7 @@ class Stream:
 
 def _size_of(event: Event) -> int:
     try:
-        return ENVELOPE_BYTES + 4 * len(msgspec.msgpack.encode(event))
+        return ENVELOPE_BYTES + 4 * len(codec.encode(event))
     except (OverflowError, RecursionError, TypeError, ValueError):
         return ENVELOPE_BYTES  # only a guess is needed; whoever must encode it will complain
 

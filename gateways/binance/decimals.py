@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-LARGEST = (1 << 63) - 1
+MAX_DIGITS = 38
 REMEMBERED = 1 << 15
 
 
@@ -26,7 +26,8 @@ class Units(dict[str, int]):
         """Convert `text` for the first time.
 
         Raises:
-            ValueError: `text` is no plain decimal, too exact for the scale, or beyond 64 bits.
+            ValueError: `text` is no plain decimal, too exact for the scale, or its units have
+                more than 38 digits.
         """
         units = self._convert(text)
         if len(self) >= self._remembered:
@@ -42,7 +43,7 @@ class Units(dict[str, int]):
         kept = fraction[: self._scale].ljust(self._scale, "0")
         if fraction[self._scale :].strip("0"):
             raise ValueError(f"number was {text!r}, allowed are at most {self._scale} decimals")
-        units = int(whole + kept)
-        if units > LARGEST:
-            raise ValueError(f"number was {text!r}, allowed are at most 63 bits of units")
-        return units
+        digits = (whole + kept).lstrip("0")
+        if len(digits) > MAX_DIGITS:
+            raise ValueError(f"number was {text[:80]!r}, allowed are units of {MAX_DIGITS} digits")
+        return int(digits or "0")

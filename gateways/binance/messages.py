@@ -19,14 +19,15 @@ from actors.events.durations import MILLISECOND
 from actors.events.event import Event
 from actors.events.market import DepthDiff, DepthSnapshot, Level, Quote, Side, Trade
 from actors.events.reference import Instrument
-from gateways.binance.decimals import LARGEST, Units
+from gateways.binance.decimals import Units
 
 DEPTH_STREAMS = ("depth", "depth@0ms", "depth@100ms", "depth@250ms", "depth@500ms")
 OTHER_STREAMS = ("aggTrade", "kline", "ticker", "miniTicker", "avgPrice", "markPrice", "forceOrder")
 """Streams that say nothing about the book or its trades that the ones read here do not."""
 
-Id = Annotated[int, msgspec.Meta(ge=0, le=LARGEST)]
-Milliseconds = Annotated[int, msgspec.Meta(ge=0, le=LARGEST // MILLISECOND)]
+LARGEST_ID = 2**63 - 1
+Id = Annotated[int, msgspec.Meta(ge=0, le=LARGEST_ID)]
+Milliseconds = Annotated[int, msgspec.Meta(ge=0, le=LARGEST_ID // MILLISECOND)]
 Pair = tuple[str, str]
 
 
@@ -65,7 +66,7 @@ class _DepthUpdate(msgspec.Struct, gc=False):
     last_update_id: Id = msgspec.field(name="u")
     bids: list[Pair] = msgspec.field(name="b")
     asks: list[Pair] = msgspec.field(name="a")
-    prev_update_id: Annotated[int, msgspec.Meta(ge=-1, le=LARGEST)] = msgspec.field(
+    prev_update_id: Annotated[int, msgspec.Meta(ge=-1, le=LARGEST_ID)] = msgspec.field(
         default=-1, name="pu"
     )
 

@@ -13,6 +13,8 @@ from kaiju.cli.errors import exit_on_error
 from kaiju.cli.options import JournalSource, table_console
 from kaiju.journals.state import state_of
 from kaiju.journals.verify import Verdict, Verification, verify
+from kaiju.record.plain import EXACT
+from kaiju.record.plain import as_json as exact
 from topology.config.document import as_yaml
 
 DIGITS = 12
@@ -89,7 +91,14 @@ def state_command(
     """
     with exit_on_error():
         state = state_of(source, actor, step)
-    typer.echo(json.dumps(state, indent=2) if as_json else as_yaml(state), nl=as_json)
+    if as_json:
+        actors_own = {"state", "input", "outputs"} & state.keys()
+        shown = {
+            key: exact(state[key], EXACT) if key in actors_own else state[key] for key in state
+        }
+        typer.echo(json.dumps(shown, indent=2))
+    else:
+        typer.echo(as_yaml(state), nl=False)
 
 
 def _as_table(verification: Verification) -> Table:

@@ -6,9 +6,9 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import NamedTuple
 
-import msgspec
 from rich.table import Table
 
+from actors.runtime import codec
 from actors.runtime.errors import ExitCode, KaijuError
 from actors.runtime.journal.data_directory import JOURNALS
 from actors.runtime.journal.frames import DamagedFileError
@@ -146,4 +146,4 @@ def _reach(journal: JournalReader) -> tuple[str, str, str]:
 
 
 def _time(body: bytes) -> str:
-    return moment(msgspec.msgpack.decode(body)[2]).partition(".")[0]
+    return moment(codec.decode(body)[2]).partition(".")[0]

@@ -11,6 +11,8 @@ from typing import Any
 
 import msgspec
 
+from actors.runtime import codec
+
 Pair = tuple[Any, Any]
 """Of the state of now and of the one of before, as plain data."""
 
@@ -23,9 +25,9 @@ def common_fields(now: bytes, before: bytes, kind: type[Any]) -> tuple[bytes, by
         before: as MessagePack.
         kind: class of `now`.
     """
-    typed = msgspec.msgpack.decode(now, type=kind)
-    pair = _common(typed, msgspec.msgpack.decode(now), msgspec.msgpack.decode(before))
-    return msgspec.msgpack.encode(pair[0]), msgspec.msgpack.encode(pair[1])
+    typed = codec.decoder(kind)(now)
+    pair = _common(typed, codec.decode(now), codec.decode(before))
+    return codec.encode(pair[0]), codec.encode(pair[1])
 
 
 def _common(typed: Any, now: Any, before: Any) -> Pair:

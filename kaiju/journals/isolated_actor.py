@@ -160,7 +160,7 @@ class IsolatedActor:
             raise CannotRepeatError(f"{segment.path}: settings: {'; '.join(wrong)}") from error
         except (ImportError, ValueError) as error:
             raise CannotRepeatError(f"{segment.path}: {error}") from error
-        self._segment, self._replay = segment, JournalReplay(actor, node.loop)
+        self._segment, self._replay = segment, JournalReplay(actor, node.loop, self._journal)
         if memory is not None:
             self._replay.restore(memory)
 

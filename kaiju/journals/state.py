@@ -9,6 +9,7 @@ from typing import Any
 
 import msgspec
 
+from actors.runtime import codec
 from actors.runtime.envelope import Position
 from actors.runtime.errors import KaijuError
 from actors.runtime.journal.segments import JournalReader
@@ -87,7 +88,7 @@ def _last_step(journal: JournalReader, isolated: IsolatedActor, step: int) -> di
     emits: Any = reduce(
         or_, (c for classes in isolated.actor.outputs.values() for c in classes), None
     )
-    effects = msgspec.msgpack.decode(raw, type=tuple[tuple[emits, ...], Any] | None)
+    effects = codec.decoder(tuple[tuple[emits, ...], Any] | None)(raw)
     return {
         "input": {"place": _text(place), "cause": cause and _text(cause), "event": named(event)},
         "outputs": [named(output) for output in effects[0]] if effects else SKIPPED,

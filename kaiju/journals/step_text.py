@@ -6,9 +6,8 @@ from collections.abc import Iterator, Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any
 
-import msgspec
-
 from actors.events.durations import SECOND
+from actors.runtime import codec
 from actors.runtime.journal.segments import JournalReader, Segment
 from kaiju.record.scales import Scales, scales_of_header
 
@@ -34,7 +33,11 @@ def step_lines(journal: JournalReader, first: int, last: int) -> Iterator[str]:
         while following and following[0].first_step <= number:
             formatter = StepFormatter(following.pop(0))
         assert formatter is not None
-        yield from formatter.lines(msgspec.msgpack.decode(body))
+        try:
+            step = codec.decode(body)
+        except codec.WideIntegerError as error:
+            raise journal.damaged_step(number, error) from error
+        yield from formatter.lines(step)
 
 
 class StepFormatter:

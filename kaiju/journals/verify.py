@@ -17,6 +17,7 @@ from pathlib import Path
 
 import msgspec
 
+from actors.runtime import codec
 from actors.runtime.journal.data_directory import CONTROL
 from actors.runtime.journal.frames import DamagedFileError
 from actors.runtime.journal.segments import JournalReader
@@ -224,7 +225,7 @@ def _renewals(begun: int, last: int) -> set[int]:
 
 
 def _written(memory: ActorSnapshot) -> ActorSnapshot:
-    return decode_snapshot(msgspec.msgpack.encode(memory))
+    return decode_snapshot(codec.encode(memory))
 
 
 def _difference(isolated: IsolatedActor, stored: ActorSnapshot, again: ActorSnapshot) -> Differing:
@@ -233,8 +234,8 @@ def _difference(isolated: IsolatedActor, stored: ActorSnapshot, again: ActorSnap
         one, other = getattr(stored, part), getattr(again, part)
         if part == "state":
             kind = isolated.actor.State
-            one = msgspec.msgpack.decode(one, type=kind)
-            other = msgspec.msgpack.decode(other, type=kind)
+            one = codec.decoder(kind)(one)
+            other = codec.decoder(kind)(other)
         differing = first_difference(one, other, part)
         if differing is not None:
             return differing

@@ -8,12 +8,19 @@ from typing import Any
 
 import msgspec
 
+from kaiju.record.plain import EXACT, WHOLE, as_json
 from kaiju.record.record import Record, Recorded
 from topology.files import ExportError, atomic_write
+
+LEVELS = {"bids", "asks"}
+"""Fields that hold levels of a book, in every event."""
 
 
 def export_jsonl(source: Path, file: Path) -> Counter[str]:
     """Write every event of a record as one line of JSON, in recorded order.
+
+    A price, quantity or amount beyond ``2 ** 53`` is text: most readers of JSON would round it. So
+    is any number beyond 64 bits.
 
     Args:
         source: a run's directory, or its file of events.
@@ -63,7 +70,27 @@ def export_parquet(source: Path, directory: Path) -> Counter[str]:
 
 def _line(recorded: Recorded, record: Record) -> dict[str, Any]:
     line = recorded._asdict()
-    line["event"] = recorded.tag
-    names = (field[0] for field in record.schema[recorded.tag])
-    line["fields"] = dict(zip(names, recorded.event[1:], strict=False))
+    tag, *values = _with_money_as_text(recorded.event, record)
+    names = (field[0] for field in record.schema[tag])
+    line |= {"event": tag, "fields": dict(zip(names, values, strict=False))}
     return line
+
+
+def _with_money_as_text(event: list[Any], record: Record) -> list[Any]:
+    """Return an event as JSON has it: money that JSON's readers would round is text."""
+    tag, *values = event
+    fields = record.schema[tag]
+    names = [field[0] for field in fields]
+    plain: list[Any] = [tag]
+    for (name, kind, *_), value in zip(fields, values, strict=False):
+        match kind:
+            case "int":
+                counted = record.scales.unit(tag, name, names) is not None
+                plain.append(as_json(value, EXACT if counted else WHOLE))
+            case ["event", _]:
+                plain.append(_with_money_as_text(value, record))
+            case list() | "any":
+                plain.append(as_json(value, EXACT if name in LEVELS else WHOLE))
+            case _:
+                plain.append(value)
+    return plain

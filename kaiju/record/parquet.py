@@ -2,7 +2,8 @@
 
 Columns are the envelope's (`ENVELOPE`), then the event's fields; an event inside an event becomes
 columns with its field's name in front. Prices, quantities and amounts whose scale the record holds
-have a second, exact column ``<field>_decimal``. What has no Arrow type is JSON text.
+have a second, exact column ``<field>_decimal``. What has no Arrow type is JSON text. A whole number
+is an int64, or a decimal128 of 38 digits in a column where one value needs more than 64 bits.
 """
 
 from __future__ import annotations
@@ -47,6 +48,17 @@ NO_CAUSE = (None, None, None)
 ROWS_IN_MEMORY = 50_000
 """Rows of a class that are written at once."""
 DECIMAL_DIGITS = 38
+WIDE_NUMBER = pa.decimal128(DECIMAL_DIGITS, 0)
+MOST = 2**63 - 1
+"""What an int64 holds; of negative numbers one more."""
+
+
+class TooWideError(Exception):
+    """Values of some columns need more than 64 bits; `columns` are (class, name) of each."""
+
+    def __init__(self, columns: set[tuple[str, str]]) -> None:
+        super().__init__()
+        self.columns = columns
 
 
 class Column(NamedTuple):
@@ -64,6 +76,15 @@ class Column(NamedTuple):
 
 def write_tables(record: Record, directory: Path) -> Counter[str]:
     """Write the events of `record`; see `kaiju.record.export.export_parquet`."""
+    wide: set[tuple[str, str]] = set()
+    while True:
+        try:
+            return _write_tables(record, directory, wide)
+        except TooWideError as found:
+            wide |= found.columns
+
+
+def _write_tables(record: Record, directory: Path, wide: set[tuple[str, str]]) -> Counter[str]:
     counts: Counter[str] = Counter()
     with ExitStack() as files:
         tables: dict[str, Table] = {}
@@ -71,18 +92,28 @@ def write_tables(record: Record, directory: Path) -> Counter[str]:
             tag = recorded.tag
             if tag not in tables:
                 path = files.enter_context(atomic_write(directory / f"{tag}.parquet"))
-                tables[tag] = files.enter_context(Table(path, tag, record))
+                tables[tag] = files.enter_context(Table(path, tag, record, wide))
             counts[tag] += 1
             tables[tag].add(recorded)
     return counts
 
 
 class Table:
-    """The file of one event class."""
+    """The file of one event class.
 
-    def __init__(self, path: Path, tag: str, record: Record) -> None:
+    Args:
+        path: the file.
+        tag: of the class.
+        record: that the events are from.
+        wide: (class, name) of the columns whose numbers need more than 64 bits.
+    """
+
+    def __init__(self, path: Path, tag: str, record: Record, wide: set[tuple[str, str]]) -> None:
         self._tag = tag
-        self._columns = list(_columns(tag, record))
+        self._columns = [
+            column._replace(type=_widened(column.type)) if (tag, column.name) in wide else column
+            for column in _columns(tag, record)
+        ]
         self._schema = _schema(self._columns)
         self._rows: list[Recorded] = []
         self._writer = ParquetWriter(path, self._schema, compression="zstd")
@@ -112,13 +143,37 @@ class Table:
             data[column.name] = [_value(row.event, column) for row in self._rows]
         for column in self._columns:
             if column.unit is not None:
-                decimals = _decimals(column.unit, data[column.name], data[column.named_by])
-                data[f"{column.name}_decimal"] = decimals
+                name = f"{column.name}_decimal"
+                try:
+                    data[name] = _decimals(column.unit, data[column.name], data[column.named_by])
+                except pa.ArrowInvalid as error:
+                    raise self._misfit(name, data[column.name]) from error
         self._rows.clear()
         try:
             self._writer.write_table(pa.table(data, schema=self._schema))
         except (pa.ArrowException, OverflowError) as error:
+            self._name_misfits(data)
             raise ExportError(f"{self._tag}: {error}") from error
+
+    def _name_misfits(self, data: dict[str, Any]) -> None:
+        """Raise what tells where numbers stand that are too large for their columns, if any."""
+        too_wide = set()
+        for column in self._columns:
+            if column.as_json:
+                continue
+            largest = max(map(_largest, data[column.name]), default=0)
+            if largest >= 10**DECIMAL_DIGITS:
+                raise self._misfit(column.name, data[column.name])
+            if largest > MOST and _widened(column.type) != column.type:
+                too_wide.add((self._tag, column.name))
+        if too_wide:
+            raise TooWideError(too_wide)
+
+    def _misfit(self, name: str, values: list[Any]) -> ExportError:
+        largest = max(values, key=_largest)
+        return ExportError(
+            f"{self._tag}.{name}: {largest} does not fit a decimal of {DECIMAL_DIGITS} digits"
+        )
 
 
 def _columns(
@@ -185,8 +240,25 @@ def _decimals(unit: Unit, values: list[int | None], names: list[str]) -> Any:
         # A decimal is its units and a scale: this path never makes a Python object a value.
         whole = pa.array(units, NUMBER).cast(pa.decimal128(DECIMAL_DIGITS, 0))
         return pa.Array.from_buffers(kind, len(units), whole.buffers())
-    except OverflowError:
+    except (OverflowError, pa.ArrowInvalid):
         return pa.array([None if u is None else from_units(u, scale) for u in units], kind)
+
+
+def _widened(kind: Any) -> Any:
+    """Return the type of a column in place of `kind` where its whole numbers are wide."""
+    if pa.types.is_list(kind):
+        return pa.list_(_widened(kind.value_type))
+    return WIDE_NUMBER if kind == NUMBER else kind
+
+
+def _largest(value: Any) -> int:
+    """Return the size of the largest whole number in a value of a column."""
+    match value:
+        case int():
+            return max(value, ~value)
+        case list():
+            return max(map(_largest, value), default=0)
+    return 0
 
 
 def _envelope_row(recorded: Recorded) -> tuple[Any, ...]:

@@ -10,8 +10,9 @@ import msgspec
 
 from actors.events.event import Event, tag_of
 from actors.recorder import EVENTS_FILE
+from actors.runtime import codec
 from actors.runtime.journal import frames
-from actors.runtime.journal.frames import FrameFile
+from actors.runtime.journal.frames import DamagedFileError, FrameFile
 from kaiju.record.scales import Scales, scales_of_header
 
 E = TypeVar("E", bound=Event)
@@ -76,10 +77,19 @@ class Record:
         Raises:
             DamagedFileError: the file is damaged behind what was yielded.
         """
-        decode = msgspec.msgpack.decode
-        for body in self._file.bodies(frames.EVENT):
-            yield Recorded._make(decode(body))
+        decode = codec.decode
+        for number, body in enumerate(self._file.bodies(frames.EVENT)):
+            try:
+                recorded = Recorded._make(decode(body))
+            except codec.WideIntegerError as error:
+                raise self._damaged(number, error) from error
+            yield recorded
         self.torn = self._file.extent().torn
+
+    def _damaged(self, number: int, error: Exception) -> DamagedFileError:
+        with FrameFile(self.path) as file:
+            offset = file.end_of(frames.EVENT, number)
+        return DamagedFileError(self.path, offset, f"event {number + 1}: {error}")
 
     def events(self, *classes: type[Event]) -> Iterator[tuple[Recorded, Event]]:
         """Yield the events of `classes` as objects, each with its record."""

@@ -27,6 +27,7 @@ from actors.events.system import (
     StopRequested,
     StreamReset,
 )
+from actors.runtime import codec
 from actors.runtime.actor import Actor
 from actors.runtime.clock import FOREVER, VirtualClock
 from actors.runtime.journal.data_directory import CONTROL, JOURNALS, NODE_FILE, NodeFile
@@ -48,8 +49,8 @@ RECORDED_OUTSIDE = "_outside"
 
 OF_THE_RUNTIME = {tag_of(c) for c in FROM_THE_RUNTIME if c is not ActorRecovered}
 
-_read_tag = msgspec.msgpack.Decoder(list[Any]).decode
-_read_reset = msgspec.msgpack.Decoder(StreamReset).decode
+_read_tag = codec.decoder(list[Any])
+_read_reset = codec.decoder(StreamReset)
 
 Arrival = tuple[int, int, str, bytes | HaltTrading | ResumeTrading]
 """An outside input: (when it was handled, the node's step, the actor, the event); the actor is
@@ -165,7 +166,7 @@ def _streams(actors: Mapping[str, Actor], event_class: type[Event]) -> list[str]
 
 
 def _decoder(actor: Actor) -> Callable[[bytes], Event]:
-    return msgspec.msgpack.Decoder(reduce(or_, classes_read(actor))).decode
+    return codec.decoder(reduce(or_, classes_read(actor)))
 
 
 def is_open_loop(original: RunFile, checked: CheckedTopology) -> bool:
@@ -290,7 +291,7 @@ def _control_events(run: Path) -> Iterator[tuple[int, int, Event]]:
     path = run / JOURNALS / CONTROL
     if not path.is_dir():
         return
-    read = msgspec.msgpack.Decoder(reduce(or_, ANNOUNCED)).decode
+    read = codec.decoder(reduce(or_, ANNOUNCED))
     for body in JournalReader(path).steps():
         _, node_step, now, _, _, _, _, _, encoded, _ = read_step(body)
         yield now, node_step, read(encoded)

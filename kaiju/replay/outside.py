@@ -18,6 +18,7 @@ from actors.events.event import Event, tag_of
 from actors.events.orders import ExecType, ExecutionReport, NewOrderSingle, SubmitOrder
 from actors.events.system import TimerFired
 from actors.model.rejection import rejection
+from actors.runtime import codec
 from actors.runtime.actor import Actor, handles
 from actors.runtime.stream_name import owner_of
 from kaiju.record.record import Record
@@ -109,7 +110,7 @@ class OrderPairing:
         """Return an outside event with the ids that its orders have here."""
         if not self._recorded.made or self._recorded.prefix not in encoded:
             return encoded
-        return msgspec.msgpack.encode(self._renamed(msgspec.msgpack.decode(encoded)))
+        return codec.encode(self._renamed(codec.decode(encoded)))
 
     def _renamed(self, value: Any) -> Any:
         if isinstance(value, str) and value in self._recorded.made:

@@ -9,10 +9,11 @@ from typing import Any, ClassVar
 
 from ruamel.yaml import YAML
 
+from actors.events.durations import MILLISECOND
 from actors.events.event import Event
 from actors.events.system import TimerFired
 from actors.runtime.actor import handles
-from tests.kit.nondeterministic_actors import MILLISECOND, Speaker
+from tests.kit.nondeterministic_actors import Speaker
 from tests.kit.paths import TOPOLOGIES
 
 CURRENCIES = {"USD": 16, "DAI": 18, "SHIB": 8, "PEPE": 8, "TOKEN": 18}
@@ -53,7 +54,8 @@ FLOW = {
     "TOKENDAI.SIM": ("0.000000004", "0.000000000002", "0.00000000001", "1e11", "3e12"),
 }
 """(start price, spread, depth, smallest and largest quantity)."""
-RATES = {"limit_rate": 5.0, "market_rate": 1.0, "cancel_rate": 4.0, "orders": 20}
+RATES = {"limit_rate": 1.0, "market_rate": 0.2, "cancel_rate": 0.8, "orders": 10}
+"""A quiet market: ten minutes of it take seconds."""
 
 
 def wide_topology() -> dict[str, Any]:
@@ -66,6 +68,7 @@ def wide_topology() -> dict[str, Any]:
     data["actors"]["market"]["settings"]["flow"] = {
         name: dict(zip(keys, flow, strict=True)) | RATES for name, flow in FLOW.items()
     }
+    data["actors"]["maker"]["settings"] = {"interval": "2s"}
     most = {"*": "1e13"}
     data["actors"]["risk"]["settings"] = {
         "max_order_qty": most,

@@ -13,6 +13,7 @@ from actors.events.accounts import PositionUpdated
 from actors.events.event import Event
 from actors.events.market import DepthSnapshot, Trade
 from actors.events.orders import OrderFilled
+from actors.events.reference import from_units
 from kaiju.journals.verify import verify
 from kaiju.record.record import Record
 from tests.kit.commands import kaiju, run
@@ -94,9 +95,7 @@ def test_parquet_has_exact_numbers_and_decimals(wide: Path, tmp_path: Path) -> N
     table = pl.read_parquet(tmp_path / "out" / "PositionUpdated.parquet")
     assert [int(value) for value in table["bought_qty"]] == [each.bought_qty for each in expected]
     tokens = table.filter(pl.col("instrument") == "TOKENDAI.SIM")
-    assert [int(value.scaleb(18)) for value in tokens["qty_decimal"]] == [
-        int(value) for value in tokens["qty"]
-    ]
+    assert list(tokens["qty_decimal"]) == [from_units(int(value), 18) for value in tokens["qty"]]
     assert max(tokens["bought_qty_decimal"]) > Decimal("1e12")
     trades = pl.read_parquet(tmp_path / "out" / "Trade.parquet")
     assert [int(value) for value in trades["qty"]] == [
@@ -131,10 +130,10 @@ def test_amounts_beyond_64_bits_cross_links_of_nodes_as_processes(tmp_path: Path
     assert result.exit_code == 0, result.output
     [directory] = (tmp_path / "runs").iterdir()
     found = [
-        trade.qty
+        qty
         for core in directory.rglob("events.kaiju")
-        for trade in events(core, DepthSnapshot)
-        if isinstance(trade, DepthSnapshot)
-        for _, qty in trade.bids
+        for depth in events(core, DepthSnapshot)
+        if isinstance(depth, DepthSnapshot)
+        for _, qty in depth.bids
     ]
     assert max(found) > TEN_TO_THE_30

@@ -8,7 +8,7 @@ from actors.events.reference import Contract
 from topology.check.schema import PartialTopology
 from topology.config.document import Document
 from topology.config.findings import nearest
-from topology.config.spec import PORTS_OF_A_NODE, InstrumentSpec
+from topology.config.spec import MAX_SCALE, PORTS_OF_A_NODE, InstrumentSpec
 
 
 def check_names(document: Document, partial: PartialTopology) -> None:
@@ -69,15 +69,16 @@ def _check_units(
     scale = settle.scale if settle else None
     for key, message in instrument.misfits(scale):
         document.report(("instruments", name, key), message)
-    needed = instrument.price_scale + instrument.qty_scale
+    needed = min(instrument.price_scale + instrument.qty_scale, MAX_SCALE)
     if instrument.contract is Contract.LINEAR and scale is not None and scale < needed:
         document.report(
             ("instruments", name),
             f"'{name}' has price_scale {instrument.price_scale} + qty_scale"
-            f" {instrument.qty_scale} = {needed} decimals of notional, '{instrument.settle}' has"
-            f" only {scale}: every fill would be rounded; give '{instrument.settle}' scale"
-            f" {needed}",
+            f" {instrument.qty_scale} = {instrument.price_scale + instrument.qty_scale} decimals"
+            f" of notional, '{instrument.settle}' has only {scale}: every fill is rounded half-even"
+            f" to them; give '{instrument.settle}' scale {needed} unless its venue rounds so too",
             at_key=True,
+            level="warning",
         )
 
 

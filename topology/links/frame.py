@@ -24,6 +24,7 @@ from typing import Any, NamedTuple
 import msgspec
 
 from actors.events.event import Event
+from actors.runtime import codec
 from actors.runtime.envelope import Envelope, Position, Root
 from actors.runtime.journal.frames import crc32c
 
@@ -42,8 +43,6 @@ UNREADABLE = (msgspec.DecodeError, UnicodeDecodeError, RecursionError)
 """What decoding raises for malformed bytes."""
 MAX_TOPIC_LENGTH = 256
 """Bytes, with the delimiter."""
-
-encode = msgspec.msgpack.Encoder().encode
 
 
 class MalformedError(ValueError):
@@ -93,7 +92,12 @@ def encode_frame(
 ) -> bytes:
     """Return a frame of `events`, which begin at `first`; without events, a heartbeat."""
     head = topic_of(stream) + HEAD.pack(VERSION, 0, epoch, first, len(events), sent)
-    checked = head + encode([(e.cause, e.root, e.time, e.event) for e in events])
+    placed = [(e.cause, e.root, e.time, e.event) for e in events]
+    try:
+        body = codec.encode_narrow(placed)
+    except OverflowError:
+        body = codec.encode_wide(placed)
+    checked = head + body
     return checked + CRC.pack(crc32c(checked))
 
 
@@ -133,11 +137,9 @@ class EventDecoder:
 
     def __init__(self, classes: Iterable[type[Event]]) -> None:
         known: Any = reduce(or_, set(classes), Unknown)
-        self._all = msgspec.msgpack.Decoder(list[tuple[Position | None, Root, int, known]]).decode
-        self._each = msgspec.msgpack.Decoder(
-            list[tuple[Position | None, Root, int, msgspec.Raw]]
-        ).decode
-        self._one = msgspec.msgpack.Decoder(known).decode
+        self._all = codec.decoder(list[tuple[Position | None, Root, int, known]])
+        self._each = codec.decoder(list[tuple[Position | None, Root, int, msgspec.Raw]])
+        self._one = codec.decoder(known)
 
     def snapshot(self, raws: Iterable[msgspec.Raw]) -> tuple[Event, ...]:
         """Decode events that were encoded one by one, leaving out those not handled here."""
@@ -174,6 +176,8 @@ class EventDecoder:
     def _known(self, raw: msgspec.Raw) -> Event:
         try:
             event: Event = self._one(raw)
+        except codec.WideIntegerError as error:
+            raise MalformedError("content", str(error)) from error
         except UNREADABLE:
             return Unknown(_tag_of(raw), bytes(raw))
         return event
@@ -181,7 +185,7 @@ class EventDecoder:
 
 def _tag_of(raw: msgspec.Raw) -> str:
     try:
-        decoded = msgspec.msgpack.decode(raw)
+        decoded = codec.decode(raw)
     except UNREADABLE:
         return ""
     return str(decoded[0]) if isinstance(decoded, list) and decoded else ""

@@ -11,6 +11,7 @@ from typing import Annotated, Any, NamedTuple, TypeAlias
 
 import msgspec
 
+from actors.runtime import codec
 from topology.links.frame import LARGEST_FRAME, MalformedError
 
 VERSION = 2
@@ -158,14 +159,13 @@ class Pong(Message, frozen=True, array_like=True, tag=True, gc=False):
 ToPublisher: TypeAlias = Hello | Resume | More | TakeSnapshot | Positions | Ping
 ToReader: TypeAlias = Welcome | Stranger | Refused | Replay | Resumed | Reset | Snapshot | Pong
 
-_encode = msgspec.msgpack.Encoder().encode
-_of_reader = msgspec.msgpack.Decoder(ToPublisher).decode
-_of_publisher = msgspec.msgpack.Decoder(ToReader).decode
+_of_reader = codec.decoder(ToPublisher)
+_of_publisher = codec.decoder(ToReader)
 
 
 def encode_message(message: Message) -> bytes:
     """Encode a message."""
-    return bytes([VERSION]) + _encode(message)
+    return bytes([VERSION]) + codec.encode(message)
 
 
 def read_of_reader(data: bytes) -> ToPublisher:

@@ -12,6 +12,7 @@ from typing import NamedTuple, Protocol
 import msgspec
 
 from actors.events.event import Event
+from actors.runtime import codec
 from actors.runtime.envelope import Envelope
 from topology.links.frame import ENOUGH_BYTES, MAX_EVENTS, MalformedError, encode_frame
 from topology.links.messages import (
@@ -334,4 +335,4 @@ class LinkPublisher:
 
 
 def _encoded(events: Iterable[Event]) -> tuple[msgspec.Raw, ...]:
-    return tuple(msgspec.Raw(msgspec.msgpack.encode(event)) for event in events)
+    return tuple(msgspec.Raw(codec.encode(event)) for event in events)

@@ -26,8 +26,8 @@ from pathlib import Path
 from typing import Any, NamedTuple, Self
 
 import google_crc32c
-import msgpack
 
+from actors.runtime import codec
 from actors.runtime.errors import KaijuError
 from actors.runtime.journal.disk import Disk
 
@@ -86,7 +86,7 @@ class Extent(NamedTuple):
 
 def encode_header(header: Mapping[str, Any]) -> tuple[bytes, int]:
     """Return the bytes of a file's header and their CRC."""
-    body = msgpack.packb(header)
+    body = codec.encode(header)
     crc = _header_crc(body)
     return HEADER.pack(MAGIC, VERSION, len(body), crc) + body, crc
 
@@ -310,7 +310,10 @@ class FrameFile:
         body = self._file.read(min(length, self.size))
         if len(body) < length or crc != _header_crc(body):
             raise DamagedFileError(self.path, 0, "the header does not match its CRC")
-        return msgpack.unpackb(body), HEADER.size + length, crc
+        try:
+            return codec.decode(body), HEADER.size + length, crc
+        except codec.WideIntegerError as error:
+            raise DamagedFileError(self.path, 0, f"its header has {error}") from error
 
     def _misplaced(self, offset: int, stored: int, previous: int) -> DamagedFileError:
         found = (

@@ -91,6 +91,13 @@ class JournalFiles(ABC):
         """
         return read_steps(self._segments, after)
 
+    def damaged_step(self, step: int, error: Exception) -> DamagedFileError:
+        """Return the error of a step whose frame is whole, and what it holds is not ours."""
+        segment = max(s for s in self._segments if s.first_step <= step)
+        with FrameFile(segment.path) as file:
+            offset = file.end_of(STEP, step - segment.first_step)
+        return DamagedFileError(segment.path, offset, f"step {step}: {error}")
+
     def snapshot_steps(self) -> tuple[int, ...]:
         """Return the steps after which there is a snapshot, damaged or not, oldest first."""
         return self._snapshots.steps()

@@ -8,6 +8,9 @@ from __future__ import annotations
 
 from pathlib import Path
 
+import msgspec
+
+from actors.runtime import codec
 from actors.runtime.journal.disk import Disk
 from actors.runtime.journal.frames import (
     SNAPSHOT,
@@ -97,4 +100,10 @@ def _read(path: Path, step: int) -> bytes:
         if len(bodies) != 1 or extent.frames != 1 or extent.torn:
             found = f"has {extent.frames} frames and {extent.torn} bytes more, allowed is one frame"
             raise DamagedFileError(path, extent.end, found)
-        return bodies[0]
+    try:
+        codec.decode(bodies[0])
+    except codec.WideIntegerError as error:
+        raise DamagedFileError(path, 0, f"holds {error}") from error
+    except (msgspec.DecodeError, UnicodeDecodeError):
+        pass  # whoever takes it up says what it is not
+    return bodies[0]

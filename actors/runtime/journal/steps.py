@@ -19,8 +19,8 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 
+from actors.runtime import codec
 from actors.runtime.envelope import Envelope, Position, Root
-from actors.runtime.snapshot import encode
 
 if TYPE_CHECKING:
     from actors.runtime.journal.commits import Commits
@@ -31,8 +31,8 @@ log = logging.getLogger("kaiju")
 
 StepBody = tuple[int, int, int, Position, Position | None, Root, int, int, msgspec.Raw, msgspec.Raw]
 """A step as it stands in a frame, with its events still encoded."""
-read_step = msgspec.msgpack.Decoder(StepBody).decode
-SKIPPED = msgspec.Raw(encode(None))
+read_step = codec.decoder(StepBody)
+SKIPPED = msgspec.Raw(codec.encode(None))
 """Effects of a step whose input was skipped."""
 STEPS_BETWEEN_TRIES = 1_000
 """After a disk had no room for a new segment, while it still takes steps into the old one."""
@@ -40,10 +40,21 @@ STEPS_BETWEEN_TRIES = 1_000
 
 def step_decoder(events: Any) -> Callable[[bytes], tuple[Any, ...]]:
     """Return what reads a step whose input is one of `events`, a class or a union of classes."""
-    read: Any = events
-    return msgspec.msgpack.Decoder(
-        tuple[int, int, int, Position, Position | None, Root, int, int, read, msgspec.Raw]
+    kind: Any = events
+    read_whole = msgspec.msgpack.Decoder(
+        tuple[int, int, int, Position, Position | None, Root, int, int, kind, msgspec.Raw],
+        ext_hook=codec.integer,
     ).decode
+    read_event = codec.decoder(kind)
+
+    def read(body: bytes) -> tuple[Any, ...]:
+        try:
+            return read_whole(body)
+        except msgspec.ValidationError:  # a wide number, or no event of these
+            *place, event, effects = read_step(body)
+            return (*place, read_event(event), effects)
+
+    return read
 
 
 class StepJournal:
@@ -83,7 +94,10 @@ class StepJournal:
         number = self.number + 1
         place, cause, root, time = envelope.id, envelope.cause, envelope.root, envelope.time
         step = (number, node_step, now, place, cause, root, time, first, envelope.event, effects)
-        body = encode(step)
+        try:
+            body = codec.encode_narrow(step)
+        except OverflowError:
+            body = codec.encode_wide(step)
         if self.files.full and not self._commits.held:
             self._begin_segment()
         self._commits.append(self.files, body)

@@ -7,16 +7,14 @@ from functools import reduce
 from operator import or_
 from typing import TYPE_CHECKING, Any
 
-import msgspec
-
 from actors.events.event import Event
 from actors.events.system import ActorFailed, HaltTrading, ResumeTrading, StopRequested
+from actors.runtime import codec
 from actors.runtime.envelope import Envelope
 from actors.runtime.handlers import handler_table
 from actors.runtime.journal.data_directory import CONTROL
 from actors.runtime.journal.steps import read_step
 from actors.runtime.schema import schema_table
-from actors.runtime.snapshot import encode
 from actors.runtime.stream import Input, Stream
 
 if TYPE_CHECKING:
@@ -75,7 +73,7 @@ class ControlLog:
         """
         assert self._journal is not None
         stream, queue = self.stream, self._loop.queue
-        read = msgspec.msgpack.Decoder(reduce(or_, ANNOUNCED)).decode
+        read = codec.decoder(reduce(or_, ANNOUNCED))
         for body in self._journal.steps():
             _, _, _, place, cause, root, time, _, event, _ = read_step(body)
             stream.keep(Envelope(place, cause, root, time, read(event)))
@@ -111,7 +109,7 @@ class ControlLog:
         number, loop = envelope.id[2], self._loop
         about = (envelope.id, envelope.cause, envelope.root, envelope.time)
         body = (number, loop.steps, loop.now, *about, 0, envelope.event, ((), ()))
-        self._commits.append(self._journal, encode(body))
+        self._commits.append(self._journal, codec.encode(body))
 
     def _header(self, node: str) -> dict[str, Any]:
         return {

@@ -8,8 +8,7 @@ from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
-import msgspec
-
+from actors.runtime import codec
 from actors.runtime.journal.data_directory import CONTROL, DataDirectory
 from actors.runtime.journal.disk import Disk
 from actors.runtime.journal.steps import StepJournal
@@ -22,7 +21,7 @@ from actors.runtime.ports import Outlet
 from actors.runtime.recovery.capture import capture, configuration_changed, segment_header
 from actors.runtime.recovery.power_loss import cut_to_fit
 from actors.runtime.recovery.recovery import Recovery, RecoveryError, replayed
-from actors.runtime.snapshot import ActorSnapshot, decode_snapshot, encode
+from actors.runtime.snapshot import ActorSnapshot, decode_snapshot
 from actors.runtime.statistics import DurabilityRecord
 from actors.runtime.stream import Input
 
@@ -213,7 +212,7 @@ class NodeDurability:
         journal = self.journals[actor.name]
         if journal.number:
             try:
-                files.save_snapshot(journal.number, encode(_capture(actor, journal)))
+                files.save_snapshot(journal.number, codec.encode(_capture(actor, journal)))
             except (OverflowError, TypeError, ValueError) as error:
                 raise RecoveryError(
                     f"{actor.name}: its configuration changed, and what it knows cannot be written:"
@@ -303,7 +302,7 @@ class NodeDurability:
             return  # a stopped or failed actor has lost its timers; a restart brings them back
         try:
             snapshot = _capture(actor, journal)
-            body = encode(snapshot)
+            body = codec.encode(snapshot)
         except (OverflowError, TypeError, ValueError) as error:
             self._supervisor.trouble(f"the snapshot of {actor.name}", error)
             return
@@ -366,6 +365,6 @@ def _capture(actor: Actor, journal: StepJournal) -> ActorSnapshot:
         step, body = journal.files.newest_snapshot() or (0, b"")
         if step == journal.number:
             kept = decode_snapshot(body).state
-            if encode(msgspec.msgpack.decode(kept, type=actor.State)) == bytes(memory.state):
+            if codec.encode(codec.decoder(actor.State)(kept)) == bytes(memory.state):
                 memory.state = kept
     return memory

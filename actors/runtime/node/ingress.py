@@ -8,10 +8,9 @@ from collections import deque
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
-import msgspec
-
 from actors.events.event import Event
 from actors.events.system import StopActor
+from actors.runtime import codec
 from actors.runtime.poller import Poller
 from actors.runtime.ref import ActorDeadError, Reply, is_proxy_change, is_stop, proxy_path
 
@@ -102,7 +101,7 @@ class Ingress:
         elif is_proxy_change(message):
             reply.fail(TypeError(f"a proxy of {actor.name} can read state, not call or set"))
         elif isinstance(message, Event):
-            reply.fail(ValueError(f"{actor.name}: {message!r:.200} has a value beyond 64 bits"))
+            reply.fail(ValueError(f"{actor.name}: {message!r:.200} cannot be encoded"))
         else:
             kind = type(message).__name__
             reply.fail(TypeError(f"{actor.name}: message was {kind}, allowed are events"))
@@ -110,7 +109,7 @@ class Ingress:
 
 def _fits(event: Event) -> bool:
     try:
-        msgspec.msgpack.encode(event)
+        codec.encode(event)
     except (OverflowError, RecursionError, TypeError, ValueError):
         return False
     return True

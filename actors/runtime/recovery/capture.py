@@ -17,10 +17,11 @@ from actors.events.system import (
     StreamStale,
     TimerFired,
 )
+from actors.runtime import codec
 from actors.runtime.moved import present_path
 from actors.runtime.recovery.configuration import ABSENT, CONFIGURATION, configuration_of
 from actors.runtime.schema import schema_table
-from actors.runtime.snapshot import ActorSnapshot, encode
+from actors.runtime.snapshot import ActorSnapshot
 
 if TYPE_CHECKING:
     from actors.runtime.actor import Actor
@@ -41,7 +42,7 @@ def capture(actor: Actor, *, step: int, node_step: int, now: int) -> ActorSnapsh
     """Return what the actor knows, the three numbers being those of its last step.
 
     Raises:
-        OverflowError: the state holds a number beyond 64 bits.
+        OverflowError: the state holds a number of more than 32 bytes.
         TypeError: the state holds what MessagePack cannot.
     """
     context = actor.context
@@ -50,7 +51,7 @@ def capture(actor: Actor, *, step: int, node_step: int, now: int) -> ActorSnapsh
         step=step,
         node_step=node_step,
         now=now,
-        state=msgspec.Raw(encode(actor.state)),
+        state=msgspec.Raw(codec.encode(actor.state)),
         rng=context.rng_state,
         timers=context.pending_timers(),
         timer_id=context.last_timer,
@@ -78,7 +79,7 @@ def restore(actor: Actor, snapshot: ActorSnapshot) -> None:
     """
     forget(actor)
     context, loop = actor.context, actor.context.loop
-    actor.state = msgspec.msgpack.decode(snapshot.state, type=actor.State)
+    actor.state = codec.decoder(actor.State)(snapshot.state)
     context.rng_state = snapshot.rng
     actor.stale = dict(snapshot.stale)
     context.started = snapshot.started
@@ -134,7 +135,7 @@ def configuration_changed(header: Mapping[str, Any], now: Mapping[str, Any]) -> 
 
 
 def _as_read(value: Any) -> Any:
-    return msgspec.msgpack.decode(encode(value))
+    return codec.decode(codec.encode(value))
 
 
 def _import_names(classes: Iterable[type[Event]]) -> dict[str, str]:

@@ -13,8 +13,7 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
 
-import msgspec
-
+from actors.runtime import codec
 from actors.runtime.journal.data_directory import CONTROL
 from actors.runtime.journal.disk import Disk
 from actors.runtime.journal.repair import apply_cut, cut_behind
@@ -43,7 +42,10 @@ class Ends:
             for tag in tags
         }
         for body in journal.steps(after=segments[0].first_step - 1 if segments else 0):
-            self._add(body)
+            try:
+                self._add(body)
+            except codec.WideIntegerError as error:
+                raise journal.damaged_step(read_step(body)[0], error) from error
 
     @property
     def outputs(self) -> Iterable[str]:
@@ -76,7 +78,7 @@ class Ends:
         # On a `latest` input numbers may go back; what counts is the first that is too high.
         numbers.append(max(seq, numbers[-1]) if numbers else seq)
         steps.append(step)
-        decoded = msgspec.msgpack.decode(effects)
+        decoded = codec.decode(effects)
         for event in decoded[0] if decoded else ():
             self._outputs.setdefault(self._output_of[event[0]], []).append(step)
 

@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any
 
 import msgspec
 
+from actors.runtime import codec
 from actors.runtime.envelope import Envelope
 from actors.runtime.errors import KaijuError
 from actors.runtime.journal.steps import StepJournal, read_step
@@ -233,7 +234,7 @@ def replayed(actor: Actor, files: Journal, loop: Loop, held: Iterable[bytes] = (
     """
     header = _header(files)
     with _as_then(actor, header):
-        replay = JournalReplay(actor, loop)
+        replay = JournalReplay(actor, loop, files)
         replay_all(
             replay,
             files.newest_snapshot(),
@@ -293,13 +294,16 @@ def steps_since(
             f" which its journal no longer holds"
         )
     emits: Any = reduce(or_, (c for classes in actor.outputs.values() for c in classes))
-    read = msgspec.msgpack.Decoder(tuple[tuple[emits, ...], msgspec.Raw] | None).decode
+    read = codec.decoder(tuple[tuple[emits, ...], Any] | None)
     output_of = {c: o for o, classes in actor.outputs.items() for c in classes}
     next_seq: dict[str, int] = dict(start.header["next_seq"])
     epoch = start.header["epoch"]
     for body in files.steps(after=start.first_step - 1):
-        _, node_step, now, place, _, root, _, _, _, raw = read_step(body)
-        effects = read(raw)
+        number, node_step, now, place, _, root, _, _, _, raw = read_step(body)
+        try:
+            effects = read(raw)
+        except codec.WideIntegerError as error:
+            raise files.damaged_step(number, error) from error
         emitted = []
         for index, event in enumerate(effects[0] if effects else ()):
             output = output_of[event.__class__]

@@ -12,12 +12,14 @@ from msgspec import Raw
 
 from actors.events.event import Event, tag_of
 from actors.events.system import StopActor, StreamLive, StreamReset, TimerFired
+from actors.runtime import codec
 from actors.runtime.envelope import Envelope, Position
 from actors.runtime.errors import KaijuError
 from actors.runtime.handlers import handler_table, inbox_table
-from actors.runtime.journal.steps import SKIPPED, step_decoder
+from actors.runtime.journal.segments import JournalFiles
+from actors.runtime.journal.steps import SKIPPED, read_step, step_decoder
 from actors.runtime.recovery.capture import NOT_YET, capture, classes_read, forget, restore
-from actors.runtime.snapshot import ActorSnapshot, decode_snapshot, encode
+from actors.runtime.snapshot import ActorSnapshot, decode_snapshot
 from actors.runtime.timers import SetTimer
 
 if TYPE_CHECKING:
@@ -60,14 +62,13 @@ class JournalReplay:
     Args:
         actor: is given the newest snapshot, or is empty where there is none.
         loop: the actor's; its clock and envelope are those of each step in turn.
-        classes: that may stand as inputs in the journal.
+        files: the journal.
     """
 
-    def __init__(
-        self, actor: Actor, loop: Loop, classes: Iterable[type[Event]] | None = None
-    ) -> None:
+    def __init__(self, actor: Actor, loop: Loop, files: JournalFiles) -> None:
         self.actor = actor
-        read = set(classes_read(actor) if classes is None else classes)
+        self._files = files
+        read = classes_read(actor)
         self.step = self.node_step = self.now = 0
         self.done = 0
         """Steps done again."""
@@ -95,9 +96,7 @@ class JournalReplay:
         """What was read, by stream, once the snapshot of its last reset was."""
         self._output_of = {c: o for o, classes in actor.outputs.items() for c in classes}
         emits: Any = reduce(or_, self._output_of, StopActor)
-        self._read_effects = msgspec.msgpack.Decoder(
-            tuple[tuple[emits, ...], tuple[SetTimer, ...]] | None
-        ).decode
+        self._read_effects = codec.decoder(tuple[tuple[emits, ...], tuple[SetTimer, ...]] | None)
 
     def restore(self, snapshot: ActorSnapshot) -> None:
         """Make the actor know what it knew at a snapshot."""
@@ -124,6 +123,7 @@ class JournalReplay:
         Raises:
             DivergedError: a step had other outputs or timers, or raised, or its input is no event
                 that this actor handles now.
+            DamagedFileError: a step holds a number in no form of ours.
         """
         loop, decode, handlers = self._loop, self.read_step, self._handlers
         outbox, requested, timers = loop.outbox, loop.requested, loop.timers
@@ -133,7 +133,7 @@ class JournalReplay:
         for body in bodies:
             try:
                 step = decode(body)
-            except msgspec.ValidationError as error:
+            except msgspec.DecodeError as error:
                 raise self._unreadable(body, error) from error
             number, node_step, now, place, cause, root, time, first, event, effects = step
             loop.now = now
@@ -143,12 +143,12 @@ class JournalReplay:
             if effects != SKIPPED:
                 try:
                     handlers[event.__class__](event)
-                    found = Raw(encode((outbox, requested)))
+                    found = Raw(codec.encode((outbox, requested)))
                 except Exception as error:
                     loop.discard()
                     again = f"raised {type(error).__name__}: {error}"
                     raise self._diverged(number, node_step, effects, again) from error
-                if found != effects and found != self._as_written_today(effects):
+                if found != effects and found != self._as_written_today(number, effects):
                     loop.discard()
                     raise self._diverged(number, node_step, effects, found)
                 if outbox:
@@ -176,14 +176,16 @@ class JournalReplay:
         snapshot.next_seq, snapshot.positions = dict(self.next_seq), self.positions
         return snapshot
 
-    def _as_written_today(self, effects: Raw) -> Raw | None:
+    def _as_written_today(self, step: int, effects: Raw) -> Raw | None:
         """Return outputs and timers with the fields that were appended to events since.
 
         None where they are no outputs of this actor.
         """
         try:
-            return Raw(encode(self._read_effects(effects)))
-        except msgspec.ValidationError:
+            return Raw(codec.encode(self._read_effects(effects)))
+        except codec.WideIntegerError as error:
+            raise self._files.damaged_step(step, error) from error
+        except msgspec.DecodeError:
             return None
 
     def _note_reset(self, event: StreamReset) -> None:
@@ -198,8 +200,10 @@ class JournalReplay:
             self._last_read[event.stream] = reset
         self._on_live(event)
 
-    def _unreadable(self, body: bytes, error: msgspec.ValidationError) -> DivergedError:
-        number, node_step, _, place, _, _, _, _, event, _ = msgspec.msgpack.decode(body)
+    def _unreadable(self, body: bytes, error: msgspec.DecodeError) -> KaijuError:
+        if isinstance(error, codec.WideIntegerError):
+            return self._files.damaged_step(read_step(body)[0], error)
+        number, node_step, _, place, _, _, _, _, event, _ = codec.decode(body)
         return DivergedError(
             actor=self.actor.name,
             step=number,
@@ -267,7 +271,7 @@ def _stay(_event: Event) -> None:
 
 def _shown(effects: Raw) -> list[str]:
     """Return outputs and timers of a step as people read them, one text each."""
-    decoded = msgspec.msgpack.decode(effects)
+    decoded = codec.decode(effects)
     if decoded is None:
         return ["the input was skipped, because the handler raised twice"]
     outputs, timers = decoded

@@ -18,6 +18,7 @@ from actors.events.event import LARGEST, Event
 from actors.events.market import DepthDiff, DepthSnapshot, Quote, RequestSnapshot, Trade
 from actors.events.orders import NewOrderSingle
 from actors.events.role import Role
+from actors.runtime import codec
 from gateways.simulated.engine.venue_orders import VenueReport, VenueRequest
 
 VERSION: Final = 1
@@ -156,7 +157,7 @@ class Codec:
     """
 
     def __init__(self, events: Any) -> None:
-        self._decoder: msgspec.msgpack.Decoder[Any] = msgspec.msgpack.Decoder(Union[events])  # noqa: UP007
+        self._read = codec.decoder(Union[events])  # noqa: UP007
 
     def decode(self, frame: bytes) -> Any:
         """Return the event in a frame.
@@ -170,7 +171,7 @@ class Codec:
             found = frame[0] if frame else "none"
             raise FrameError("version", f"version was {found}, allowed is {VERSION}")
         try:
-            event = self._decoder.decode(memoryview(frame)[1:])
+            event = self._read(memoryview(frame)[1:])
         except (msgspec.DecodeError, RecursionError, UnicodeDecodeError) as error:
             raise FrameError("malformed", str(error)) from error
         if problem := _problem(event):
@@ -184,7 +185,7 @@ def encode(event: Event) -> bytes:
     Raises:
         ValueError: it is larger than the other side accepts.
     """
-    frame = bytes((VERSION,)) + msgspec.msgpack.encode(event)
+    frame = bytes((VERSION,)) + codec.encode(event)
     if len(frame) > LARGEST_BODY:
         raise ValueError(
             f"a {type(event).__name__} has {len(frame)} bytes, allowed are {LARGEST_BODY}"
@@ -200,5 +201,5 @@ def _problem(event: Event) -> str:
             return f"session was {found!r}, allowed are 1 to {MAX_NAME_LENGTH} characters"
         case SessionRequest(body=NewOrderSingle() as order):
             if max(abs(order.qty), abs(order.limit_px)) > LARGEST:
-                return "qty or limit_px is beyond 64 bits"
+                return "qty or limit_px has more than 38 digits"
     return ""

@@ -17,13 +17,14 @@ from hypothesis import strategies as st
 
 from actors.events.durations import MILLISECOND
 from actors.events.system import StopActor
+from actors.runtime import codec
 from actors.runtime.journal.disk import Disk
 from actors.runtime.journal.segments import JournalReader
 from actors.runtime.journal.snapshots import Snapshots
 from actors.runtime.journal.writer import Journal
 from actors.runtime.node.config import NodeConfig, Retention
 from actors.runtime.node.node import Node
-from actors.runtime.snapshot import decode_snapshot, encode
+from actors.runtime.snapshot import decode_snapshot
 from actors.testing import SECOND, START
 from kaiju.journals.values import Differing, first_difference, named
 from kaiju.journals.verify import verify
@@ -86,7 +87,7 @@ def change_snapshot(directory: Path, change: Callable[[Any], None]) -> int:
     assert found is not None
     memory = decode_snapshot(found[1])
     change(memory)
-    Snapshots(journal).save(found[0], encode(memory))
+    Snapshots(journal).save(found[0], codec.encode(memory))
     return found[0]
 
 
@@ -171,7 +172,7 @@ def test_what_only_the_state_shows_is_found_at_the_next_snapshot(tmp_path: Path)
     def change(memory: Any) -> None:
         held = msgspec.msgpack.decode(memory.state, type=Speaker.State)
         held.ticks["tick 1"] += 1
-        memory.state = msgspec.Raw(encode(held))
+        memory.state = msgspec.Raw(codec.encode(held))
 
     step = change_snapshot(tmp_path, change)
     due = START + (step - 1) * MILLISECOND
@@ -353,7 +354,7 @@ def test_an_input_that_this_program_cannot_read_is_named_with_its_step(tmp_path:
     step[8] = ["tests.Gone", 1]
     journal = Journal(tmp_path / "speaker")
     journal.begin(made.segments()[0].header)
-    journal.append(encode(step))
+    journal.append(codec.encode(step))
     journal.close()
 
     summary = verify(tmp_path / "speaker").summary
@@ -433,8 +434,10 @@ plain = st.recursive(
 
 @given(plain, plain)
 def test_two_values_differ_where_they_are_written_otherwise(one: Any, other: Any) -> None:
-    assert (first_difference(one, other, "it") is None) == (encode(one) == encode(other))
-    assert first_difference(one, msgspec.msgpack.decode(encode(one)), "it") is None
+    assert (first_difference(one, other, "it") is None) == (
+        codec.encode(one) == codec.encode(other)
+    )
+    assert first_difference(one, msgspec.msgpack.decode(codec.encode(one)), "it") is None
 
 
 @pytest.mark.parametrize(

@@ -31,12 +31,12 @@ from actors.events.system import (
     TimerFired,
 )
 from actors.recorder import EVENTS_FILE, record_header
+from actors.runtime import codec
 from actors.runtime.actor import Actor
 from actors.runtime.journal.data_directory import CONTROL, JOURNALS, NODE_FILE
 from actors.runtime.journal.frames import EVENT, FrameWriter
 from actors.runtime.journal.segments import JournalReader
 from actors.runtime.node.node import Node
-from actors.runtime.snapshot import encode
 from gateways.simulated.session import client as remote
 from gateways.simulated.session.client import VenueFeed
 from kaiju.record.record import Record, Recorded
@@ -495,10 +495,10 @@ def test_what_came_from_outside_is_told_from_what_the_runtime_and_other_actors_s
     write_steps(tmp_path, inputs)
 
     assert list(outside_inputs(JournalReader(tmp_path), feed)) == [
-        (1_011, 2, "feed", encode(quote)),
-        (1_013, 7, "feed", encode(lost)),
-        (1_014, 8, "feed", encode(repeated)),
-        (1_016, 10, "feed", encode(ActorRecovered("feed"))),
+        (1_011, 2, "feed", codec.encode(quote)),
+        (1_013, 7, "feed", codec.encode(lost)),
+        (1_014, 8, "feed", codec.encode(repeated)),
+        (1_016, 10, "feed", codec.encode(ActorRecovered("feed"))),
     ]
 
 
@@ -515,7 +515,7 @@ def write_steps(directory: Path, inputs: list[tuple[int, str, Event]]) -> None:
         for number, (time, stream, event) in enumerate(inputs, 1):
             place = (stream, 1, number)
             about = (place, None, (*place, 0), time)
-            journal.append(encode((number, number, 1_000 + time, *about, 0, event, ((), ()))))
+            journal.append(codec.encode((number, number, 1_000 + time, *about, 0, event, ((), ()))))
 
 
 def test_what_an_operator_did_is_told_from_what_failed(tmp_path: Path) -> None:
@@ -581,13 +581,13 @@ def test_an_order_less_gives_later_ones_other_ids_and_their_own_answers(tmp_path
 
 def translated(pairing: OrderPairing, value: Any) -> Any:
     nested = ["tag", {"key": value}]
-    return msgspec.msgpack.decode(pairing.translated(encode(nested)))[1]["key"]
+    return msgspec.msgpack.decode(pairing.translated(codec.encode(nested)))[1]["key"]
 
 
 def record_of(directory: Path, *events: Event) -> Record:
     writer = FrameWriter(directory / EVENTS_FILE, record_header(map(type, events), (), ()))
     for seq, event in enumerate(events, 1):
         place = ("s", 1, seq)
-        writer.append(EVENT, encode((*place, None, place, seq, event)))
+        writer.append(EVENT, codec.encode((*place, None, place, seq, event)))
     writer.close()
     return Record(directory)
