@@ -10,10 +10,21 @@ import json
 from pathlib import Path
 
 from grafana.panels import Json, Query, Row, Words, bands, dashboard, figure, lines, table, verdict
+from grafana.promql import (
+    FILLS,
+    FINISHED,
+    MID,
+    PER,
+    POSITION,
+    POSITION_VALUE,
+    SUBMITTED,
+    counted,
+    numbered,
+    quantile,
+)
 
 FILE = Path(__file__).parent / "dashboards" / "trading.json"
 
-PER = "[$__rate_interval]"
 UP_OR_DOWN: Words = {0: ("DOWN", "red"), 1: ("UP", "green")}
 ON_OR_HALTED: Words = {0: ("ON", "green"), 1: ("HALTED", "red")}
 BOOK_STATES: Words = {
@@ -30,12 +41,6 @@ LINK_STATES: Words = {
     3: ("CATCHING_UP", "yellow"),
     4: ("LIVE", "green"),
 }
-MID = "avg by (instrument) (kaiju_book_top)"
-POSITION = "sum by (strategy, instrument) (kaiju_position)"
-POSITION_VALUE = f"{POSITION} * on (instrument) group_left () ({MID})"
-FILLS = 'kaiju_orders_total{state=~"filled|partly_filled"}'
-SUBMITTED = 'sum by (strategy) (kaiju_orders_total{state="submitted"})'
-FINISHED = 'sum by (strategy) (kaiju_orders_total{state=~"filled|canceled|rejected|expired"})'
 WHY_NOT_HANDLED = (
     "Unhandled: the reader has no handler for the class. Conflated: a newer value came before its "
     "turn. Dropped: lost, with a reason."
@@ -59,35 +64,13 @@ def build() -> Json:
     return dashboard("kaiju-trading", "kaiju: trading", rows)
 
 
-def quantile(q: float, histogram: str, by: str) -> str:
-    """Return the PromQL of one quantile of a histogram, per `by`."""
-    return f"histogram_quantile({q}, sum by (le, {by}) (rate({histogram}_bucket{PER})))"
-
-
-def counted(counter: str) -> str:
-    """Return the PromQL of a counter's sum that is 0, not absent, while nothing was counted.
-
-    Only while the node answers: a node that is down has no figures.
-    """
-    return f"sum({counter} or 0 * kaiju_steps_total)"
-
-
-def numbered(gauge: str, states: Words, labels: str = "") -> str:
-    """Return the PromQL of the number of the state for which `gauge` is 1, for each node.
-
-    Args:
-        gauge: has a label ``state``.
-        states: names by number.
-        labels: that are selected, such as ``kind="input",``.
-    """
-    return " or ".join(
-        f'{number} * {gauge}{{{labels}state="{word}"}}' for number, (word, _) in states.items()
-    )
-
-
 def _well() -> Row:
-    order_p99 = quantile(0.99, "kaiju_tick_to_order_seconds", "actor")
-    tiles = [
+    tiles = [*_what_is_wrong(), *_what_is_done()]
+    return Row("", 4, list(zip((4, 4, 2, 2, 2, 3, 2, 2, 3), tiles, strict=True)))
+
+
+def _what_is_wrong() -> list[Json]:
+    return [
         verdict(
             "Node",
             "Whether the node answered the last scrape.",
@@ -121,6 +104,12 @@ def _well() -> Row:
             Query(counted("kaiju_dead_letters_total")),
             red_from=1,
         ),
+    ]
+
+
+def _what_is_done() -> list[Json]:
+    order_p99 = quantile(0.99, "kaiju_tick_to_order_seconds", "actor")
+    return [
         figure(
             "Events",
             "eps",
@@ -146,7 +135,6 @@ def _well() -> Row:
             Query(order_p99, "{{actor}}"),
         ),
     ]
-    return Row("", 4, list(zip((4, 4, 2, 2, 2, 3, 2, 2, 3), tiles, strict=True)))
 
 
 def _money() -> Row:
