@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 from pathlib import Path
 
+from grafana.link_rows import link_row, link_trouble_row
 from grafana.panels import Json, Query, Row, Words, bands, dashboard, figure, lines, table, verdict
 from grafana.promql import (
     FILLS,
@@ -34,13 +35,6 @@ BOOK_STATES: Words = {
     3: ("STALE", "orange"),
     4: ("GAP", "red"),
 }
-LINK_STATES: Words = {
-    0: ("CONNECTING", "red"),
-    1: ("REFUSED", "dark-red"),
-    2: ("RESUMING", "orange"),
-    3: ("CATCHING_UP", "yellow"),
-    4: ("LIVE", "green"),
-}
 WHY_NOT_HANDLED = (
     "Unhandled: the reader has no handler for the class. Conflated: a newer value came before its "
     "turn. Dropped: lost, with a reason."
@@ -55,8 +49,8 @@ def build() -> Json:
         _orders(),
         _market_data(),
         _speed(),
-        _links(),
-        _link_troubles(),
+        link_row(),
+        link_trouble_row(),
         _load(),
         _durability(),
         _losses(),
@@ -248,74 +242,6 @@ def _speed() -> Row:
         log=True,
     )
     return Row("Speed", 9, [(8, order), (8, arrival), (8, handle)])
-
-
-def _links() -> Row:
-    shown = numbered("kaiju_link_state", LINK_STATES, 'kind="input",')
-    state = bands(
-        "Streams of other nodes",
-        "By the node that reads. LIVE: nothing is missing, and what is emitted next comes by"
-        " itself.",
-        Query(f"sum by (stream, node) ({shown})", "{{stream}} at {{node}}"),
-        LINK_STATES,
-    )
-    behind = lines(
-        "Events behind",
-        "short",
-        "All streams of one node to another: what has not come, and what was not handled there as"
-        " far as the reader has said. It says so four times a second, so that is never quite 0.",
-        Query(
-            'sum by (peer, node) (kaiju_link_behind{kind="input"})', "{{peer}} to {{node}}, to come"
-        ),
-        Query(
-            'sum by (node, peer) (kaiju_link_behind{kind="output"})',
-            "{{node}} to {{peer}}, to be handled",
-        ),
-        reach=1,
-    )
-    delay = lines(
-        "Delay",
-        "s",
-        "From when a live frame left one node until the other took it in. It compares two clocks:"
-        " between machines it is as good as they agree. Buckets double in width.",
-        *(
-            Query(
-                quantile(q, "kaiju_link_delay_seconds", "peer, node"),
-                f"{{{{peer}}}} to {{{{node}}}} p{100 * q:g}",
-            )
-            for q in (0.5, 0.99)
-        ),
-        log=True,
-    )
-    return Row("Links", 10, [(8, state), (8, behind), (8, delay)])
-
-
-def _link_troubles() -> Row:
-    again = lines(
-        "Begun again",
-        "short",
-        "Since the start, by the node that reads. Gaps: frames that were missing. Resumes: what"
-        " was missing was asked for, once for each stream at the start too. Resets: it will never"
-        " come. Redials: connections made anew after silence.",
-        *(
-            Query(f"sum by (node) (kaiju_link_{what}_total)", f"{what} at {{{{node}}}}")
-            for what in ("gaps", "resumes", "resets", "redials")
-        ),
-        reach=1,
-    )
-    refused = lines(
-        "Refused, malformed and unsent",
-        "short",
-        "Since the start. Refused: a key of a stranger, a handshake without encryption or whose"
-        " connection broke meanwhile, a stream or a request of who may not have it. Malformed: what"
-        " could not be read. Unsent: messages that found a full queue or nobody there; live frames"
-        " that are lost so are gaps of who reads.",
-        Query("sum by (node, what) (kaiju_link_refused_total)", "{{what}} refused by {{node}}"),
-        Query("sum by (node) (kaiju_link_malformed_total)", "malformed at {{node}}"),
-        Query("sum by (node) (kaiju_link_unsent_total)", "unsent by {{node}}"),
-        reach=1,
-    )
-    return Row("", 8, [(12, again), (12, refused)])
 
 
 def _load() -> Row:
