@@ -54,11 +54,11 @@ format: $(VENV)/.ready  ## write the code as `make test` wants it
 	$(BIN)/ruff format $(SOURCES)
 	$(BIN)/ruff check --fix $(SOURCES)
 
-bench: $(BENCH_VENV)/.ready  ## the table of docs/bench.md, beside vn.py, NautilusTrader and pykka
-	$(BENCH_VENV)/bin/python -m bench
+bench: $(if $(AGAINST),$(VENV),$(BENCH_VENV))/.ready  ## the table of docs/bench.md, or its sections ONLY, beside peers or the commit AGAINST
+	$(if $(AGAINST),$(VENV),$(BENCH_VENV))/bin/python -m bench $(ONLY) $(if $(AGAINST),--against $(AGAINST))
 
 clean:
-	rm -rf .venv .venv-3.* $(BENCH_VENV)
+	rm -rf .venv .venv-3.* .venv-against $(BENCH_VENV)
 
 $(VENV)/.ready: pyproject.toml constraints.txt
 	@test -n "$(INTERPRETER)" || { echo "there is no $(PYTHON) here: make PYTHON=python3.11"; exit 1; }

@@ -1,6 +1,6 @@
 """This tree beside another commit of it: both measured in one run, in turn, each by its own bench.
 
-The other commit gets a worktree and an environment in ``bench/out/against/``, which stay for the
+The other commit gets a worktree and an environment in ``.venv-against/``, which stay for the
 next time. Figures are compared by their names, so the commits may be laid out differently.
 """
 
@@ -18,7 +18,7 @@ from typing import NamedTuple
 from rich.table import Table
 
 from bench.recorded import FOLDER
-from bench.rounds import OUT, OWN, ROOT, Contestant, Figures, Results, Tree, measure, write_raw
+from bench.rounds import OWN, ROOT, Contestant, Figures, Results, Tree, measure, write_raw
 from bench.table import PEERS, number
 
 OTHERS = (*PEERS, "pyzmq", "bare")
@@ -53,7 +53,7 @@ def other_tree(revision: str) -> Tree:
         RuntimeError: its environment cannot be made.
     """
     commit = resolve(ROOT, revision)
-    root = OUT / "against" / commit[:12]
+    root = ROOT / ".venv-against" / commit[:12]
     add_worktree(ROOT, root, commit)
     environment = root / ".venv"
     python, ready = environment / "bin" / "python", environment / ".ready"
