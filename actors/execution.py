@@ -11,6 +11,7 @@ from pydantic import Field
 from actors.events.durations import MILLISECOND
 from actors.events.event import Event
 from actors.events.market import BookState, BookStateChanged, Side
+from actors.events.order_words import OrderType, TimeInForce
 from actors.events.orders import (
     CancelOrder,
     CancelRejected,
@@ -21,12 +22,10 @@ from actors.events.orders import (
     OrderFilled,
     OrderRejected,
     OrderSubmitted,
-    OrderType,
     QuoteIntent,
     ReconciliationCompleted,
     Signal,
     SubmitOrder,
-    TimeInForce,
 )
 from actors.events.role import Role
 from actors.events.system import (

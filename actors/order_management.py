@@ -11,11 +11,10 @@ from pydantic import Field
 
 from actors.events.durations import SECOND
 from actors.events.event import Event
+from actors.events.order_words import ExecType, OrdStatus
 from actors.events.orders import (
     CancelOrder,
     CancelRejected,
-    ExecType,
-    ExecutionReport,
     FillCorrected,
     OrderAccepted,
     OrderApproved,
@@ -23,12 +22,10 @@ from actors.events.orders import (
     OrderDenied,
     OrderExpired,
     OrderFilled,
-    OrderMassStatus,
     OrderPendingCancel,
     OrderRejected,
     OrderSubmitted,
     OrderUnknown,
-    OrdStatus,
     ReconciliationCompleted,
     ReconciliationFailed,
     ReportRepeated,
@@ -36,6 +33,7 @@ from actors.events.orders import (
 )
 from actors.events.role import Role
 from actors.events.system import HaltTrading, ResumeTrading, StreamReset, TimerFired
+from actors.events.venue import ExecutionReport, OrderMassStatus
 from actors.model.answers import take_answer
 from actors.model.instrument_halts import InstrumentHalts
 from actors.model.order_facts import denied

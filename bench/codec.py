@@ -9,7 +9,8 @@ from typing import Any
 import msgspec
 
 from actors.events.market import Side
-from actors.events.orders import Liquidity, OrderFilled
+from actors.events.order_words import Liquidity
+from actors.events.orders import OrderFilled
 from actors.runtime import codec
 from actors.runtime.envelope import Position, Root
 from actors.runtime.journal.steps import step_decoder

@@ -13,7 +13,7 @@ from typing import ClassVar
 import msgspec
 
 from actors.events.event import Event
-from actors.events.orders import NewOrderSingle
+from actors.events.venue import NewOrderSingle
 from actors.runtime.actor import Actor, handles
 from actors.runtime.clock import LiveClock
 from bench.path import ACTORS, OURS, Actors, QuoteFeed, trading_node

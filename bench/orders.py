@@ -11,17 +11,9 @@ from msgspec.structs import replace
 
 from actors.events.event import Event
 from actors.events.market import Side
-from actors.events.orders import (
-    ExecType,
-    ExecutionReport,
-    Liquidity,
-    OrderApproved,
-    OrderSubmitted,
-    OrderType,
-    OrdStatus,
-    SubmitOrder,
-    TimeInForce,
-)
+from actors.events.order_words import ExecType, Liquidity, OrderType, OrdStatus, TimeInForce
+from actors.events.orders import OrderApproved, OrderSubmitted, SubmitOrder
+from actors.events.venue import ExecutionReport
 from actors.order_management import OrderManagement
 from actors.runtime.actor import Actor, handles
 from actors.runtime.node.config import Durability, NodeConfig

@@ -11,14 +11,7 @@ from pydantic import Field
 from actors.events.event import Event
 from actors.events.orders import (
     CancelAll,
-    ExecutionReport,
-    NewOrderSingle,
-    OrderCancelRequest,
-    OrderMassCancelRequest,
-    OrderMassStatus,
-    OrderMassStatusRequest,
     OrderPendingCancel,
-    OrderStatusRequest,
     OrderSubmitted,
     OrderUnknown,
     ReconciliationCompleted,
@@ -35,6 +28,15 @@ from actors.events.system import (
     ResumeTrading,
     StreamReset,
     TimerFired,
+)
+from actors.events.venue import (
+    ExecutionReport,
+    NewOrderSingle,
+    OrderCancelRequest,
+    OrderMassCancelRequest,
+    OrderMassStatus,
+    OrderMassStatusRequest,
+    OrderStatusRequest,
 )
 from actors.model.fills import ExecutionMemory, content_of, key_of
 from actors.model.instrument_halts import InstrumentHalts

@@ -24,42 +24,36 @@ from actors.events.market import (
     TopOfBook,
     Trade,
 )
+from actors.events.order_words import (
+    ExecType,
+    Liquidity,
+    OrderType,
+    OrdRejReason,
+    OrdStatus,
+    TimeInForce,
+)
 from actors.events.orders import (
     CancelAll,
     CancelOrder,
     CancelRejected,
-    ExecType,
-    ExecutionReport,
     FillCorrected,
     IntentRefused,
-    Liquidity,
-    NewOrderSingle,
     OrderAccepted,
     OrderApproved,
     OrderCanceled,
-    OrderCancelRequest,
     OrderDenied,
     OrderExpired,
     OrderFilled,
-    OrderMassCancelRequest,
-    OrderMassStatus,
-    OrderMassStatusRequest,
     OrderPendingCancel,
     OrderRejected,
-    OrderStatus,
-    OrderStatusRequest,
     OrderSubmitted,
-    OrderType,
     OrderUnknown,
-    OrdRejReason,
-    OrdStatus,
     QuoteIntent,
     ReconciliationCompleted,
     ReconciliationFailed,
     ReportRepeated,
     Signal,
     SubmitOrder,
-    TimeInForce,
     TransitionFailed,
 )
 from actors.events.reference import Contract, Currency, Instrument
@@ -83,6 +77,16 @@ from actors.events.system import (
     StreamReset,
     StreamStale,
     TimerFired,
+)
+from actors.events.venue import (
+    ExecutionReport,
+    NewOrderSingle,
+    OrderCancelRequest,
+    OrderMassCancelRequest,
+    OrderMassStatus,
+    OrderMassStatusRequest,
+    OrderStatus,
+    OrderStatusRequest,
 )
 
 __all__ = [

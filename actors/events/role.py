@@ -24,3 +24,7 @@ class Role(StrEnum):
     """Executes orders."""
     NONE = ""
     """Has no place in it; may ask for orders in its own name."""
+
+
+FROM_VENUES = (Role.GATEWAY, Role.VENUE)
+"""Who may say what a venue says: the venue, and the gateway that passes it on."""

@@ -9,8 +9,9 @@ from msgspec.structs import replace
 
 from actors.events.event import Event
 from actors.events.market import Side
-from actors.events.orders import ExecType, ExecutionReport, OrdRejReason
+from actors.events.order_words import ExecType, OrdRejReason
 from actors.events.reference import Instrument
+from actors.events.venue import ExecutionReport
 from actors.model.money import notional
 from actors.model.order_record import (
     FILLED,

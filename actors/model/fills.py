@@ -6,7 +6,8 @@ from typing import Final
 
 import msgspec
 
-from actors.events.orders import ExecutionReport, OrderFilled
+from actors.events.orders import OrderFilled
+from actors.events.venue import ExecutionReport
 
 REMEMBERED: Final = 100_000
 DAY: Final = 24 * 3_600 * 1_000_000_000

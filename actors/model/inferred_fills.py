@@ -13,7 +13,9 @@ from hashlib import sha256
 from msgspec.structs import replace
 
 from actors.events.event import Event
-from actors.events.orders import ExecutionReport, FillCorrected, Liquidity, OrderFilled
+from actors.events.order_words import Liquidity
+from actors.events.orders import FillCorrected, OrderFilled
+from actors.events.venue import ExecutionReport
 from actors.model.money import divide_half_even
 from actors.model.order_facts import fill_of
 from actors.model.order_record import InferredFill, OrderRecord

@@ -4,21 +4,19 @@ from __future__ import annotations
 
 from actors.events.event import Event
 from actors.events.market import Side
+from actors.events.order_words import ExecType, OrderType, TimeInForce
 from actors.events.orders import (
     EXTERNAL,
     CancelRejected,
-    ExecType,
-    ExecutionReport,
     OrderAccepted,
     OrderCanceled,
     OrderDenied,
     OrderExpired,
     OrderFilled,
     OrderRejected,
-    OrderType,
     SubmitOrder,
-    TimeInForce,
 )
+from actors.events.venue import ExecutionReport
 from actors.model.order_record import ACKNOWLEDGED, TRADE, OrderRecord
 
 

@@ -7,16 +7,15 @@ from typing import Final
 import msgspec
 
 from actors.events.event import Event
+from actors.events.order_words import ExecType, OrdStatus
 from actors.events.orders import (
     EXTERNAL,
-    ExecType,
-    ExecutionReport,
     OrderPendingCancel,
     OrderUnknown,
-    OrdStatus,
     ReconciliationFailed,
     SubmitOrder,
 )
+from actors.events.venue import ExecutionReport
 
 PENDING_NEW, NEW = OrdStatus.PENDING_NEW, OrdStatus.NEW
 PARTIALLY_FILLED, FILLED = OrdStatus.PARTIALLY_FILLED, OrdStatus.FILLED

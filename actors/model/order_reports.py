@@ -8,8 +8,10 @@ from __future__ import annotations
 from typing import Final
 
 from actors.events.event import Event
-from actors.events.orders import ExecType, ExecutionReport, TransitionFailed
+from actors.events.order_words import ExecType
+from actors.events.orders import TransitionFailed
 from actors.events.system import HaltTrading
+from actors.events.venue import ExecutionReport
 from actors.model.fills import execution_id
 from actors.model.order_record import TRADE, OrderRecord
 

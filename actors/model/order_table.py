@@ -13,20 +13,19 @@ from typing import Final
 import msgspec
 
 from actors.events.event import Event
+from actors.events.order_words import ExecType, OrdStatus
 from actors.events.orders import (
     CancelOrder,
     CancelRejected,
-    ExecType,
-    ExecutionReport,
     OrderDenied,
     OrderPendingCancel,
     OrderSubmitted,
-    OrdStatus,
     ReconciliationFailed,
     ReportRepeated,
     SubmitOrder,
     TransitionFailed,
 )
+from actors.events.venue import ExecutionReport
 from actors.model.inferred_fills import correct, fill_inferred, inferred_fill, inferred_qty
 from actors.model.order_facts import accepted, denied, external_order, fact_of
 from actors.model.order_record import (

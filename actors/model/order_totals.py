@@ -9,7 +9,8 @@ from __future__ import annotations
 
 from typing import Final
 
-from actors.events.orders import ExecType, ExecutionReport, OrderType, OrdStatus
+from actors.events.order_words import ExecType, OrderType, OrdStatus
+from actors.events.venue import ExecutionReport
 from actors.model.order_record import (
     CANCELED,
     EXPIRED,

@@ -13,16 +13,10 @@ from collections.abc import Mapping
 import msgspec
 
 from actors.events.event import Event
-from actors.events.orders import (
-    ExecType,
-    ExecutionReport,
-    OrderMassStatus,
-    OrderStatus,
-    OrderUnknown,
-    ReconciliationCompleted,
-    ReconciliationFailed,
-)
+from actors.events.order_words import ExecType
+from actors.events.orders import OrderUnknown, ReconciliationCompleted, ReconciliationFailed
 from actors.events.reference import Instrument
+from actors.events.venue import ExecutionReport, OrderMassStatus, OrderStatus
 from actors.model.answers import agree, terms
 from actors.model.order_facts import external_order
 from actors.model.order_record import OrderRecord, ask_about, dispute, doubt

@@ -2,13 +2,9 @@
 
 from __future__ import annotations
 
-from actors.events.orders import (
-    ExecType,
-    ExecutionReport,
-    NewOrderSingle,
-    OrdStatus,
-    SubmitOrder,
-)
+from actors.events.order_words import ExecType, OrdStatus
+from actors.events.orders import SubmitOrder
+from actors.events.venue import ExecutionReport, NewOrderSingle
 
 
 def rejection(

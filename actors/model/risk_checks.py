@@ -9,7 +9,8 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping
 
 from actors.events.accounts import TradingState
-from actors.events.orders import OrderType, SubmitOrder, TimeInForce
+from actors.events.order_words import OrderType, TimeInForce
+from actors.events.orders import SubmitOrder
 from actors.events.reference import Instrument
 from actors.model.exposure import Exposure
 from actors.model.money import BASIS_POINTS, amount

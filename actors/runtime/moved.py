@@ -10,11 +10,20 @@ from __future__ import annotations
 from types import MappingProxyType
 from typing import Final
 
+_VENUE: Final = "actors.events.venue"
 _CLIENT: Final = "gateways.simulated.session.client"
 _MESSAGES: Final = "gateways.simulated.session.messages"
 
 MOVED: Final = MappingProxyType(
     {
+        "actors.events.orders:ExecutionReport": f"{_VENUE}:ExecutionReport",
+        "actors.events.orders:NewOrderSingle": f"{_VENUE}:NewOrderSingle",
+        "actors.events.orders:OrderCancelRequest": f"{_VENUE}:OrderCancelRequest",
+        "actors.events.orders:OrderMassCancelRequest": f"{_VENUE}:OrderMassCancelRequest",
+        "actors.events.orders:OrderMassStatus": f"{_VENUE}:OrderMassStatus",
+        "actors.events.orders:OrderMassStatusRequest": f"{_VENUE}:OrderMassStatusRequest",
+        "actors.events.orders:OrderStatus": f"{_VENUE}:OrderStatus",
+        "actors.events.orders:OrderStatusRequest": f"{_VENUE}:OrderStatusRequest",
         "gateways.recording:FileEnded": "gateways.captures:FileEnded",
         "gateways.simulated.door:VenueDoor": "gateways.simulated.session.server:VenueServer",
         "gateways.simulated.remote:SessionBegan": f"{_CLIENT}:SessionBegan",

@@ -10,16 +10,16 @@ import msgspec
 from pydantic import AfterValidator
 
 from actors.events.event import Event
-from actors.events.orders import (
+from actors.events.reference import Instrument
+from actors.events.role import Role
+from actors.events.system import ConnectionEstablished, TimerFired
+from actors.events.venue import (
     NewOrderSingle,
     OrderCancelRequest,
     OrderMassCancelRequest,
     OrderMassStatusRequest,
     OrderStatusRequest,
 )
-from actors.events.reference import Instrument
-from actors.events.role import Role
-from actors.events.system import ConnectionEstablished, TimerFired
 from actors.model.money import fee_rate
 from actors.runtime.actor import Actor, handles
 from actors.runtime.settings import Amount, Duration

@@ -9,7 +9,6 @@ import msgspec
 
 from actors.events.event import Event
 from actors.events.market import DepthDiff, DepthSnapshot, Quote, RequestSnapshot, Trade
-from actors.events.orders import ExecutionReport, OrderMassStatus
 from actors.events.reference import Instrument
 from actors.events.system import (
     ActorRecovered,
@@ -18,6 +17,7 @@ from actors.events.system import (
     StreamReset,
     TimerFired,
 )
+from actors.events.venue import ExecutionReport, OrderMassStatus
 from actors.runtime.actor import handles
 from actors.runtime.settings import Duration, InstrumentId
 from gateways.simulated.base import SimulatedVenue, VenueSettings, VenueState

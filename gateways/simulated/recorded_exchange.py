@@ -9,8 +9,8 @@ import msgspec
 
 from actors.events.event import Event
 from actors.events.market import DepthDiff, DepthSnapshot, Quote, Trade
-from actors.events.orders import ExecutionReport, OrderMassStatus
 from actors.events.system import ConnectionEstablished, StreamReset
+from actors.events.venue import ExecutionReport, OrderMassStatus
 from actors.runtime.actor import handles
 from gateways.simulated.base import SimulatedVenue, VenueState
 from gateways.simulated.engine.recorded_venue import RecordedVenue

@@ -10,7 +10,8 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from actors.events.market import BookState
-from actors.events.orders import NewOrderSingle, OrderSubmitted
+from actors.events.orders import OrderSubmitted
+from actors.events.venue import NewOrderSingle
 from actors.runtime.node.node import Node
 from kaiju.monitor.discarded import by_reason
 from kaiju.monitor.link_metrics import link_families

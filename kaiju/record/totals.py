@@ -15,10 +15,9 @@ import msgspec
 from actors.events.accounts import FeePaid, PnlUpdated, PositionUpdated
 from actors.events.event import Event, tag_of
 from actors.events.market import Side
+from actors.events.order_words import ExecType
 from actors.events.orders import (
     CancelRejected,
-    ExecType,
-    ExecutionReport,
     OrderAccepted,
     OrderCanceled,
     OrderDenied,
@@ -30,6 +29,7 @@ from actors.events.orders import (
     TransitionFailed,
 )
 from actors.events.reference import Contract, Instrument
+from actors.events.venue import ExecutionReport
 from kaiju.record.record import Recorded
 
 Key = tuple[str, str]

@@ -13,8 +13,8 @@ import msgspec
 from actors.events.accounts import FeePaid, PnlUpdated
 from actors.events.event import Event, tag_of
 from actors.events.market import Side
+from actors.events.order_words import Liquidity
 from actors.events.orders import (
-    Liquidity,
     OrderAccepted,
     OrderApproved,
     OrderCanceled,

@@ -18,7 +18,7 @@ from typing import Any
 import msgspec
 
 from actors.events.event import Event, tag_of
-from actors.events.orders import NewOrderSingle, SubmitOrder
+from actors.events.orders import SubmitOrder
 from actors.events.system import (
     ActorFailed,
     ActorRecovered,
@@ -27,6 +27,7 @@ from actors.events.system import (
     StopRequested,
     StreamReset,
 )
+from actors.events.venue import NewOrderSingle
 from actors.runtime import codec
 from actors.runtime.actor import Actor
 from actors.runtime.clock import FOREVER, VirtualClock

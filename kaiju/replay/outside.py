@@ -15,8 +15,10 @@ import msgspec
 from pydantic import ConfigDict
 
 from actors.events.event import Event, tag_of
-from actors.events.orders import ExecType, ExecutionReport, NewOrderSingle, SubmitOrder
+from actors.events.order_words import ExecType
+from actors.events.orders import SubmitOrder
 from actors.events.system import TimerFired
+from actors.events.venue import ExecutionReport, NewOrderSingle
 from actors.model.rejection import rejection
 from actors.runtime import codec
 from actors.runtime.actor import Actor, handles

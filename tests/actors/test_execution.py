@@ -7,16 +7,15 @@ from hypothesis import strategies as st
 
 from actors.events.event import Event
 from actors.events.market import BookState, Side
+from actors.events.order_words import OrderType, TimeInForce
 from actors.events.orders import (
     CancelOrder,
     IntentRefused,
     OrderSubmitted,
-    OrderType,
     QuoteIntent,
     ReconciliationCompleted,
     Signal,
     SubmitOrder,
-    TimeInForce,
 )
 from actors.events.system import (
     ActorFailed,

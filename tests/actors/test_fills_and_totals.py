@@ -7,27 +7,23 @@ import pytest
 
 from actors.events.event import Event
 from actors.events.market import Side
+from actors.events.order_words import ExecType, OrdRejReason, OrdStatus
 from actors.events.orders import (
-    ExecType,
-    ExecutionReport,
     FillCorrected,
     OrderAccepted,
     OrderApproved,
     OrderCanceled,
     OrderDenied,
     OrderFilled,
-    OrderMassStatus,
     OrderRejected,
-    OrderStatus,
     OrderUnknown,
-    OrdRejReason,
-    OrdStatus,
     ReconciliationCompleted,
     ReconciliationFailed,
     SubmitOrder,
     TransitionFailed,
 )
 from actors.events.system import HaltTrading, ResumeTrading
+from actors.events.venue import ExecutionReport, OrderMassStatus, OrderStatus
 from actors.order_management import OrderManagement
 from actors.testing import SECOND, ActorTest
 from tests.kit.builders import (

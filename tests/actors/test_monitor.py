@@ -1,8 +1,8 @@
 from __future__ import annotations
 
 from actors.events.accounts import RiskLimitExceeded, TradingState, TradingStateChanged
+from actors.events.order_words import ExecType
 from actors.events.orders import (
-    ExecType,
     IntentRefused,
     OrderApproved,
     OrderSubmitted,

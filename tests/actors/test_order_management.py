@@ -3,8 +3,8 @@ from __future__ import annotations
 import msgspec
 
 from actors.events.market import Side
+from actors.events.order_words import ExecType
 from actors.events.orders import (
-    ExecType,
     OrderApproved,
     OrderSubmitted,
     ReportRepeated,

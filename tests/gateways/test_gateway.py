@@ -7,23 +7,13 @@ import pytest
 
 from actors.events.event import Event
 from actors.events.market import Side
+from actors.events.order_words import ExecType, OrderType, OrdStatus, TimeInForce
 from actors.events.orders import (
     CancelAll,
-    ExecType,
-    ExecutionReport,
-    NewOrderSingle,
-    OrderCancelRequest,
-    OrderMassCancelRequest,
-    OrderMassStatus,
-    OrderMassStatusRequest,
-    OrderStatusRequest,
     OrderSubmitted,
-    OrderType,
     OrderUnknown,
-    OrdStatus,
     ReconciliationCompleted,
     ReportRepeated,
-    TimeInForce,
 )
 from actors.events.system import (
     ActorRecovered,
@@ -34,6 +24,15 @@ from actors.events.system import (
     ResumeTrading,
     StreamLive,
     StreamStale,
+)
+from actors.events.venue import (
+    ExecutionReport,
+    NewOrderSingle,
+    OrderCancelRequest,
+    OrderMassCancelRequest,
+    OrderMassStatus,
+    OrderMassStatusRequest,
+    OrderStatusRequest,
 )
 from actors.model.fills import ExecutionMemory
 from actors.testing import SECOND, START, ActorTest

@@ -9,27 +9,22 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from actors.events.event import Event
+from actors.events.order_words import ExecType, OrdRejReason, OrdStatus
 from actors.events.orders import (
-    ExecType,
-    ExecutionReport,
-    NewOrderSingle,
     OrderApproved,
     OrderCanceled,
     OrderExpired,
     OrderFilled,
-    OrderMassStatus,
     OrderRejected,
-    OrderStatus,
     OrderSubmitted,
     OrderUnknown,
-    OrdRejReason,
-    OrdStatus,
     ReconciliationCompleted,
     ReconciliationFailed,
     ReportRepeated,
     SubmitOrder,
 )
 from actors.events.system import ActorRecovered, HaltTrading
+from actors.events.venue import ExecutionReport, NewOrderSingle, OrderMassStatus, OrderStatus
 from actors.order_management import OrderManagement
 from actors.testing import SECOND, ActorTest
 from tests.kit.builders import (

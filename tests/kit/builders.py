@@ -6,12 +6,10 @@ import msgspec
 
 from actors.events.accounts import PnlUpdated, PositionUpdated
 from actors.events.market import BookState, BookStateChanged, Side, TopOfBook
+from actors.events.order_words import ExecType, Liquidity, OrderType, OrdStatus, TimeInForce
 from actors.events.orders import (
     CancelOrder,
     CancelRejected,
-    ExecType,
-    ExecutionReport,
-    Liquidity,
     OrderAccepted,
     OrderCanceled,
     OrderDenied,
@@ -19,14 +17,12 @@ from actors.events.orders import (
     OrderFilled,
     OrderPendingCancel,
     OrderRejected,
-    OrderType,
-    OrdStatus,
     QuoteIntent,
     Signal,
     SubmitOrder,
-    TimeInForce,
 )
 from actors.events.reference import Contract, Currency, Instrument
+from actors.events.venue import ExecutionReport
 
 USDT = Currency(currency="USDT", scale=8)
 BTC = Currency(currency="BTC", scale=8)

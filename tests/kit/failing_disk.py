@@ -16,14 +16,9 @@ import msgspec
 
 from actors.events.event import Event
 from actors.events.market import Side
-from actors.events.orders import (
-    NewOrderSingle,
-    OrderCancelRequest,
-    OrderMassCancelRequest,
-    OrderType,
-    TimeInForce,
-)
+from actors.events.order_words import OrderType, TimeInForce
 from actors.events.system import HaltTrading, ResumeTrading
+from actors.events.venue import NewOrderSingle, OrderCancelRequest, OrderMassCancelRequest
 from actors.runtime.actor import Actor, handles
 from actors.runtime.clock import Clock
 from actors.runtime.envelope import Envelope

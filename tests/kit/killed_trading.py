@@ -14,14 +14,9 @@ from ruamel.yaml import YAML
 
 from actors.events.accounts import PositionUpdated
 from actors.events.event import Event, tag_of
-from actors.events.orders import (
-    ExecType,
-    ExecutionReport,
-    NewOrderSingle,
-    OrderFilled,
-    OrderRejected,
-    OrdStatus,
-)
+from actors.events.order_words import ExecType, OrdStatus
+from actors.events.orders import OrderFilled, OrderRejected
+from actors.events.venue import ExecutionReport, NewOrderSingle
 from actors.runtime.journal.data_directory import JOURNALS
 from actors.runtime.journal.frames import FrameFile
 from actors.runtime.journal.segments import JournalReader

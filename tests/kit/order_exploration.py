@@ -18,22 +18,18 @@ from typing import NamedTuple
 import msgspec
 
 from actors.events.event import Event
+from actors.events.order_words import ExecType, OrdRejReason, OrdStatus
 from actors.events.orders import (
-    ExecType,
-    ExecutionReport,
     FillCorrected,
     OrderAccepted,
     OrderCanceled,
     OrderExpired,
     OrderFilled,
-    OrderMassStatus,
     OrderPendingCancel,
     OrderRejected,
-    OrderStatus,
     OrderUnknown,
-    OrdRejReason,
-    OrdStatus,
 )
+from actors.events.venue import ExecutionReport, OrderMassStatus, OrderStatus
 from actors.model.answers import take_answer
 from actors.model.order_record import OrderRecord
 from actors.model.order_table import OrderTable

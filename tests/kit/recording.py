@@ -7,14 +7,8 @@ from pathlib import Path
 
 from actors.events.event import Event
 from actors.events.market import Quote, Side, Trade
-from actors.events.orders import (
-    Liquidity,
-    OrderApproved,
-    OrderFilled,
-    OrderType,
-    SubmitOrder,
-    TimeInForce,
-)
+from actors.events.order_words import Liquidity, OrderType, TimeInForce
+from actors.events.orders import OrderApproved, OrderFilled, SubmitOrder
 from actors.events.system import StreamReset
 from actors.recorder import Recorder
 from actors.runtime.actor import Actor, handles

@@ -19,22 +19,20 @@ from actors.events.market import (
     Side,
     TopOfBook,
 )
+from actors.events.order_words import OrderType, TimeInForce
 from actors.events.orders import (
     CancelAll,
     CancelOrder,
-    ExecutionReport,
-    NewOrderSingle,
     OrderApproved,
     OrderDenied,
     OrderFilled,
     OrderSubmitted,
-    OrderType,
     QuoteIntent,
     Signal,
     SubmitOrder,
-    TimeInForce,
 )
 from actors.events.system import StreamReset
+from actors.events.venue import ExecutionReport, NewOrderSingle
 from actors.runtime.actor import Actor, Settings, handles
 from actors.runtime.settings import Amount, Duration, InstrumentId, TopologyPath
 

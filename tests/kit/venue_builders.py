@@ -6,14 +6,8 @@ from collections.abc import Iterable
 
 from actors.events.event import Event
 from actors.events.market import Quote, Side, Trade
-from actors.events.orders import (
-    ExecType,
-    ExecutionReport,
-    NewOrderSingle,
-    OrderCancelRequest,
-    OrderType,
-    TimeInForce,
-)
+from actors.events.order_words import ExecType, OrderType, TimeInForce
+from actors.events.venue import ExecutionReport, NewOrderSingle, OrderCancelRequest
 from gateways.simulated.engine.limit_order_book import BookSide, LimitOrderBook
 from gateways.simulated.engine.venue_orders import VenueReport
 from tests.kit.builders import BTCUSDT

@@ -9,8 +9,9 @@ from typing import Any, Self, TypeVar
 
 from actors.events.event import Event
 from actors.events.market import Side
-from actors.events.orders import NewOrderSingle, OrderType, TimeInForce
+from actors.events.order_words import OrderType, TimeInForce
 from actors.events.system import ConnectionEstablished
+from actors.events.venue import NewOrderSingle
 from gateways.simulated.engine.venue_orders import VenueRequest
 from gateways.simulated.session.messages import (
     HEARTBEAT,

@@ -10,23 +10,24 @@ from collections import deque
 
 from actors.events.event import Event
 from actors.events.market import Side
+from actors.events.order_words import ExecType, OrdStatus
 from actors.events.orders import (
-    ExecType,
+    OrderApproved,
+    OrderPendingCancel,
+    OrderSubmitted,
+    OrderUnknown,
+    ReconciliationCompleted,
+)
+from actors.events.system import ConnectionEstablished, ConnectionLost, ConnectionRestored
+from actors.events.venue import (
     ExecutionReport,
     NewOrderSingle,
-    OrderApproved,
     OrderCancelRequest,
     OrderMassCancelRequest,
     OrderMassStatus,
     OrderMassStatusRequest,
-    OrderPendingCancel,
     OrderStatusRequest,
-    OrderSubmitted,
-    OrderUnknown,
-    OrdStatus,
-    ReconciliationCompleted,
 )
-from actors.events.system import ConnectionEstablished, ConnectionLost, ConnectionRestored
 from actors.model.order_table import OrderTable
 from actors.order_management import OrderManagement
 from actors.testing import SECOND, ActorTest

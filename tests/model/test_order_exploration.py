@@ -5,7 +5,8 @@ from itertools import count
 
 import pytest
 
-from actors.events.orders import ExecType, ExecutionReport, OrdStatus
+from actors.events.order_words import ExecType, OrdStatus
+from actors.events.venue import ExecutionReport
 from actors.model import answers, order_reports, order_table
 from actors.model.order_record import OrderRecord
 from actors.model.order_table import NEXT_STATUS, OrderTable

@@ -8,22 +8,21 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from actors.events.event import Event
+from actors.events.order_words import ExecType, OrdStatus
 from actors.events.orders import (
     CancelRejected,
-    ExecType,
-    ExecutionReport,
     OrderAccepted,
     OrderCanceled,
     OrderExpired,
     OrderFilled,
     OrderSubmitted,
     OrderUnknown,
-    OrdStatus,
     ReconciliationFailed,
     ReportRepeated,
     TransitionFailed,
 )
 from actors.events.system import HaltTrading
+from actors.events.venue import ExecutionReport
 from actors.model.order_record import TERMINAL, OrderRecord
 from actors.model.order_table import NEXT_STATUS, OrderTable
 from tests.kit.builders import (

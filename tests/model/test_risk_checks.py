@@ -11,13 +11,8 @@ from pydantic import ValidationError
 from actors.events.accounts import RiskLimitExceeded
 from actors.events.event import LARGEST
 from actors.events.market import BookState, Side
-from actors.events.orders import (
-    OrderApproved,
-    OrderDenied,
-    OrderType,
-    SubmitOrder,
-    TimeInForce,
-)
+from actors.events.order_words import OrderType, TimeInForce
+from actors.events.orders import OrderApproved, OrderDenied, SubmitOrder
 from actors.events.system import HaltTrading, StreamStale
 from actors.model.position import Position
 from actors.model.risk_order import worst_px

@@ -12,7 +12,8 @@ from hypothesis import strategies as st
 
 from actors.events.accounts import PositionUpdated
 from actors.events.market import DepthSnapshot, Side
-from actors.events.orders import OrderApproved, OrderType, SubmitOrder, TimeInForce
+from actors.events.order_words import OrderType, TimeInForce
+from actors.events.orders import OrderApproved, SubmitOrder
 from actors.events.reference import Contract
 from actors.model.position import Position
 from actors.runtime import codec

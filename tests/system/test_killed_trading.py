@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 
-from actors.events.orders import OrderCancelRequest
+from actors.events.venue import OrderCancelRequest
 from actors.model.answers import NEVER_RECEIVED
 from tests.kit.killable_kaiju import Failpoint
 from tests.kit.killed_trading import LONGER_THAN_SILENCE, Trading, emitted

@@ -6,16 +6,10 @@ from collections import deque
 from collections.abc import Iterable
 
 from actors.events.event import Event
-from actors.events.orders import (
-    NewOrderSingle,
-    OrderApproved,
-    OrderSubmitted,
-    QuoteIntent,
-    Signal,
-    SubmitOrder,
-)
+from actors.events.orders import OrderApproved, OrderSubmitted, QuoteIntent, Signal, SubmitOrder
 from actors.events.role import Role
 from actors.events.system import HaltTrading, RecordFrame, ResumeTrading
+from actors.events.venue import NewOrderSingle
 from actors.recorder import EVENTS_FILE
 from actors.runtime.actor import Actor
 from actors.runtime.journal.data_directory import SESSION_LENGTH

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from actors.events.orders import NewOrderSingle, OrderType, TimeInForce
+from actors.events.order_words import OrderType, TimeInForce
 from actors.events.reference import Instrument, from_units
+from actors.events.venue import NewOrderSingle
 from actors.model.money import notional
 
 ORDER_TYPES = (OrderType.LIMIT, OrderType.MARKET)

@@ -12,16 +12,14 @@ from typing import NamedTuple
 import msgspec
 
 from actors.events.market import DepthDiff, DepthSnapshot, Quote, Side, Trade
-from actors.events.orders import (
-    ExecType,
+from actors.events.order_words import ExecType, Liquidity, TimeInForce
+from actors.events.venue import (
     ExecutionReport,
-    Liquidity,
     NewOrderSingle,
     OrderCancelRequest,
     OrderMassCancelRequest,
     OrderMassStatusRequest,
     OrderStatusRequest,
-    TimeInForce,
 )
 from gateways.simulated.engine.limit_order_book import LimitOrderBook, Match
 from gateways.simulated.engine.venue_orders import (

@@ -10,9 +10,9 @@ from collections.abc import Sequence
 import msgspec
 
 from actors.events.market import DepthDiff, DepthSnapshot, Quote, Side, Trade
-from actors.events.orders import (
+from actors.events.order_words import Liquidity
+from actors.events.venue import (
     ExecutionReport,
-    Liquidity,
     NewOrderSingle,
     OrderCancelRequest,
     OrderMassCancelRequest,

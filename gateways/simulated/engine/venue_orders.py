@@ -8,10 +8,17 @@ from typing import Final, TypeAlias
 import msgspec
 
 from actors.events.market import Side
-from actors.events.orders import (
+from actors.events.order_words import (
     ExecType,
-    ExecutionReport,
     Liquidity,
+    OrderType,
+    OrdRejReason,
+    OrdStatus,
+    TimeInForce,
+)
+from actors.events.reference import Instrument
+from actors.events.venue import (
+    ExecutionReport,
     NewOrderSingle,
     OrderCancelRequest,
     OrderMassCancelRequest,
@@ -19,12 +26,7 @@ from actors.events.orders import (
     OrderMassStatusRequest,
     OrderStatus,
     OrderStatusRequest,
-    OrderType,
-    OrdRejReason,
-    OrdStatus,
-    TimeInForce,
 )
-from actors.events.reference import Instrument
 from actors.model.money import fee, notional
 from actors.model.rejection import rejection
 from gateways.simulated.engine.filters import filter_refusal

@@ -10,7 +10,6 @@ from pydantic import Field
 
 from actors.events.event import Event
 from actors.events.market import DepthDiff, DepthSnapshot, Quote, RequestSnapshot, Trade
-from actors.events.orders import NewOrderSingle, OrderCancelRequest, OrderMassCancelRequest
 from actors.events.role import Role
 from actors.events.system import (
     ActorRecovered,
@@ -20,6 +19,7 @@ from actors.events.system import (
     MessageDiscarded,
     StreamReset,
 )
+from actors.events.venue import NewOrderSingle, OrderCancelRequest, OrderMassCancelRequest
 from actors.runtime.actor import Actor, handles
 from actors.runtime.envelope import Envelope
 from gateways.gateway import Connection as ConnectionNews

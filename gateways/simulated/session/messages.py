@@ -16,8 +16,8 @@ import msgspec
 
 from actors.events.event import LARGEST, Event
 from actors.events.market import DepthDiff, DepthSnapshot, Quote, RequestSnapshot, Trade
-from actors.events.orders import NewOrderSingle
 from actors.events.role import Role
+from actors.events.venue import NewOrderSingle
 from actors.runtime import codec
 from gateways.simulated.engine.venue_orders import VenueReport, VenueRequest
 

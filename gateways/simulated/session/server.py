@@ -10,8 +10,10 @@ import msgspec
 
 from actors.events.event import Event
 from actors.events.market import DepthDiff, DepthSnapshot, Quote, RequestSnapshot, Trade
-from actors.events.orders import (
-    ExecType,
+from actors.events.order_words import ExecType
+from actors.events.role import Role
+from actors.events.system import MessageDiscarded
+from actors.events.venue import (
     ExecutionReport,
     NewOrderSingle,
     OrderCancelRequest,
@@ -20,8 +22,6 @@ from actors.events.orders import (
     OrderMassStatusRequest,
     OrderStatusRequest,
 )
-from actors.events.role import Role
-from actors.events.system import MessageDiscarded
 from actors.runtime.actor import Actor, handles
 from actors.runtime.envelope import Envelope
 from gateways.simulated.engine.venue_orders import VenueReport, VenueRequest

@@ -9,20 +9,19 @@ import pytest
 
 from actors.events.event import Event
 from actors.events.market import Quote, RequestSnapshot, Side
-from actors.events.orders import (
-    ExecType,
-    ExecutionReport,
-    OrderCancelRequest,
-    OrderMassCancelRequest,
-    OrderMassStatusRequest,
-    OrdStatus,
-)
+from actors.events.order_words import ExecType, OrdStatus
 from actors.events.system import (
     ActorRecovered,
     ConnectionEstablished,
     ConnectionLost,
     ConnectionRestored,
     MessageDiscarded,
+)
+from actors.events.venue import (
+    ExecutionReport,
+    OrderCancelRequest,
+    OrderMassCancelRequest,
+    OrderMassStatusRequest,
 )
 from actors.runtime.envelope import Envelope
 from actors.testing import START, ActorTest

@@ -11,26 +11,26 @@ from hypothesis import strategies as st
 from actors.events.durations import MILLISECOND
 from actors.events.event import Event
 from actors.events.market import BookState, DepthDiff, DepthSnapshot, RequestSnapshot, Side, Trade
-from actors.events.orders import (
+from actors.events.order_words import (
     ExecType,
-    ExecutionReport,
     Liquidity,
+    OrderType,
+    OrdRejReason,
+    OrdStatus,
+    TimeInForce,
+)
+from actors.events.orders import OrderPendingCancel, OrderSubmitted, ReconciliationCompleted
+from actors.events.reference import Instrument
+from actors.events.system import ConnectionEstablished, StopRequested, TimerFired
+from actors.events.venue import (
+    ExecutionReport,
     NewOrderSingle,
     OrderMassCancelRequest,
     OrderMassStatus,
     OrderMassStatusRequest,
-    OrderPendingCancel,
     OrderStatus,
     OrderStatusRequest,
-    OrderSubmitted,
-    OrderType,
-    OrdRejReason,
-    OrdStatus,
-    ReconciliationCompleted,
-    TimeInForce,
 )
-from actors.events.reference import Instrument
-from actors.events.system import ConnectionEstablished, StopRequested, TimerFired
 from actors.model.book import Book
 from actors.model.money import fee, fee_rate, notional
 from actors.runtime.actor import Actor, handles

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from actors.events.event import Event
 from actors.events.market import DepthSnapshot, RequestSnapshot
-from actors.events.orders import OrderMassStatus, OrderMassStatusRequest
+from actors.events.venue import OrderMassStatus, OrderMassStatusRequest
 from actors.runtime import codec
 from gateways.simulated.session.messages import (
     LARGEST_BODY,

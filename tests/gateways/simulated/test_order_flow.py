@@ -10,8 +10,9 @@ from pydantic import ValidationError
 
 from actors.events.durations import SECOND
 from actors.events.market import Side, Trade
-from actors.events.orders import ExecType, ExecutionReport
+from actors.events.order_words import ExecType
 from actors.events.reference import Instrument
+from actors.events.venue import ExecutionReport
 from gateways.simulated.engine.matching_venue import Venue
 from gateways.simulated.engine.order_flow import (
     FAIR_SCALE,

@@ -8,14 +8,9 @@ from hypothesis import strategies as st
 from actors.events.durations import MILLISECOND
 from actors.events.event import Event
 from actors.events.market import DepthDiff, DepthSnapshot, Quote, Side, Trade
-from actors.events.orders import (
-    ExecType,
-    ExecutionReport,
-    NewOrderSingle,
-    OrderMassCancelRequest,
-    TimeInForce,
-)
+from actors.events.order_words import ExecType, TimeInForce
 from actors.events.system import ConnectionEstablished, StreamReset
+from actors.events.venue import ExecutionReport, NewOrderSingle, OrderMassCancelRequest
 from actors.model.money import fee_rate
 from actors.testing import ActorTest
 from gateways.simulated.engine.recorded_venue import RecordedVenue

@@ -7,8 +7,9 @@ import pytest
 
 from actors.events.event import Event
 from actors.events.market import DepthDiff, Quote, RequestSnapshot
-from actors.events.orders import (
-    ExecType,
+from actors.events.order_words import ExecType, OrdStatus
+from actors.events.system import MessageDiscarded
+from actors.events.venue import (
     ExecutionReport,
     OrderCancelRequest,
     OrderMassCancelRequest,
@@ -16,9 +17,7 @@ from actors.events.orders import (
     OrderMassStatusRequest,
     OrderStatus,
     OrderStatusRequest,
-    OrdStatus,
 )
-from actors.events.system import MessageDiscarded
 from actors.testing import ActorTest
 from gateways.simulated.engine.venue_orders import VenueRequest
 from gateways.simulated.session.messages import (

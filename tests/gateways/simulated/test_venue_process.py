@@ -17,20 +17,19 @@ import pytest
 
 from actors.events.event import Event
 from actors.events.market import DepthSnapshot, Quote, RequestSnapshot
-from actors.events.orders import (
-    ExecType,
-    ExecutionReport,
-    OrderCancelRequest,
-    OrderMassStatus,
-    OrderMassStatusRequest,
-    OrderStatusRequest,
-    OrdRejReason,
-)
+from actors.events.order_words import ExecType, OrdRejReason
 from actors.events.system import (
     ConnectionEstablished,
     ConnectionLost,
     ConnectionRestored,
     MessageDiscarded,
+)
+from actors.events.venue import (
+    ExecutionReport,
+    OrderCancelRequest,
+    OrderMassStatus,
+    OrderMassStatusRequest,
+    OrderStatusRequest,
 )
 from actors.runtime.actor import Actor
 from actors.runtime.clock import LiveClock

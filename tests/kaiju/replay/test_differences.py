@@ -17,8 +17,8 @@ from rich.console import Console
 from actors.events.accounts import FeePaid, PnlUpdated
 from actors.events.event import Event
 from actors.events.market import Side
+from actors.events.order_words import Liquidity, OrderType, TimeInForce
 from actors.events.orders import (
-    Liquidity,
     OrderAccepted,
     OrderApproved,
     OrderCanceled,
@@ -27,10 +27,8 @@ from actors.events.orders import (
     OrderFilled,
     OrderRejected,
     OrderSubmitted,
-    OrderType,
     OrderUnknown,
     SubmitOrder,
-    TimeInForce,
 )
 from actors.testing import START
 from kaiju.record.record import Record, Recorded

@@ -16,7 +16,8 @@ import pytest
 
 from actors.events.event import Event
 from actors.events.market import Quote, RequestSnapshot, Side
-from actors.events.orders import NewOrderSingle, OrderType, SubmitOrder, TimeInForce
+from actors.events.order_words import OrderType, TimeInForce
+from actors.events.orders import SubmitOrder
 from actors.events.system import (
     ActorFailed,
     ActorRecovered,
@@ -30,6 +31,7 @@ from actors.events.system import (
     StreamReset,
     TimerFired,
 )
+from actors.events.venue import NewOrderSingle
 from actors.recorder import EVENTS_FILE, record_header
 from actors.runtime import codec
 from actors.runtime.actor import Actor

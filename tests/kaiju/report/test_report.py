@@ -13,14 +13,9 @@ import pytest
 from actors.events.accounts import FeePaid, PnlUpdated, PositionUpdated
 from actors.events.event import Event
 from actors.events.market import Side, TopOfBook
-from actors.events.orders import (
-    ExecType,
-    ExecutionReport,
-    Liquidity,
-    OrderFilled,
-    OrderUnknown,
-    OrdStatus,
-)
+from actors.events.order_words import ExecType, Liquidity, OrdStatus
+from actors.events.orders import OrderFilled, OrderUnknown
+from actors.events.venue import ExecutionReport
 from actors.runtime.statistics import EdgeRecord, Histogram, NodeStatistics
 from kaiju.record.record import Recorded
 from kaiju.record.series import MAX_POINTS, Curve

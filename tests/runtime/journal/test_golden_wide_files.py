@@ -10,22 +10,17 @@ import msgpack
 from actors.events.accounts import PnlUpdated, PositionUpdated, TradingState
 from actors.events.event import Event
 from actors.events.market import Side
-from actors.events.orders import (
+from actors.events.order_words import (
     ExecType,
-    ExecutionReport,
-    FillCorrected,
     Liquidity,
-    NewOrderSingle,
-    OrderApproved,
-    OrderDenied,
-    OrderFilled,
     OrderType,
     OrdRejReason,
     OrdStatus,
-    SubmitOrder,
     TimeInForce,
 )
+from actors.events.orders import FillCorrected, OrderApproved, OrderDenied, OrderFilled, SubmitOrder
 from actors.events.system import HaltTrading, OperatorCommand, ResumeTrading
+from actors.events.venue import ExecutionReport, NewOrderSingle
 from actors.model.position import Position
 from actors.runtime import codec
 from actors.runtime.journal.frames import EVENT, FRAME, HEADER, FrameWriter

@@ -14,8 +14,8 @@ import msgpack
 import pytest
 
 from actors.events.event import Event
-from actors.events.orders import NewOrderSingle, OrderCancelRequest
 from actors.events.system import HaltTrading, ResumeTrading
+from actors.events.venue import NewOrderSingle, OrderCancelRequest
 from actors.recorder import EVENTS_FILE, Recorder
 from actors.runtime.clock import VirtualClock
 from actors.runtime.journal.disk import Disk

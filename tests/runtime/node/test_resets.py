@@ -19,15 +19,10 @@ from actors.events.market import (
 from actors.events.orders import (
     CancelAll,
     CancelOrder,
-    ExecutionReport,
     IntentRefused,
-    NewOrderSingle,
     OrderAccepted,
     OrderApproved,
     OrderFilled,
-    OrderMassCancelRequest,
-    OrderMassStatus,
-    OrderMassStatusRequest,
     OrderPendingCancel,
     OrderSubmitted,
     OrderUnknown,
@@ -41,6 +36,13 @@ from actors.events.system import (
     ResumeTrading,
     StopRequested,
     StreamReset,
+)
+from actors.events.venue import (
+    ExecutionReport,
+    NewOrderSingle,
+    OrderMassCancelRequest,
+    OrderMassStatus,
+    OrderMassStatusRequest,
 )
 from actors.execution import Execution
 from actors.order_management import OrderManagement

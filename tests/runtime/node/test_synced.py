@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from actors.events.event import Event
-from actors.events.orders import NewOrderSingle
+from actors.events.venue import NewOrderSingle
 from actors.runtime.clock import LiveClock, VirtualClock
 from actors.runtime.errors import ExitCode
 from actors.runtime.journal.disk import Disk

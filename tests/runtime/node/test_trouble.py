@@ -11,16 +11,8 @@ import pytest
 
 from actors.events.event import Event
 from actors.events.market import Side
-from actors.events.orders import (
-    NewOrderSingle,
-    OrderMassCancelRequest,
-    OrderMassStatusRequest,
-    OrderSubmitted,
-    OrderType,
-    ReconciliationCompleted,
-    SubmitOrder,
-    TimeInForce,
-)
+from actors.events.order_words import OrderType, TimeInForce
+from actors.events.orders import OrderSubmitted, ReconciliationCompleted, SubmitOrder
 from actors.events.system import (
     ConnectionEstablished,
     HaltTrading,
@@ -28,6 +20,7 @@ from actors.events.system import (
     StreamLive,
     StreamReset,
 )
+from actors.events.venue import NewOrderSingle, OrderMassCancelRequest, OrderMassStatusRequest
 from actors.runtime.actor import Actor, handles
 from actors.runtime.clock import LiveClock
 from actors.runtime.envelope import Envelope

@@ -15,7 +15,6 @@ import pytest
 
 from actors.events.durations import MILLISECOND
 from actors.events.event import Event
-from actors.events.orders import NewOrderSingle
 from actors.events.system import (
     ActorRecovered,
     HaltTrading,
@@ -25,6 +24,7 @@ from actors.events.system import (
     StreamStale,
     TimerFired,
 )
+from actors.events.venue import NewOrderSingle
 from actors.runtime.actor import Actor, handles
 from actors.runtime.clock import Clock, LiveClock, VirtualClock
 from actors.runtime.journal import frames

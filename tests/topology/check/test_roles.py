@@ -9,18 +9,15 @@ from typer.testing import CliRunner
 
 from actors.events.event import Event
 from actors.events.orders import (
-    ExecutionReport,
-    NewOrderSingle,
     OrderAccepted,
     OrderApproved,
     OrderCanceled,
-    OrderCancelRequest,
     OrderDenied,
     OrderFilled,
-    OrderMassStatus,
     OrderSubmitted,
     ReconciliationCompleted,
 )
+from actors.events.venue import ExecutionReport, NewOrderSingle, OrderCancelRequest, OrderMassStatus
 from kaiju.cli.app import app
 from tests.kit import sample_actors
 from tests.kit.sample_actors import SOUND, Sessions, Taker
