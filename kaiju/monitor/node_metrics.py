@@ -13,6 +13,7 @@ from actors.events.market import BookState
 from actors.events.orders import OrderSubmitted
 from actors.events.venue import NewOrderSingle
 from actors.runtime.node.node import Node
+from kaiju.monitor.alarms import ALARMS
 from kaiju.monitor.discarded import by_reason
 from kaiju.monitor.link_metrics import link_families
 from kaiju.monitor.observer import NodeView
@@ -221,6 +222,13 @@ def _trading(view: NodeView) -> Iterator[Metric]:
     )
     for (strategy, state), count in view.orders.items():
         orders.add_metric([strategy, state.replace(" ", "_")], count)
+    alarms = CounterMetricFamily(
+        "kaiju_order_alarms",
+        "What a venue said of orders and should not have, and instruments halted for it.",
+        labels=["kind"],
+    )
+    for kind in ALARMS.values():
+        alarms.add_metric([kind], view.alarms.get(kind, 0))
     position = GaugeMetricFamily(
         "kaiju_position", "Position, in whole quantity.", labels=["strategy", "instrument"]
     )
@@ -237,7 +245,7 @@ def _trading(view: NodeView) -> Iterator[Metric]:
         for part in ("realized", "unrealized", "fees", "net"):
             labels = [strategy, instrument, update.currency, part]
             pnl.add_metric(labels, getattr(update, part) / unit)
-    yield from (orders, position, pnl)
+    yield from (orders, alarms, position, pnl)
 
 
 def order_edges(node: Node) -> frozenset[tuple[str, str]]:

@@ -27,6 +27,7 @@ from actors.runtime.ports import PortRunner
 from actors.runtime.statistics import NodeStatistics
 from actors.runtime.stream import Input, Stream
 from actors.runtime.stream_name import output_of
+from kaiju.monitor.alarms import ALARMS, AlarmCounter
 from kaiju.monitor.discarded import DiscardCounter, Discarded
 from kaiju.monitor.discarded import Key as DiscardKey
 from kaiju.record.scales import Scales
@@ -57,6 +58,8 @@ class NodeView:
     feed_ages: dict[str, int] = field(default_factory=dict)
     """Nanoseconds since the newest event, by stream of market data."""
     discarded: tuple[Discarded, ...] = ()
+    alarms: dict[str, int] = field(default_factory=dict)
+    """Alarms about orders, by kind."""
     ending: str = ""
     """Why the run that the node is part of is ending; empty while it lasts."""
     busy: bool = False
@@ -126,6 +129,12 @@ class NodeObserver:
             for actor, stream, classes in _streams(node)
             if ORDER_STATES.keys() & set(classes)
         ]
+        self._alarms: Counter[str] = Counter()
+        self._followed += [
+            PortRunner(_listen(actor, stream), AlarmCounter(self._alarms), _raise)
+            for actor, stream, classes in _streams(node)
+            if ALARMS.keys() & set(classes)
+        ]
         self._discarded: dict[DiscardKey, Discarded] = {}
         self._followed += [
             PortRunner(_listen(actor, stream), DiscardCounter(actor.name, self._discarded), _raise)
@@ -147,6 +156,7 @@ class NodeObserver:
             self._progress(),
             feed_ages=self._feed_ages(),
             discarded=tuple(self._discarded.values()),
+            alarms=dict(self._alarms),
             ending=self.node.stop_reason or self.node.end_reason,
             busy=self.node.busy,
             has_data=self.node.has_data,

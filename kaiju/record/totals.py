@@ -18,6 +18,7 @@ from actors.events.market import Side
 from actors.events.order_words import ExecType
 from actors.events.orders import (
     CancelRejected,
+    FillCorrected,
     OrderAccepted,
     OrderCanceled,
     OrderDenied,
@@ -106,6 +107,8 @@ class RunTotals:
         self.failed_transitions = 0
         self.duplicate_fills: list[str] = []
         """Executions that the OMS passed on twice."""
+        self.inferred: dict[str, OrderFilled] = {}
+        """Fills that only the venue's totals told, and for which no report came; by exec_id."""
         self._pnl: dict[Key, list[Any]] = {}
         self.contradictions: list[str] = []
         """Executions that the venue reported in two ways."""
@@ -115,6 +118,7 @@ class RunTotals:
             tag_of(event_class): add
             for event_class, add in (
                 (OrderFilled, self._add_fill),
+                (FillCorrected, self._add_correction),
                 (OrderUnknown, self._add_unknown),
                 (PositionUpdated, self._add_position),
                 (FeePaid, self._add_fee),
@@ -174,20 +178,40 @@ class RunTotals:
 
     def _add_fill(self, recorded: Recorded) -> None:
         fill = recorded.as_event(OrderFilled)
-        self.orders[fill.strategy, PARTLY_FILLED if fill.leaves_qty or fill.late else "filled"] += 1
+        partly = fill.leaves_qty or fill.late
+        self.orders[fill.strategy, PARTLY_FILLED if partly else "filled"] += 1
+        if fill.inferred:
+            self.inferred[fill.exec_id] = fill
+        else:
+            self._note_execution(fill)
+        self._book(fill, 1)
+
+    def _add_correction(self, recorded: Recorded) -> None:
+        corrected = recorded.as_event(FillCorrected)
+        if (replaced := self.inferred.pop(corrected.replaces, None)) is not None:
+            self._book(replaced, -1)
+        if corrected.fill.last_qty:
+            self._note_execution(corrected.fill)
+            self._book(corrected.fill, 1)
+
+    def _note_execution(self, fill: OrderFilled) -> None:
         execution = f"{fill.instrument} {fill.exec_id}"
         if execution in self._own_executions:
             self.duplicate_fills.append(execution)
         self._own_executions.setdefault(execution, _execution_of(fill))
+
+    def _book(self, fill: OrderFilled, times: int) -> None:
+        """Count a fill once, or (-1) take it back."""
         filled = self.filled.setdefault((fill.strategy, fill.instrument), Filled())
-        filled.fills += 1
-        filled.fees[fill.fee_currency] += fill.fee
+        filled.fills += times
+        filled.fees[fill.fee_currency] += times * fill.fee
         if fill.side > 0:
-            filled.bought_qty += fill.last_qty
+            filled.bought_qty += times * fill.last_qty
         else:
-            filled.sold_qty += fill.last_qty
+            filled.sold_qty += times * fill.last_qty
         if instrument := self.instruments.get(fill.instrument):
-            paid = amount(instrument, fill.last_qty, fill.last_px)
+            exact = amount(instrument, fill.last_qty, fill.last_px) if not fill.inferred else 0
+            paid = times * (exact or fill.amount)
             filled.cash_flow -= fill.side * gain_sign(instrument) * paid
 
     def _add_position(self, recorded: Recorded) -> None:

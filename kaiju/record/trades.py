@@ -15,6 +15,7 @@ from actors.events.event import Event, tag_of
 from actors.events.market import Side
 from actors.events.order_words import Liquidity
 from actors.events.orders import (
+    FillCorrected,
     OrderAccepted,
     OrderApproved,
     OrderCanceled,
@@ -116,6 +117,7 @@ class TradeHistory:
     def __init__(self) -> None:
         self.orders: dict[str, Order] = {}
         self.fills: list[Fill] = []
+        self._inferred: dict[str, int] = {}
         self.pnl: dict[Account, Amounts] = {}
         self._add: dict[str, tuple[type[Event], Callable[[Any, int], None]]] = {
             tag_of(event_class): (event_class, add)
@@ -126,6 +128,7 @@ class TradeHistory:
                 (OrderSubmitted, self._add_submitted),
                 (OrderAccepted, self._add_accepted),
                 (OrderFilled, self._add_filled),
+                (FillCorrected, self._add_corrected),
                 (OrderRejected, self._add_ended),
                 (OrderCanceled, self._add_ended),
                 (OrderExpired, self._add_ended),
@@ -185,6 +188,23 @@ class TradeHistory:
             order.state, order.reason = ORDER_STATES[type(ended)], ended.text
 
     def _add_filled(self, filled: OrderFilled, time: int) -> None:
+        if filled.inferred:  # it has no price; the real one may still come
+            self._inferred[filled.exec_id] = filled.last_qty
+        else:
+            self._add_fill(filled, time)
+        if (order := self.orders.get(filled.client_order_id)) is not None:
+            order.filled_qty += filled.last_qty
+            partly = filled.leaves_qty or filled.late
+            order.state = PARTLY_FILLED if partly else ORDER_STATES[OrderFilled]
+
+    def _add_corrected(self, corrected: FillCorrected, time: int) -> None:
+        fill = corrected.fill
+        if fill.last_qty:
+            self._add_fill(fill, time)
+        if (order := self.orders.get(fill.client_order_id)) is not None:
+            order.filled_qty += fill.last_qty - self._inferred.pop(corrected.replaces, 0)
+
+    def _add_fill(self, filled: OrderFilled, time: int) -> None:
         fill = Fill(
             strategy=filled.strategy,
             instrument=filled.instrument,
@@ -198,9 +218,6 @@ class TradeHistory:
             liquidity=filled.liquidity,
         )
         self.fills.append(fill)
-        if (order := self.orders.get(filled.client_order_id)) is not None:
-            order.filled_qty += filled.last_qty
-            order.state = PARTLY_FILLED if filled.leaves_qty else ORDER_STATES[OrderFilled]
 
     def _add_pnl(self, pnl: PnlUpdated, _time: int) -> None:
         account = (pnl.strategy, pnl.instrument, pnl.currency)

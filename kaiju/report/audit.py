@@ -86,7 +86,8 @@ def _fills_are_reports(ledger: RunTotals) -> tuple[bool | None, str]:
     broken += [f"passed on twice: {i}" for i in ledger.duplicate_fills]
     broken += [f"reported in two ways: {i}" for i in ledger.contradictions]
     fills = sum(filled.fills for filled in ledger.filled.values())
-    return _verdict(broken, f"{fills:,} fills")
+    inferred = f", {len(ledger.inferred):,} of them inferred" if ledger.inferred else ""
+    return _verdict(broken, f"{fills:,} fills{inferred}")
 
 
 def _fills_are_positions(ledger: RunTotals) -> tuple[bool | None, str]:

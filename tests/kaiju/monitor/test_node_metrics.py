@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import urllib.error
 import urllib.request
+from collections import Counter
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -14,7 +15,9 @@ import pytest
 from prometheus_client import CollectorRegistry, generate_latest
 
 from actors.events.durations import SECOND
+from actors.events.system import HaltTrading
 from actors.runtime.clock import VirtualClock
+from actors.runtime.envelope import Envelope
 from actors.runtime.journal.data_directory import JOURNALS
 from actors.runtime.journal.disk import Disk
 from actors.runtime.journal.frames import encode_header
@@ -23,6 +26,7 @@ from actors.runtime.node.config import NodeConfig
 from actors.runtime.node.node import Node
 from actors.runtime.statistics import ActorRecord, Histogram
 from actors.testing import START
+from kaiju.monitor.alarms import AlarmCounter
 from kaiju.monitor.http_server import NodeServer
 from kaiju.monitor.node_metrics import NodeCollector, order_edges
 from kaiju.monitor.observer import NodeObserver, NodeView
@@ -107,6 +111,20 @@ def test_orders_are_counted_by_strategy_and_state(ran: tuple[Node, NodeView]) ->
     filled = value(samples, "kaiju_orders_total", strategy="metronome", state="filled")
 
     assert submitted == filled == 80 == view.orders["metronome", "submitted"]
+
+
+def test_alarms_about_orders_are_counted_by_kind(
+    ran: tuple[Node, NodeView], caplog: pytest.LogCaptureFixture
+) -> None:
+    node, view = ran
+    counts = Counter[str]()
+    halt = HaltTrading("overfill: 8 + 8 of 10", "oms-0-1", instrument="BTCUSDT.SIM")
+    AlarmCounter(counts).perform([Envelope(("oms.requests", 1, 1), None, ("", 0, 0, 0), 0, halt)])
+
+    assert value(samples_of(node, view), "kaiju_order_alarms_total", kind="transition_failed") == 0
+    counted = samples_of(node, replace(view, alarms=dict(counts)))
+    assert value(counted, "kaiju_order_alarms_total", kind="instrument_halted") == 1
+    assert caplog.messages == ["trading in BTCUSDT.SIM is halted: overfill: 8 + 8 of 10"]
 
 
 def test_a_book_is_in_exactly_one_state(ran: tuple[Node, NodeView]) -> None:

@@ -14,7 +14,7 @@ from actors.events.accounts import FeePaid, PnlUpdated, PositionUpdated
 from actors.events.event import Event
 from actors.events.market import Side, TopOfBook
 from actors.events.order_words import ExecType, Liquidity, OrdStatus
-from actors.events.orders import OrderFilled, OrderUnknown
+from actors.events.orders import FillCorrected, OrderFilled, OrderUnknown
 from actors.events.venue import ExecutionReport
 from actors.runtime.statistics import EdgeRecord, Histogram, NodeStatistics
 from kaiju.record.record import Recorded
@@ -47,7 +47,15 @@ class Books(Player):
     """Plays what concerns money."""
 
     outputs = {
-        "played": (OrderFilled, PositionUpdated, PnlUpdated, FeePaid, ExecutionReport, TopOfBook)
+        "played": (
+            OrderFilled,
+            FillCorrected,
+            PositionUpdated,
+            PnlUpdated,
+            FeePaid,
+            ExecutionReport,
+            TopOfBook,
+        )
     }
     handlers = dict.fromkeys(outputs["played"], "on_played")
 
@@ -300,6 +308,17 @@ def test_a_report_that_contradicts_one_before_it_is_found(tmp_path: Path) -> Non
         "fills = the venue's reports": f"reported in two ways: {INSTRUMENT} e1:"
         " px was 5000050, reported 7777700"
     }
+
+
+def test_an_inferred_fill_counts_until_its_real_one_takes_its_place(tmp_path: Path) -> None:
+    guess = fill("i1", last_px=0, fee=0, fee_currency="", inferred=True, amount=100_001_000_000)
+    inferred = [guess, position(fees=0, exec_id="i1"), pnl(fees=0, net=1_000_000)]
+    corrected = [*inferred, report_of(fill()), FillCorrected("i1", fill()), position(), pnl()]
+    forgotten = [*inferred, report_of(fill())]
+
+    assert violated(tmp_path / "a", inferred) == {}
+    assert violated(tmp_path / "b", corrected) == {}
+    assert violated(tmp_path / "c", forgotten).keys() == {"fills = the venue's reports"}
 
 
 def test_one_execution_id_in_two_instruments_names_two_executions(tmp_path: Path) -> None:
