@@ -34,6 +34,7 @@ if TYPE_CHECKING:
         Signal,
     )
     from actors.events.reference import Currency, Instrument, from_units, to_units
+    from actors.events.role import Role
     from actors.events.system import (
         ActorRecovered,
         ActorStarted,
@@ -61,6 +62,7 @@ _HOMES = (
     "actors.events.market",
     "actors.events.orders",
     "actors.events.reference",
+    "actors.events.role",
     "actors.events.system",
     "actors.model.money",
     "actors.runtime.actor",
@@ -98,6 +100,7 @@ __all__ = [
     "PositionUpdated",
     "Quote",
     "QuoteIntent",
+    "Role",
     "Settings",
     "Side",
     "Signal",

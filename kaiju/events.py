@@ -57,6 +57,7 @@ from actors.events.orders import (
     TransitionFailed,
 )
 from actors.events.reference import Contract, Currency, Instrument
+from actors.events.role import Role
 from actors.events.system import (
     ActorFailed,
     ActorRecovered,
@@ -151,6 +152,7 @@ __all__ = [
     "RequestSnapshot",
     "ResumeTrading",
     "RiskLimitExceeded",
+    "Role",
     "Side",
     "Signal",
     "StopActor",

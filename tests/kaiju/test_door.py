@@ -14,7 +14,7 @@ import pytest
 
 import kaiju
 import kaiju.events
-from actors.events import accounts, market, order_words, orders, reference, system, venue
+from actors.events import accounts, market, order_words, orders, reference, role, system, venue
 from actors.events.event import Event
 from tests.kit.paths import ROOT
 
@@ -76,7 +76,7 @@ def test_a_name_that_the_door_does_not_have_is_an_attribute_error() -> None:
 
 
 def test_all_events_and_enumerations_can_be_imported() -> None:
-    modules = (accounts, market, order_words, orders, reference, system, venue)
+    modules = (accounts, market, order_words, orders, reference, role, system, venue)
     ours = {
         name
         for module in modules
