@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import subprocess
 import tarfile
+from importlib import import_module
 from pathlib import Path
 
 import pytest
@@ -13,6 +14,7 @@ import kaiju.events
 from actors.events.event import Event
 from actors.runtime.journal.data_directory import JOURNALS, NODE_FILE
 from actors.runtime.journal.segments import JournalReader
+from actors.runtime.moved import present_path
 from actors.runtime.schema import schema_table
 from kaiju.record.completion import completed
 from kaiju.record.record import Record, Recorded
@@ -66,6 +68,21 @@ def recorded(run: Path) -> list[Recorded]:
 @pytest.mark.parametrize("run", RUNS)
 def test_every_journal_of_before_verifies(before: Path, run: str) -> None:
     assert "HASH EQUAL" in output(before, "verify", run)
+
+
+def test_every_class_that_a_header_of_before_names_is_still_found(before: Path) -> None:
+    headers = [
+        segment.header
+        for run in RUNS
+        for journal in (before / run / JOURNALS).iterdir()
+        for segment in JournalReader(journal).segments()
+    ]
+    paths = {path for header in headers for path in header.get("classes", {}).values()}
+    paths |= {header["class"] for header in headers if "class" in header}
+    found = {path: present_path(path).partition(":") for path in paths}
+
+    assert len(paths) > 40
+    assert [p for p, (m, _, c) in found.items() if not hasattr(import_module(m), c)] == []
 
 
 def test_what_an_actor_knew_can_be_asked_though_its_class_moved(before: Path) -> None:
