@@ -1,4 +1,4 @@
-"""What stands in the golden files of the format's current version, and where they are."""
+"""What stands in the golden files of the first version, and where they are."""
 
 from __future__ import annotations
 

@@ -19,6 +19,7 @@ ROOMS = {
     "gateways": "gateways",
     "topology": "topology",
     "kaiju": "kaiju",
+    "bench": "bench",
 }
 """The first folder of tests, and what is tested in it; those below have the names of the code."""
 APART = ("system", "kit", "tools")

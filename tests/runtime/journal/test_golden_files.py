@@ -37,7 +37,7 @@ from tests.kit.golden import (
 
 
 def write(directory: Path) -> None:
-    """Write what stands in the golden directory of the format's current version."""
+    """Write what stands in the golden directory of the first version."""
     journal = Journal(directory / "positions")
     for steps in (STEPS[:2], STEPS[2:]):
         journal.begin({**SEGMENT, "next_seq": {"positions": steps[0][0]}})
