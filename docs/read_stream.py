@@ -37,6 +37,11 @@ def wide(_code: int, data: bytes) -> int:
     return int.from_bytes(data, "big", signed=True)
 
 
+def unpack(data: bytes) -> Any:
+    """Return what MessagePack says."""
+    return msgpack.unpackb(data, strict_map_key=False, ext_hook=wide)
+
+
 def read_frame(data: bytes) -> tuple[int, int, list[Any]] | None:
     """Return (epoch, first sequence number, events) of a frame; None of one that is not whole."""
     start = data.find(b"\0") + 1
@@ -46,7 +51,7 @@ def read_frame(data: bytes) -> tuple[int, int, list[Any]] | None:
     version, _, epoch, first, count, _ = HEAD.unpack_from(data, start)
     if version != 1 or struct.unpack("<I", data[-4:])[0] != crc32c(data[:-4]):
         return None
-    events = msgpack.unpackb(data[body:-4], strict_map_key=False, ext_hook=wide)
+    events = unpack(data[body:-4])
     return (epoch, first, events) if len(events) == count else None
 
 
@@ -88,7 +93,7 @@ class Reader:
             now = time.monotonic()
             if dealer in ready:
                 heard = now
-                tag, *fields = msgpack.unpackb(dealer.recv()[1:], strict_map_key=False)
+                tag, *fields = unpack(dealer.recv()[1:])
                 if tag == "Welcome":
                     welcome = True
                     self.resume(dealer)

@@ -28,12 +28,7 @@ class WideIntegerError(msgspec.DecodeError):
     """An extension is no whole number in the only form that one may have."""
 
 
-def integer(code: int, data: memoryview) -> int:
-    """Return the number that an extension is: the ``ext_hook`` of every decoder.
-
-    Raises:
-        WideIntegerError: it is none, or not in its only form.
-    """
+def _integer(code: int, data: memoryview) -> int:
     if code != INTEGER:
         raise WideIntegerError(f"extension type {code}, allowed is {INTEGER}, a wide integer")
     size = f"a wide integer of {len(data)} byte{'' if len(data) == 1 else 's'}"
@@ -50,7 +45,7 @@ def integer(code: int, data: memoryview) -> int:
 encode_narrow: Final = msgspec.msgpack.Encoder().encode
 """Encodes what has no wide number, and raises OverflowError where it meets one: for places where a
 call more is too much, which then go on with `encode_wide`."""
-decode: Final = msgspec.msgpack.Decoder(ext_hook=integer).decode
+decode: Final = msgspec.msgpack.Decoder(ext_hook=_integer).decode
 """Returns what bytes say as plain data.
 
 Raises `WideIntegerError`, and msgspec.DecodeError where it is no MessagePack."""
@@ -79,13 +74,22 @@ def encode_wide(value: Any) -> bytes:
     return _encode_extended(_extended(value))
 
 
+def narrow_decoder(kind: Any) -> Callable[[bytes | memoryview], Any]:
+    """Return what reads values of the type `kind` without a wide number, at msgspec's speed.
+
+    It raises msgspec.ValidationError where it meets one in a typed field: whoever reads goes on
+    with `decoder`, a part at a time where parts are to stay encoded.
+    """
+    return msgspec.msgpack.Decoder(kind, ext_hook=_integer).decode
+
+
 def decoder(kind: Any) -> Callable[[bytes | memoryview], Any]:
     """Return what reads values of the type `kind`; fields that are `msgspec.Raw` stay encoded.
 
     A value that holds wide numbers outside of such fields must have none of these.
     It raises `WideIntegerError`, and msgspec.DecodeError for what is no `kind`.
     """
-    narrow = msgspec.msgpack.Decoder(kind, ext_hook=integer).decode
+    narrow = narrow_decoder(kind)
 
     def read(data: bytes | memoryview) -> Any:
         try:

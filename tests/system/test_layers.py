@@ -237,6 +237,16 @@ def test_a_library_is_imported_by_one_module_of_ours(library: str) -> None:
     assert all(module.startswith(DOORS[library]) for module in found)
 
 
+def test_messagepack_has_its_door() -> None:
+    users_of_msgspec = [
+        module
+        for module, file in modules().items()
+        if re.search(r"\bmsgspec\.msgpack\b|from msgspec import .*msgpack", file.read_text())
+    ]
+
+    assert users_of_msgspec == ["actors.runtime.codec"]
+
+
 def test_pykka_has_its_door() -> None:
     assert users("pykka") == ["actors.runtime.ref"]
 

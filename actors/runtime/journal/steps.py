@@ -41,10 +41,9 @@ STEPS_BETWEEN_TRIES = 1_000
 def step_decoder(events: Any) -> Callable[[bytes], tuple[Any, ...]]:
     """Return what reads a step whose input is one of `events`, a class or a union of classes."""
     kind: Any = events
-    read_whole = msgspec.msgpack.Decoder(
-        tuple[int, int, int, Position, Position | None, Root, int, int, kind, msgspec.Raw],
-        ext_hook=codec.integer,
-    ).decode
+    read_whole: Callable[[bytes], tuple[Any, ...]] = codec.narrow_decoder(
+        tuple[int, int, int, Position, Position | None, Root, int, int, kind, msgspec.Raw]
+    )
     read_event = codec.decoder(kind)
 
     def read(body: bytes) -> tuple[Any, ...]:
