@@ -59,6 +59,8 @@ def fill_inferred(record: OrderRecord, fill: InferredFill, *, late: bool = False
 
 def inferred_qty(record: OrderRecord, report: ExecutionReport) -> int:
     """Return how much of a reported trade was inferred before."""
+    if not record.inferred_fills:
+        return 0
     return sum(qty for _, qty in _stood_for(record, report))
 
 

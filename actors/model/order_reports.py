@@ -8,7 +8,6 @@ from __future__ import annotations
 from typing import Final
 
 from actors.events.event import Event
-from actors.events.order_words import ExecType
 from actors.events.orders import TransitionFailed
 from actors.events.system import HaltTrading
 from actors.events.venue import ExecutionReport
@@ -20,35 +19,34 @@ NO_STATUS: Final = "NONE"
 NOT_KNOWN: Final = "the OMS does not know this order"
 
 
-def note(record: OrderRecord, report: ExecutionReport) -> None:
-    """Remember a report with an id, so that it is recognized; the first of an id is kept."""
-    if report.exec_id:
-        record.executions.setdefault(_name(record, report), _content(record, report))
+def recognize(record: OrderRecord, report: ExecutionReport) -> str | None:
+    """Tell whether a report came before, and remember it if it did not.
 
-
-def repeats(record: OrderRecord, report: ExecutionReport) -> bool:
-    """Return whether a report says what one of the same id said, or what was learned by asking."""
-    content = _content(record, report)
-    if record.executions.get(_name(record, report)) == content:
-        return True
-    if report.exec_type not in record.inferred:
-        return False
-    record.inferred = tuple(t for t in record.inferred if t is not report.exec_type)
-    record.executions[_name(record, report)] = content
-    return True
-
-
-def contradiction(record: OrderRecord, report: ExecutionReport) -> str:
-    """Return what a report says otherwise than one of the same id; empty where there is none."""
-    known = record.executions.get(_name(record, report))
-    if known is None:
+    Returns:
+        None for a new report; empty where one of the same id said the same, or where it was
+        learned by asking; else what it says otherwise than one of the same id.
+    """
+    execution, exec_type = execution_id(report), report.exec_type
+    if report.instrument != record.order.instrument:
+        execution = f"{report.instrument} {execution}"
+    qty = report.last_qty if report.side is record.order.side else -report.last_qty
+    content = (exec_type, qty, report.last_px)
+    known = record.executions.get(execution)
+    if known == content:
         return ""
-    exec_type, qty, px = known
-    now_type, now_qty, now_px = _content(record, report)
-    return (
-        f"exec_id came before as {exec_type} of {qty} at {px}, "
-        f"now as {now_type} of {now_qty} at {now_px}"
-    )
+    if exec_type in record.inferred:
+        record.inferred = tuple(t for t in record.inferred if t is not exec_type)
+        record.executions[execution] = content
+        return ""
+    if known is not None:
+        was, was_qty, was_px = known
+        return (
+            f"exec_id came before as {was} of {was_qty} at {was_px}, "
+            f"now as {exec_type} of {qty} at {report.last_px}"
+        )
+    if execution and (exec_type is not TRADE or (qty and report.last_px > 0)):
+        record.executions[execution] = content
+    return None
 
 
 def hold(record: OrderRecord, report: ExecutionReport) -> list[Event]:
@@ -69,15 +67,3 @@ def halt(report: ExecutionReport, reason: str) -> HaltTrading:
 def failure(report: ExecutionReport, status: str, text: str) -> TransitionFailed:
     """Return that a report should not have come for an order of this status."""
     return TransitionFailed(report.client_order_id, status, report.exec_type, report.exec_id, text)
-
-
-def _name(record: OrderRecord, report: ExecutionReport) -> str:
-    execution = execution_id(report)
-    if report.instrument == record.order.instrument:
-        return execution
-    return f"{report.instrument} {execution}"
-
-
-def _content(record: OrderRecord, report: ExecutionReport) -> tuple[ExecType, int, int]:
-    qty = report.last_qty if report.side is record.order.side else -report.last_qty
-    return (report.exec_type, qty, report.last_px)

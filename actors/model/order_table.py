@@ -47,16 +47,7 @@ from actors.model.order_record import (
     ask_to_cancel,
     dispute,
 )
-from actors.model.order_reports import (
-    NO_STATUS,
-    NOT_KNOWN,
-    contradiction,
-    failure,
-    halt,
-    hold,
-    note,
-    repeats,
-)
+from actors.model.order_reports import NO_STATUS, NOT_KNOWN, failure, halt, hold, recognize
 from actors.model.order_totals import difference, malformed, violation
 
 ARRIVED_LATE = "works at the venue, though it was rejected here as never received; it is canceled"
@@ -196,18 +187,18 @@ class OrderTable(msgspec.Struct):
         record = self.find(report.client_order_id)
         if record is None:
             return self._meet_stranger(report, now)
-        if repeats(record, report):
+        before = recognize(record, report)
+        if before == "":
             repeated = ReportRepeated(report.client_order_id, report.exec_id)
             news = report.cum_qty > record.venue_cum_qty
             return [repeated, *_compare(record, report, now)] if news else [repeated]
         gone = record.never_received and record.status is REJECTED
         if not gone or report.ord_status not in WORKING:
-            return self._apply(record, report, now)
+            return self._apply(record, report, before or "", now)
         events = self.readmit(record, ARRIVED_LATE, now)
-        if report.exec_type is not ACKNOWLEDGED:
-            return events + self._apply(record, report, now)
-        note(record, report)
-        return events
+        if report.exec_type is ACKNOWLEDGED:
+            return events
+        return events + self._apply(record, report, before or "", now)
 
     def infer(self, record: OrderRecord, report: ExecutionReport) -> Event:
         """Apply to an open order what the venue answered, as if it had come as a report itself.
@@ -274,14 +265,13 @@ class OrderTable(msgspec.Struct):
                 if number >= newest or record.in_doubt
             }
 
-    def _apply(self, record: OrderRecord, report: ExecutionReport, now: int) -> list[Event]:
-        problem = _problem(record, report)
+    def _apply(
+        self, record: OrderRecord, report: ExecutionReport, contradiction: str, now: int
+    ) -> list[Event]:
+        problem = contradiction or _problem(record, report)
         if problem:
-            if report.exec_type is not TRADE:
-                note(record, report)
             failed = failure(report, record.status, problem)
             return [failed, *_compare(record, report, now)]
-        note(record, report)
         record.venue_order_id = report.venue_order_id or record.venue_order_id
         if record.external and not record.accepted:
             return hold(record, report)
@@ -348,7 +338,7 @@ class OrderTable(msgspec.Struct):
         order = external_order(report.client_order_id, report.instrument, report.side, qty)
         record = self.admit(order, report.venue_order_id, now)
         record.cum_qty = max(0, report.cum_qty - report.last_qty)
-        note(record, report)
+        recognize(record, report)
         return [*hold(record, report), ask_about(record, now)]
 
 
@@ -356,8 +346,6 @@ def _problem(record: OrderRecord, report: ExecutionReport) -> str:
     allowed = NEXT_STATUS[record.status]
     if report.exec_type not in allowed:
         return f"a {record.status} order allows only {', '.join(allowed)}"
-    if text := contradiction(record, report):
-        return text
     if report.exec_type is ACKNOWLEDGED and record.accepted:
         return "accepted a second time"
     return malformed(report) if report.exec_type is TRADE else ""

@@ -52,11 +52,7 @@ def give_up_at_once(patch: Patch) -> None:
 def book_twice(patch: Patch) -> None:
     """A report that comes again is another one."""
     numbers = count()
-
-    def name(_record: OrderRecord, _report: ExecutionReport) -> str:
-        return str(next(numbers))
-
-    patch.setattr(order_reports, "_name", name)
+    patch.setattr(order_reports, "execution_id", lambda _report: str(next(numbers)))
 
 
 def count_inferred_fills_too(patch: Patch) -> None:
