@@ -12,6 +12,7 @@ from collections.abc import Callable
 from copy import copy
 from typing import Any, Final
 
+import msgpack
 import msgspec
 from msgspec.structs import force_setattr
 
@@ -49,6 +50,22 @@ decode: Final = msgspec.msgpack.Decoder(ext_hook=_integer).decode
 """Returns what bytes say as plain data.
 
 Raises `WideIntegerError`, and msgspec.DecodeError where it is no MessagePack."""
+
+
+def decode_header(body: bytes) -> dict[str, Any]:
+    """Return the header of a file, read by the reference library of MessagePack.
+
+    So no file can come to need more than that library, which is what others read it with.
+
+    Raises:
+        WideIntegerError: it holds a wide number in a form that none may have.
+    """
+    found: dict[str, Any] = msgpack.unpackb(body, ext_hook=_integer_of)
+    return found
+
+
+def _integer_of(code: int, data: bytes) -> int:
+    return _integer(code, memoryview(data))
 
 
 def encode(value: Any) -> bytes:

@@ -84,6 +84,7 @@ DOORS = {
     "pykka": "actors.runtime.",
     "google_crc32c": "actors.runtime.",
     "matplotlib": "kaiju.report.",
+    "msgpack": "actors.runtime.",
     "prometheus_client": "kaiju.monitor.",
     "pyarrow": "kaiju.record.",
     "ruamel": "topology.config.",

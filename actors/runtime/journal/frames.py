@@ -311,7 +311,7 @@ class FrameFile:
         if len(body) < length or crc != _header_crc(body):
             raise DamagedFileError(self.path, 0, "the header does not match its CRC")
         try:
-            return codec.decode(body), HEADER.size + length, crc
+            return codec.decode_header(body), HEADER.size + length, crc
         except codec.WideIntegerError as error:
             raise DamagedFileError(self.path, 0, f"its header has {error}") from error
 
