@@ -1,0 +1,127 @@
+"""Halts of a node: its own, those of its actors and those of other nodes."""
+
+from __future__ import annotations
+
+import logging
+
+import pytest
+
+from actors.events.event import Event
+from actors.events.system import HaltTrading, ResumeTrading
+from actors.runtime.node.halts import Halts
+from actors.runtime.trading_state import HaltEntries
+
+LOSS = HaltTrading("the day's loss", "risk-0-1", owner="risk", since=1)
+OVERFILL = HaltTrading("overfill", "oms-0-1", owner="oms", instrument="BTCUSDT.SIM", since=1)
+
+
+class NodeWithHalts:
+    """Halts of one node, its control journal, and the nodes that follow it."""
+
+    def __init__(self, name: str, kept: HaltEntries | None = None) -> None:
+        self.name, self.kept = name, kept or HaltEntries()
+        self.said: list[Event] = []
+        self.halts = Halts(self._announce)
+        self.followers: list[NodeWithHalts] = []
+        self.halts.on_own_change = self._publish
+        if kept is not None:
+            self.halts.restore(list(kept.entries.values()))
+
+    def _announce(self, event: Event) -> None:
+        self.said.append(event)
+        if isinstance(event, HaltTrading):
+            self.kept.take(event)
+        elif isinstance(event, ResumeTrading):
+            self.kept.lift(event)
+
+    def _publish(self, entries: tuple[HaltTrading, ...]) -> None:
+        for follower in self.followers:
+            follower.halts.follow(self.name, entries)
+
+    def connect(self, other: NodeWithHalts) -> None:
+        self.followers, other.followers = [other], [self]
+        other.halts.follow(self.name, self.halts.own)
+        self.halts.follow(other.name, other.halts.own)
+
+
+def two_nodes() -> tuple[NodeWithHalts, NodeWithHalts]:
+    core, md = NodeWithHalts("core"), NodeWithHalts("md")
+    core.connect(md)
+    return core, md
+
+
+def test_a_halt_is_not_echoed_by_a_node_that_was_killed_meanwhile() -> None:
+    core, md = two_nodes()
+    core.halts.halt("by hand")
+    assert md.halts.reason == "node core: by hand"
+    md = NodeWithHalts("md", md.kept)
+    core.followers = []
+    assert (md.halts.reason, md.halts.own) == ("node core: by hand", ())
+    core.halts.resume("seen")
+    core.connect(md)
+
+    assert (core.halts.reason, md.halts.reason) == ("", "")
+    assert core.kept.entries == md.kept.entries == {}
+
+
+def test_a_node_publishes_its_own_entries_alone() -> None:
+    core, md = two_nodes()
+    md.halts.halt("by hand")
+    core.halts.take("risk", LOSS)
+
+    assert [entry.reason for entry in core.halts.own] == ["the day's loss"]
+    assert [entry.reason for entry in md.halts.own] == ["by hand"]
+    core.halts.resume("seen")
+    assert core.halts.reason == "node md: by hand"
+    assert [type(event) for event in core.said] == [HaltTrading, HaltTrading, ResumeTrading]
+    md.halts.resume("seen")
+    assert core.halts.reason == md.halts.reason == ""
+
+
+def test_a_halt_of_one_instrument_is_one_on_other_nodes_too() -> None:
+    core, md = two_nodes()
+    core.halts.take("oms", OVERFILL)
+
+    assert md.kept.reason() == ""
+    assert md.kept.reason(instrument="BTCUSDT.SIM") == "node core: overfill"
+    core.halts.lift("oms", ResumeTrading("confirmed", "oms-0-1", owner="oms"))
+    assert md.kept.entries == core.kept.entries == {}
+
+
+def test_an_actor_lifts_its_own_entries_and_no_others() -> None:
+    core, _ = two_nodes()
+    core.halts.halt("by hand")
+    core.halts.take("risk", LOSS)
+    core.halts.lift("oms", ResumeTrading("over", "risk-0-1", owner="risk"))
+    assert [entry.reason for entry in core.halts.own] == ["by hand", "the day's loss"]
+    core.halts.lift("risk", ResumeTrading("over", "risk-0-1", owner="risk"))
+
+    assert core.kept.entries == {"by hand": HaltTrading("by hand")}
+
+
+def test_what_an_actor_raised_before_a_crash_is_in_force_although_nobody_heard_of_it() -> None:
+    node = NodeWithHalts("core", HaltEntries())
+    state = HaltEntries()
+    state.take(LOSS)
+    node.halts.settle("risk", state)
+    assert node.said == [LOSS]
+    node.halts.settle("risk", HaltEntries())
+
+    assert node.halts.reason == ""
+
+
+def test_the_log_says_by_what_a_halt_is_lifted_and_who_resumed_why(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    core, _ = two_nodes()
+    with caplog.at_level(logging.WARNING):
+        core.halts.take("risk", LOSS)
+        core.halts.resume("an operator asked for it (SIGUSR2)")
+
+    assert caplog.messages == [
+        "trading halted: the day's loss; raised by risk; lifted by: an operator who resumes",
+        "trading halted: node core: the day's loss; raised by risk; lifted by: node core, where it"
+        " began",
+        "trading resumed by an operator: an operator asked for it (SIGUSR2); lifted: the day's loss",
+        "trading resumed by node core: it has resumed; lifted: node core: the day's loss",
+    ]
