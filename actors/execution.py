@@ -38,11 +38,11 @@ from actors.events.system import (
     StreamStale,
     TimerFired,
 )
-from actors.model.instrument_halts import InstrumentHalts
 from actors.model.quoting import Action, OwnOrder, QuoteSide, WorkingQuote
 from actors.runtime.actor import Actor, handles
 from actors.runtime.settings import Duration
 from actors.runtime.stream_name import owner_of
+from actors.runtime.trading_state import HaltEntries
 
 INTENTS = (QuoteIntent, Signal)
 
@@ -76,8 +76,9 @@ class Execution(Actor):
         taking: dict[str, OwnOrder] = {}
         """Open orders that signals caused, by client_order_id."""
         halted: bool = False
-        halts: InstrumentHalts = msgspec.field(default_factory=InstrumentHalts)
-        """Single instruments that are halted."""
+        """Whether trading as a whole is."""
+        halts: HaltEntries = msgspec.field(default_factory=HaltEntries)
+        """The trading state."""
         stopping: bool = False
         retry_timer: int = 0
         """Pending timer; 0 for none."""
@@ -86,6 +87,7 @@ class Execution(Actor):
         "orders": (SubmitOrder,),
         "cancels": (CancelOrder,),
         "refusals": (IntentRefused,),
+        "halts": (HaltTrading,),
     }
     role = Role.EXECUTION
     order_path = True
@@ -162,7 +164,7 @@ class Execution(Actor):
             return
         if order.client_order_id in self.state.taking:
             order.canceling = False
-            if self._must_go(order.instrument):
+            if self._must_go(order.strategy, order.instrument):
                 self._try_later(self.settings.backoff)
             return
         self._side(order).keep(self.now + self.settings.backoff)
@@ -194,8 +196,12 @@ class Execution(Actor):
         elif BookStateChanged in classes:
             self._withdraw_everything()
         elif classes:
+            reason = f"own orders unknown: {reset.stream} was reset ({reset.reason})"
+            halt = HaltTrading(reason, owner=self.name, since=self.now)
+            entry = self.state.halts.begin(halt, self.session)
             self.state.halted = True
-            self._cancel_everything()
+            self._cancel_what_must_go()
+            self.emit(entry)
 
     @handles(ActorFailed)
     def on_actor_failed(self, failure: ActorFailed) -> None:
@@ -205,25 +211,22 @@ class Execution(Actor):
     @handles(HaltTrading)
     def on_halt_trading(self, halt: HaltTrading) -> None:
         """Cancel everything that the halt covers and take no intents until trading resumes."""
-        if halt.instrument:
-            self.state.halts.take(halt)
-            self._leave(halt.instrument)
-        else:
-            self.state.halted = True
-            self._cancel_everything()
+        halts = self.state.halts
+        if halts.take(halt) or not halt.halt_id:
+            self.state.halted = bool(halts.reason())
+            self._cancel_what_must_go()
 
     @handles(ResumeTrading)
     def on_resume_trading(self, resume: ResumeTrading) -> None:
         """Take intents again; quotes come back with the strategies' next ones."""
         self.state.halts.lift(resume)
-        if not resume.instrument:
-            self.state.halted = False
+        self.state.halted = bool(self.state.halts.reason())
 
     @handles(StopRequested)
     def on_stop_requested(self, _stop: StopRequested) -> None:
         """Cancel everything and take no intents any more."""
         self.state.stopping = True
-        self._cancel_everything()
+        self._cancel_what_must_go()
 
     @handles(ActorRecovered)
     def on_actor_recovered(self, _recovered: ActorRecovered) -> None:
@@ -249,7 +252,7 @@ class Execution(Actor):
             text = "the run is ending"
         elif self.state.halted:
             text = "trading is halted"
-        elif reason := self.state.halts.reason(intent.instrument):
+        elif reason := self._halt_of(intent.strategy, intent.instrument):
             text = f"trading in {intent.instrument} is halted: {reason}"
         # Only a command from outside, and a test, comes from our own inbox.
         elif emitter not in (intent.strategy, self.name):
@@ -276,9 +279,12 @@ class Execution(Actor):
         if not self.state.retry_timer:
             self.state.retry_timer = self.set_timer("retry", delay)
 
-    def _must_go(self, instrument: str) -> bool:
+    def _must_go(self, strategy: str, instrument: str) -> bool:
         state = self.state
-        return state.halted or state.stopping or bool(state.halts.reason(instrument))
+        return state.halted or state.stopping or bool(self._halt_of(strategy, instrument))
+
+    def _halt_of(self, strategy: str, instrument: str) -> str:
+        return self.state.halts.reason(instrument=instrument, strategy=strategy)
 
     def _new_order(self, strategy: str, instrument: str, side: Side, qty: int, px: int) -> OwnOrder:
         self.state.last_order += 1
@@ -324,7 +330,7 @@ class Execution(Actor):
     def _reconsider(self, order: OwnOrder) -> None:
         if order.client_order_id in self.state.quoting:
             self._work(order.strategy, order.instrument, order.side)
-        elif self._must_go(order.instrument) and order.cancelable:
+        elif self._must_go(order.strategy, order.instrument) and order.cancelable:
             self._cancel(order)
 
     def _end(self, client_order_id: str, retry_at: int, *, refused: bool = False) -> None:
@@ -353,17 +359,13 @@ class Execution(Actor):
         for strategy, instrument in self._places():
             self._withdraw(strategy, instrument)
 
-    def _leave(self, instrument: str) -> None:
-        for strategy, quotes in self.state.quotes.items():
-            if instrument in quotes:
+    def _cancel_what_must_go(self) -> None:
+        for strategy, instrument in self._places():
+            if self._must_go(strategy, instrument):
                 self._withdraw(strategy, instrument)
-        self._cancel_taking()
-
-    def _cancel_everything(self) -> None:
-        self._withdraw_everything()
         self._cancel_taking()
 
     def _cancel_taking(self) -> None:
         for order in self.state.taking.values():
-            if order.cancelable and self._must_go(order.instrument):
+            if order.cancelable and self._must_go(order.strategy, order.instrument):
                 self._cancel(order)

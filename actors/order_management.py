@@ -35,14 +35,15 @@ from actors.events.role import Role
 from actors.events.system import HaltTrading, ResumeTrading, StreamReset, TimerFired
 from actors.events.venue import ExecutionReport, OrderMassStatus
 from actors.model.answers import take_answer
-from actors.model.instrument_halts import InstrumentHalts
 from actors.model.order_facts import denied
 from actors.model.order_record import OrderRecord, ask_about, ask_to_cancel, doubt
 from actors.model.order_table import OrderTable
 from actors.model.questions import QUESTIONS_AT_ONCE, sweep
 from actors.model.reconciliation import Reconciliation
+from actors.model.risk_order import RiskCode
 from actors.runtime.actor import Actor, handles
 from actors.runtime.settings import Duration
+from actors.runtime.trading_state import HaltEntries, is_halted, lift_of
 
 INSTRUMENT_HALTED = "INSTRUMENT_HALTED"
 """The code of a refusal where something traded that should not have."""
@@ -79,8 +80,8 @@ class OrderManagement(Actor):
         table: OrderTable = msgspec.field(default_factory=OrderTable)
         reconciliations: dict[str, Reconciliation] = {}
         """Those not completed, by the stream that the list came from."""
-        halts: InstrumentHalts = msgspec.field(default_factory=InstrumentHalts)
-        """Instruments in which something traded that should not have."""
+        halts: HaltEntries = msgspec.field(default_factory=HaltEntries)
+        """The trading state, with the instruments in which traded what should not have."""
         sweep_timer: int = 0
         """Pending timer of the next look at orders in flight; 0 for none."""
 
@@ -90,8 +91,6 @@ class OrderManagement(Actor):
             OrderPendingCancel,
             OrderUnknown,
             ReconciliationCompleted,
-            HaltTrading,
-            ResumeTrading,
         ),
         "orders": (
             OrderAccepted,
@@ -104,6 +103,7 @@ class OrderManagement(Actor):
             CancelRejected,
         ),
         "failures": (TransitionFailed, ReportRepeated, ReconciliationFailed),
+        "halts": (HaltTrading, ResumeTrading),
     }
     role = Role.OMS
     order_path = True
@@ -115,12 +115,15 @@ class OrderManagement(Actor):
     def on_order_approved(self, approval: OrderApproved) -> None:
         """Record the order, then hand it to the gateway.
 
-        It is denied if its id is another order's, or while its instrument is halted.
+        It is denied if its id is another order's, or where trading was halted since the approval.
         """
         order = approval.order
-        reason = self.state.halts.reason(order.instrument)
-        if reason:
-            self.emit(denied(order, INSTRUMENT_HALTED, reason))
+        level, halt = self.state.halts.strictest(
+            account=order.account, instrument=order.instrument, strategy=order.strategy
+        )
+        if halt is not None and is_halted(level):
+            code = INSTRUMENT_HALTED if halt.instrument else RiskCode.TRADING_HALTED.value
+            self.emit(denied(order, code, halt.reason))
             return
         self.emit(self.state.table.submit(order, self.now))
         self._watch()
@@ -154,9 +157,14 @@ class OrderManagement(Actor):
             self._complete()
         state.table.forget_closed(self.settings.closed_orders)
 
+    @handles(HaltTrading)
+    def on_halt_trading(self, halt: HaltTrading) -> None:
+        """Deny from now on what was approved before; cancels pass."""
+        self.state.halts.take(halt)
+
     @handles(ResumeTrading)
     def on_resume_trading(self, resume: ResumeTrading) -> None:
-        """Let orders through again where an operator lifts what halted them."""
+        """Let orders through again where nothing else halts them."""
         self.state.halts.lift(resume)
 
     @handles(OrderMassStatus)
@@ -232,9 +240,7 @@ class OrderManagement(Actor):
         halt = self.state.halts.entries.get(halt_id)
         if halt is not None:
             reason = f"{record.order.client_order_id} is an order at the venue, kept as EXTERNAL"
-            resume = ResumeTrading(
-                reason, halt_id=halt_id, owner=self.name, instrument=halt.instrument
-            )
+            resume = lift_of(halt, reason)
             self.state.halts.lift(resume)
             self.emit(resume)
 

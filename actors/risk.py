@@ -52,6 +52,7 @@ from actors.model.risk_order import (
 from actors.runtime.actor import Actor, handles
 from actors.runtime.settings import Amount, CurrencyCode, Duration, InstrumentId
 from actors.runtime.stream_name import owner_of
+from actors.runtime.trading_state import HaltEntries, is_halted, scope_of, severity
 
 EVERY = "*"
 
@@ -65,9 +66,6 @@ PerInstrument = dict[Annotated[InstrumentId, WrapValidator(_every_or)], Limit]
 """Decimals by instrument id; ``"*"`` is for every instrument not named."""
 PerCurrency = dict[Annotated[CurrencyCode, WrapValidator(_every_or)], Limit]
 """Decimals by settle currency; ``"*"`` is for every currency not named."""
-
-SEVERITY = tuple(TradingState)
-"""Trading states from the mildest to the strictest."""
 
 
 class Risk(Actor):
@@ -113,6 +111,7 @@ class Risk(Actor):
         """Exposure, market and result of the day, as far as approval depends on them."""
 
         trading_state: TradingState = TradingState.ACTIVE
+        """What is in force for trading as a whole."""
         exposures: Exposures = msgspec.field(default_factory=Exposures)
         market: MarketView = msgspec.field(default_factory=MarketView)
         rate: OrderRate = msgspec.field(default_factory=OrderRate)
@@ -120,11 +119,14 @@ class Risk(Actor):
         day: DayResult = msgspec.field(default_factory=DayResult)
         known_ids: dict[str, bool] = {}
         """Ids of approved orders, oldest first."""
+        halts: HaltEntries = msgspec.field(default_factory=HaltEntries)
+        """The trading state."""
 
     outputs: ClassVar[Mapping[str, tuple[type[Event], ...]]] = {
         "decisions": (OrderApproved, OrderDenied),
         "limits": (RiskLimitExceeded, TradingStateChanged),
         "control": (CancelAll,),
+        "halts": (HaltTrading,),
     }
     role = Role.APPROVER
     order_path = True
@@ -234,8 +236,7 @@ class Risk(Actor):
             f"exceeds limit {from_units(limit, scale):f}; {confirmed} in a row"
         )
         self.emit(RiskLimitExceeded(RiskCode.DAILY_LOSS.value, "", "", loss, limit, text))
-        self._change_state(target, text)
-        self.emit(CancelAll(text))
+        self._halt(target, text)
 
     @handles(TopOfBook)
     def on_top_of_book(self, top: TopOfBook) -> None:
@@ -249,14 +250,18 @@ class Risk(Actor):
 
     @handles(HaltTrading)
     def on_halt_trading(self, halt: HaltTrading) -> None:
-        """Deny everything from now on, and cancel what is open."""
-        self._change_state(TradingState.HALTED, halt.reason)
-        self.emit(CancelAll(halt.reason))
+        """Deny from now on what the halt covers; where that is all, cancel what is open."""
+        if not self.state.halts.take(halt) and halt.halt_id:
+            return
+        self._follow(halt.reason)
+        if is_halted(halt.level) and not scope_of(halt):
+            self.emit(CancelAll(halt.reason))
 
     @handles(ResumeTrading)
     def on_resume_trading(self, resume: ResumeTrading) -> None:
-        """Let everything through again; the day's loss stays."""
-        self._change_state(TradingState.ACTIVE, resume.reason)
+        """Let through again what nothing else halts; the day's loss stays."""
+        self.state.halts.lift(resume)
+        self._follow(resume.reason)
 
     @handles(StreamReset)
     def on_stream_reset(self, reset: StreamReset) -> None:
@@ -268,8 +273,7 @@ class Risk(Actor):
         self.state.market.forget(classes)
         if OrderFilled in classes:
             reason = f"exposure unknown: {reset.stream} was reset ({reset.reason})"
-            self._change_state(TradingState.HALTED, reason)
-            self.emit(CancelAll(reason))
+            self._halt(TradingState.HALTED, reason)
 
     def _foreign(self, order: SubmitOrder) -> Denial | None:
         stream = self.envelope.id[0]
@@ -286,7 +290,7 @@ class Risk(Actor):
             self.instruments[name],
             self.instrument_limits[name],
             self.account_limits,
-            state.trading_state,
+            self._state_for(order),
             state.known_ids,
             self.stale,
             state.market,
@@ -326,7 +330,25 @@ class Risk(Actor):
             self.state.known_ids = dict(list(known.items())[len(known) - keep :])
 
     def _is_stricter(self, target: TradingState) -> bool:
-        return SEVERITY.index(target) > SEVERITY.index(self.state.trading_state)
+        return severity(target) > severity(self.state.trading_state)
+
+    def _state_for(self, order: SubmitOrder) -> TradingState:
+        state = self.state
+        level, _ = state.halts.strictest(
+            account=order.account, instrument=order.instrument, strategy=order.strategy
+        )
+        return max(level, state.trading_state, key=severity)
+
+    def _halt(self, target: TradingState, reason: str) -> None:
+        """Raise an entry, which everybody hears, and have canceled what is open."""
+        halt = HaltTrading(reason, owner=self.name, level=target, since=self.now)
+        entry = self.state.halts.begin(halt, self.session)
+        self._follow(reason)
+        self.emit(CancelAll(reason))
+        self.emit(entry)
+
+    def _follow(self, reason: str) -> None:
+        self._change_state(self.state.halts.strictest()[0], reason)
 
     def _change_state(self, target: TradingState, reason: str) -> None:
         if target is not self.state.trading_state:

@@ -39,10 +39,10 @@ from actors.events.venue import (
     OrderStatusRequest,
 )
 from actors.model.fills import ExecutionMemory, content_of, key_of
-from actors.model.instrument_halts import InstrumentHalts
 from actors.model.rejection import rejection
 from actors.runtime.actor import Actor, handles
 from actors.runtime.settings import Duration
+from actors.runtime.trading_state import HaltEntries, is_halted
 
 Connection: TypeAlias = ConnectionEstablished | ConnectionLost | ConnectionRestored
 
@@ -71,7 +71,7 @@ class Gateway(Actor):
         connection: Connection | None = None
         """The last news of the connection to the venue; None before the first."""
         halted: str = ""
-        """Why trading is halted; empty while it is not."""
+        """Why trading as a whole is halted; empty while it is not."""
         refused: int = 0
         reconciliations: int = 0
         awaited: str = ""
@@ -80,8 +80,8 @@ class Gateway(Actor):
         """Timer after which the venue is asked again; 0 for none."""
         in_doubt: tuple[str, ...] = ()
         """Instruments of which something is not explained since the newest reconciliation."""
-        halts: InstrumentHalts = msgspec.field(default_factory=InstrumentHalts)
-        """Single instruments that are halted."""
+        halts: HaltEntries = msgspec.field(default_factory=HaltEntries)
+        """The trading state."""
         executions: ExecutionMemory = msgspec.field(default_factory=ExecutionMemory)
         """What was reported."""
 
@@ -106,7 +106,7 @@ class Gateway(Actor):
     @handles(OrderSubmitted)
     def on_order_submitted(self, submitted: OrderSubmitted) -> None:
         """Send the order, or reject it in the venue's place."""
-        order, reason = submitted.order, self._refusal(submitted.order.instrument)
+        order, reason = submitted.order, self._refusal(submitted.order)
         if reason:
             self.emit(self._rejection(order, reason))
             return
@@ -150,18 +150,18 @@ class Gateway(Actor):
     @handles(HaltTrading)
     def on_halt_trading(self, halt: HaltTrading) -> None:
         """Refuse new orders from now on, and ask the venue to cancel all that the halt covers."""
-        if halt.instrument:
-            self.state.halts.take(halt)
-        else:
-            self.state.halted = halt.reason
-        self.emit(OrderMassCancelRequest(halt.instrument))
+        state = self.state
+        if not state.halts.take(halt) and halt.halt_id:
+            return
+        state.halted = state.halts.reason()
+        if is_halted(halt.level) and not halt.strategy:  # execution knows what a strategy has open
+            self.emit(OrderMassCancelRequest(halt.instrument))
 
     @handles(ResumeTrading)
     def on_resume_trading(self, resume: ResumeTrading) -> None:
         """Send new orders again, where what is lifted was all that kept them back."""
         self.state.halts.lift(resume)
-        if not resume.instrument:
-            self.state.halted = ""
+        self.state.halted = self.state.halts.reason()
 
     @handles(ExecutionReport)
     def on_execution_report(self, report: ExecutionReport) -> None:
@@ -226,8 +226,10 @@ class Gateway(Actor):
         connection = self.state.connection
         return (connection,) if output == "connection" and connection else ()
 
-    def _refusal(self, instrument: str) -> str:
-        halted = self.state.halted or self.state.halts.reason(instrument)
+    def _refusal(self, order: SubmitOrder) -> str:
+        halted = self.state.halted or self.state.halts.reason(
+            account=order.account, instrument=order.instrument, strategy=order.strategy
+        )
         if halted:
             return f"trading is halted: {halted}"
         connection = self.state.connection
@@ -235,7 +237,7 @@ class Gateway(Actor):
             return "no connection to the venue: none was established yet"
         if isinstance(connection, ConnectionLost):
             return f"no connection to the venue: {connection.reason}"
-        return self._doubt(instrument)
+        return self._doubt(order.instrument)
 
     def _doubt(self, instrument: str) -> str:
         if self.state.awaited:
@@ -255,7 +257,8 @@ class Gateway(Actor):
         state.awaited, state.in_doubt = self._newest_request(), ()
         if state.halted:
             self.emit(OrderMassCancelRequest())
-        for instrument in sorted({halt.instrument for halt in state.halts.entries.values()}):
+        halts = [h for h in state.halts.entries.values() if is_halted(h.level) and not h.strategy]
+        for instrument in sorted({halt.instrument for halt in halts} - {""}):
             self.emit(OrderMassCancelRequest(instrument))
         self._ask_for_open_orders()
 

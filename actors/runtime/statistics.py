@@ -206,3 +206,5 @@ class NodeStatistics(msgspec.Struct, frozen=True):
     """Empty where the node is alone."""
     link_counts: LinkCounts | None = None
     """None where the node is alone."""
+    lifted_by: str = ""
+    """What ends the halt; empty while there is none."""

@@ -87,6 +87,7 @@ class Stream:
         "tail",
         "trim_at",
         "urgent",
+        "watcher",
     )
 
     def __init__(self, name: str, *, budget: int = 1 << 20, urgent: bool = False) -> None:
@@ -101,6 +102,8 @@ class Stream:
         """Readers that fetch their events themselves: ports and links."""
         self.plain = not urgent
         """True while one token at the queue's end for each reader is all that an event needs."""
+        self.watcher: Callable[[Event], None] | None = None
+        """Called with each event when it is emitted, ahead of all readers."""
         self.only: Input | None = None
         """The reader, where `plain` holds and there is just one."""
         self.urgent = urgent
@@ -136,8 +139,14 @@ class Stream:
     def read_by(self, readers: tuple[Input, ...]) -> None:
         """Have these readers, served in this order, and no others."""
         self.readers = readers
-        self.plain = not self.urgent and all(r.conflation is None for r in self.readers)
+        one_token_each = not self.urgent and all(r.conflation is None for r in self.readers)
+        self.plain = one_token_each and self.watcher is None
         self.only = readers[0] if self.plain and len(readers) == 1 else None
+
+    def watch(self, watcher: Callable[[Event], None]) -> None:
+        """Tell `watcher` of each event that an actor of this node emits here."""
+        self.watcher = watcher
+        self.read_by(self.readers)
 
     def listen(self, reader: Input) -> None:
         """Add a reader that fetches events itself and gets no tokens."""
@@ -168,6 +177,8 @@ class Stream:
                     queue.append(reader)
                 else:
                     reader.conflation.offer(envelope)
+            if self.watcher is not None:
+                self.watcher(envelope.event)
 
     def trim(self) -> None:
         """Shorten the tail to its budget; what a reader still lacks is always kept."""

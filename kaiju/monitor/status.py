@@ -109,6 +109,8 @@ class NodeStatus(msgspec.Struct, frozen=True):
     links: tuple[LinkStatus, ...]
     link_counts: LinkCounts | None
     """None where the node has no links."""
+    lifted_by: str = ""
+    """What ends the halt; empty while there is none."""
 
     @property
     def inputs(self) -> tuple[LinkStatus, ...]:
@@ -134,6 +136,7 @@ def status_of(view: NodeView) -> NodeStatus:
         streams=tuple(StreamStatus(s.name, s.epoch, s.next_seq) for s in statistics.streams),
         links=tuple(map(LinkStatus.of, statistics.links)),
         link_counts=statistics.link_counts,
+        lifted_by=statistics.lifted_by,
     )
 
 

@@ -35,6 +35,7 @@ from actors.runtime.journal.data_directory import CONTROL, JOURNALS, NODE_FILE, 
 from actors.runtime.journal.segments import JournalReader, segment_paths
 from actors.runtime.journal.steps import read_step
 from actors.runtime.node.control_log import ANNOUNCED
+from actors.runtime.node.halts import OPERATOR
 from actors.runtime.node.node import Node
 from actors.runtime.node.outside import Outside
 from actors.runtime.ports import Port
@@ -256,14 +257,15 @@ def outside_inputs(journal: JournalReader, actor: Actor) -> Iterator[Arrival]:
 def operator_commands(run: Path) -> Iterator[Arrival]:
     """Yield the halts and resumptions that came from outside the actors.
 
-    A halt because an actor failed is left out: the actor fails again, or does not.
+    A halt because an actor failed is left out: the actor fails again, or does not. So is what an
+    actor raised or lifted itself, and what another node did.
     """
     failed: set[str] = set()
     for time, node_step, event in _control_events(run):
         if isinstance(event, ActorFailed):
             failed.add(event.error)
-        elif isinstance(event, ResumeTrading) or (
-            isinstance(event, HaltTrading) and event.reason not in failed
+        elif (isinstance(event, ResumeTrading) and event.by in ("", OPERATOR)) or (
+            isinstance(event, HaltTrading) and not event.owner and event.reason not in failed
         ):
             yield time, node_step, "", event
 

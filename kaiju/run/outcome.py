@@ -142,7 +142,8 @@ def _report(
     statistics = view.statistics
     problems = [failure for failure in facts.failures if failure != statistics.halted]
     if statistics.halted:
-        problems.insert(0, f"trading was halted: {statistics.halted}")
+        lifted = f"; lifted by: {statistics.lifted_by}" if statistics.lifted_by else ""
+        problems.insert(0, f"trading was halted: {statistics.halted}{lifted}")
     history = None
     try:
         history = load_history(directory)

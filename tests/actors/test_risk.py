@@ -198,6 +198,7 @@ def test_a_loss_beyond_the_days_limit_halts_and_cancels() -> None:
         RiskLimitExceeded("DAILY_LOSS", "", "", 10_001, 10_000, text),
         TradingStateChanged(TradingState.HALTED, text),
         CancelAll(text),
+        HaltTrading(text, "risk-0-1", owner="risk", since=kit.now),
     ]
     assert kit.given(pnl(-10_002)) == []
 
@@ -224,7 +225,11 @@ def test_resuming_gives_no_new_budget_the_days_loss_stays() -> None:
     halted = kit.given(pnl(-10_001))
 
     assert resumed[-1:] == [TradingStateChanged(TradingState.ACTIVE, "accepted")]
-    assert [type(event) for event in halted][1:] == [TradingStateChanged, CancelAll]
+    assert [type(event) for event in halted][1:] == [
+        TradingStateChanged,
+        CancelAll,
+        HaltTrading,
+    ]
 
 
 def test_one_bad_mark_does_not_halt_three_in_a_row_do() -> None:

@@ -53,15 +53,11 @@ def test_the_oms_lets_orders_through_again_once_the_entry_is_lifted() -> None:
     kit = oms()
     kit.given(LOSS, ResumeTrading("accepted", "risk-0-1", owner="risk"))
 
-    assert kit.given(OrderApproved(buy(1))) != [
-        denied(buy(1), "TRADING_HALTED", "the day's loss")
-    ]
+    assert kit.given(OrderApproved(buy(1))) != [denied(buy(1), "TRADING_HALTED", "the day's loss")]
 
 
 def test_where_risk_lets_only_reducing_orders_through_the_oms_passes_them_on() -> None:
     kit = oms()
     kit.given(REDUCED)
 
-    assert kit.given(OrderApproved(buy(1))) != [
-        denied(buy(1), "TRADING_HALTED", "the day's loss")
-    ]
+    assert kit.given(OrderApproved(buy(1))) != [denied(buy(1), "TRADING_HALTED", "the day's loss")]

@@ -10,6 +10,7 @@ from typing import Any, NamedTuple
 import msgspec
 import pytest
 
+from actors.events.orders import SubmitOrder
 from actors.runtime.journal import frames
 from actors.runtime.journal.commits import Commits
 from actors.runtime.journal.data_directory import DataDirectory
@@ -130,10 +131,10 @@ def trade_in_doubt(patch: Patch) -> None:
     """A gateway sends orders while nobody knows what is open at the venue."""
     refusal = Gateway._refusal
 
-    def without_gate(gateway: Gateway, instrument: str) -> str:
+    def without_gate(gateway: Gateway, order: SubmitOrder) -> str:
         state = gateway.state
         closed, (state.awaited, state.in_doubt) = (state.awaited, state.in_doubt), ("", ())
-        reason = refusal(gateway, instrument)
+        reason = refusal(gateway, order)
         state.awaited, state.in_doubt = closed
         return reason
 

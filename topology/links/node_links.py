@@ -13,6 +13,7 @@ from actors.runtime.clock import LiveClock
 from actors.runtime.node.links import LinkedNode
 from actors.runtime.node.mirrors import Mirror, RemoteCursor
 from actors.runtime.statistics import LinkCounts, LinkRecord
+from actors.runtime.trading_state import HaltEntries
 from topology.config.graph import Graph
 from topology.links.effects import (
     BecameLive,
@@ -78,6 +79,8 @@ class NodeLinks:
         self._sockets, self._leaves_host = sockets, leaves_host
         self._clock = LiveClock()
         self._halts = HaltSource(name)
+        self._halted: dict[str, HaltEntries] = {}
+        """What each other node owns."""
         self._halts_of = {f"{HALTS}.{other}": other for other in graph.nodes if other != name}
         self._subscribers: dict[str, NodeSubscriber] = {}
         """By publishing node."""
@@ -119,7 +122,7 @@ class NodeLinks:
             on_position=self._note_position,
         )
         node.halts.on_own_change = self._halts.say
-        self._halts.say(node.halts.own_reason)
+        self._halts.say(node.halts.own)
         for other in others:
             self._read_from(other)
 
@@ -295,7 +298,7 @@ class NodeLinks:
             elif isinstance(effect, Reconnect):
                 self._reconnect_later(node, effect.reason, now)
             elif effect.stream in self._halts_of:
-                self._take_halt(node, effect)
+                self._take_halts(node, effect)
             else:
                 self._apply_to(self._node.mirrors[effect.stream], effect)
 
@@ -316,16 +319,22 @@ class NodeLinks:
                 if mirror.publisher.durable:
                     self._node.halts.halt(f"{effect.stream}: {effect.reason}")
 
-    def _take_halt(self, node: str, effect: Effect) -> None:
+    def _take_halts(self, node: str, effect: Effect) -> None:
         match effect:
-            case Delivered(envelopes=[*_, newest]):
-                event = newest.event
-            case WasReset(snapshot=(event,)):
-                pass
+            case Delivered():
+                events: Iterable[Event] = [envelope.event for envelope in effect.envelopes]
+            case WasReset():
+                events = effect.snapshot
+                self._halted[node] = HaltEntries()
             case _:
                 return
-        reason = event.reason if isinstance(event, HaltTrading) else ""
-        self._node.halts.halt_elsewhere(node, reason)
+        entries = self._halted.setdefault(node, HaltEntries())
+        for event in events:
+            if isinstance(event, HaltTrading):
+                entries.take(event)
+            elif isinstance(event, ResumeTrading):
+                entries.lift(event)
+        self._node.halts.follow(node, entries.entries.values())
 
     def _note_position(self, node: str, stream: str, read: int, kept: int) -> None:
         if (remote := self._given.get((stream, node))) is not None:

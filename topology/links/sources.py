@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections import deque
 from collections.abc import Iterable, Iterator
 
 import msgspec
@@ -16,10 +17,13 @@ from actors.runtime.ports import Outlet
 from actors.runtime.recovery.recovery import RecoveryError, steps_since
 from actors.runtime.schema import schema_table
 from actors.runtime.stream import Input, Stream
+from actors.runtime.trading_state import lift_of
 from topology.links.messages import Schema
 
 HALTS = "_halts"
 """Prefix of the streams on which nodes tell each other about halts."""
+CHANGES_KEPT = 100
+"""Changes of a node's halts that others may lack; who lacks more takes a snapshot."""
 STEPS_AT_ONCE = 500
 """Steps of a journal that are read per turn of the loop."""
 MAX_CURSORS = 16
@@ -124,7 +128,7 @@ class ActorSource:
 
 
 class HaltSource:
-    """Tells other nodes when trading is halted here, and when it is resumed."""
+    """Tells other nodes what this one owns of the trading state: all of it, at each change."""
 
     durable = False
     begins_at_one = False
@@ -134,27 +138,34 @@ class HaltSource:
         self.name = f"{HALTS}.{node}"
         self.epoch = int(time.time())
         self.next_seq = 1
-        self._reason = ""
-        self._newest: Envelope | None = None
+        self._entries: tuple[HaltTrading, ...] = ()
+        self._said: deque[Envelope] = deque(maxlen=CHANGES_KEPT)
 
-    def say(self, reason: str) -> None:
-        """Publish why trading is halted here; empty if it is not."""
-        if reason == self._reason:
+    def say(self, entries: tuple[HaltTrading, ...]) -> None:
+        """Publish what this node owns: what is new of it, and what is lifted."""
+        before, self._entries = self._entries, entries
+        if before and not entries:
+            self._append(ResumeTrading("not halted"))
             return
-        self._reason = reason
-        place, now = (self.name, self.epoch, self.next_seq), time.time_ns()
-        self._newest = Envelope(place, None, (*place, now), now, self._event())
-        self.next_seq += 1
+        for entry in before:
+            if entry not in entries:
+                self._append(lift_of(entry, "lifted"))
+        for entry in entries:
+            if entry not in before:
+                self._append(entry)
 
-    def read(self, position: int, _most: int) -> list[Envelope] | None:
-        """See `Source.read`; only the newest event counts."""
+    def read(self, position: int, most: int) -> list[Envelope] | None:
+        """See `Source.read`."""
         if position >= self.next_seq:
             return []
-        return [self._newest] if self._newest and position == self._newest.id[2] else None
+        found = [envelope for envelope in self._said if envelope.id[2] >= position][:most]
+        return found if found and found[0].id[2] == position else None
 
-    def snapshot(self) -> Iterable[Event]:
+    def _append(self, event: Event) -> None:
+        place, now = (self.name, self.epoch, self.next_seq), time.time_ns()
+        self._said.append(Envelope(place, None, (*place, now), now, event))
+        self.next_seq += 1
+
+    def snapshot(self) -> tuple[Event, ...]:
         """See `Source.snapshot`."""
-        return (self._event(),)
-
-    def _event(self) -> Event:
-        return HaltTrading(self._reason) if self._reason else ResumeTrading("not halted")
+        return self._entries or (ResumeTrading("not halted"),)

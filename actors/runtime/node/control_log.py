@@ -16,6 +16,7 @@ from actors.runtime.journal.data_directory import CONTROL
 from actors.runtime.journal.steps import read_step
 from actors.runtime.schema import schema_table
 from actors.runtime.stream import Input, Stream
+from actors.runtime.trading_state import HaltEntries, key_of
 
 if TYPE_CHECKING:
     from actors.runtime.actor import Actor
@@ -98,10 +99,14 @@ class ControlLog:
                 return envelope if envelope.id[2] >= seq else None
         return None
 
-    def halts(self) -> list[str]:
-        """Return why trading was halted when the run before ended; empty if it was not."""
-        reasons = [e.event.reason for e in self._in_force() if isinstance(e.event, HaltTrading)]
-        return list(dict.fromkeys(reasons))
+    def halts(self) -> list[HaltTrading]:
+        """Return the entries that were in force when the run before ended."""
+        return [e.event for e in self._in_force() if isinstance(e.event, HaltTrading)]
+
+    def announced_halts(self) -> set[str]:
+        """Return the keys of all entries that anyone may have heard of, lifted ones included."""
+        events = (envelope.event for envelope in self.stream.tail)
+        return {key_of(event) for event in events if isinstance(event, HaltTrading)}
 
     def _write(self, envelope: Envelope) -> None:
         if self._journal is None or self._commits is None:
@@ -123,10 +128,11 @@ class ControlLog:
 
     def _in_force(self) -> list[Envelope]:
         """Return the halts that nobody lifted."""
-        found: list[Envelope] = []
+        entries, found = HaltEntries(), dict[str, Envelope]()
         for envelope in self.stream.tail:
-            if isinstance(envelope.event, HaltTrading):
-                found.append(envelope)
+            if isinstance(envelope.event, HaltTrading) and entries.take(envelope.event):
+                found[key_of(envelope.event)] = envelope
             elif isinstance(envelope.event, ResumeTrading):
-                found.clear()
-        return found
+                for lifted in entries.lift(envelope.event):
+                    del found[key_of(lifted)]
+        return list(found.values())

@@ -1,70 +1,94 @@
-"""Whether trading is halted, and why: here, on another node, or by a disk that is full."""
+"""The trading state of a node: what it and its actors raised, and copies of other nodes' entries.
+
+A node publishes what it owns and nothing else, so no entry comes back to where it was lifted.
+"""
 
 from __future__ import annotations
 
 import logging
 from collections.abc import Callable, Iterable, Sequence
 
+from msgspec.structs import replace
+
 from actors.events.event import Event
 from actors.events.system import HaltTrading, ResumeTrading
+from actors.runtime.trading_state import HaltEntries, is_halted, key_of, lift_of, scope_of
 
 log = logging.getLogger("kaiju")
 
 NO_ROOM = "the disk is full or fails"
 """Begins the reason of every halt that ends by itself."""
+NODE = "node "
+"""Begins the owner of a copy; no actor has a name with a space."""
+OPERATOR = "an operator"
+"""Who lifts by hand."""
 
 
 class Halts:
-    """All halts in force, by their reasons; each change is announced to the node's actors.
+    """All entries in force; each change is announced to the node's actors.
 
     Args:
         announce: sends a control event to every actor that handles it.
     """
 
     def __init__(self, announce: Callable[[Event], None]) -> None:
-        self.own: list[str] = []
-        """Why trading was halted here, oldest first."""
+        self.entries = HaltEntries()
         self.over = False
         """Whether the loop has ended, so that nobody would hear of a halt."""
-        self.on_own_change: Callable[[str], None] = _tell_nobody
-        """Called with `own_reason` whenever it may have changed."""
-        self._elsewhere: dict[str, str] = {}
-        """Why trading is halted on other nodes, by node."""
+        self.on_own_change: Callable[[tuple[HaltTrading, ...]], None] = _tell_nobody
+        """Called with `own` whenever it may have changed."""
+        self._heard: set[str] = set()
+        """Owners of copies, of the nodes that said since the start what they own."""
         self._waiting: dict[str, str] = {}
         """Reason of the halt by what waits for a disk: a port's stream or the journal."""
         self._announce = announce
 
     @property
-    def reason(self) -> str:
-        """Why trading was halted first; empty while it is not."""
-        return next(iter((*self.own, *self._elsewhere.values())), "")
+    def own(self) -> tuple[HaltTrading, ...]:
+        """What was raised on this node, oldest first."""
+        return tuple(entry for entry in self.entries.entries.values() if not _is_copy(entry))
 
     @property
-    def own_reason(self) -> str:
-        """Why trading was halted here first; empty while it is not, or only elsewhere."""
-        return next(iter(self.own), "")
+    def first(self) -> HaltTrading | None:
+        """The entry that halts most: all before a part, here before elsewhere; then the oldest."""
+        halting = [entry for entry in self.entries.entries.values() if is_halted(entry.level)]
+        return min(halting, key=lambda e: (bool(scope_of(e)), _is_copy(e)), default=None)
+
+    @property
+    def reason(self) -> str:
+        """Why trading, or a part of it, was halted first; empty while nothing is."""
+        return "" if self.first is None else _text(self.first)
+
+    @property
+    def lifted_by(self) -> str:
+        """What ends that halt; empty while there is none."""
+        return "" if self.first is None else _lifted_by(self.first)
 
     def halt(self, reason: str) -> None:
         """Stop new orders from now on; cancels still pass."""
-        if reason not in self.own:
-            self.own.append(reason)
-            log.error("trading halted: %s", reason)
-            self.on_own_change(self.own_reason)
-        self._tell(HaltTrading(reason))
+        self._raise(HaltTrading(reason))
 
-    def halt_elsewhere(self, node: str, reason: str) -> None:
-        """Halt for as long as another node does; an empty `reason` says that it no longer does."""
-        known, text = self._elsewhere.get(node), f"node {node}: {reason}"
-        if reason and known != text:
-            self._elsewhere[node] = text
-            log.error("trading halted: %s", text)
-            self._tell(HaltTrading(text))
-        elif not reason and known:
-            del self._elsewhere[node]
-            self._resume_if_free(f"node {node} has resumed")
+    def hear(self, actor: str, event: Event) -> None:
+        """Take what an actor of this node raises, or lift what it lifts of its own."""
+        if isinstance(event, HaltTrading):
+            self._raise(replace(event, owner=actor))
+        elif isinstance(event, ResumeTrading):
+            resume = replace(event, owner=actor)
+            self._announce_lifted(self.entries.lift(resume), event.reason, actor)
+
+    def follow(self, node: str, entries: Iterable[HaltTrading]) -> None:
+        """Have in force what another node owns, all of it and nothing else."""
+        owner = NODE + node
+        self._heard.add(owner)
+        copies = {copy.halt_id: copy for copy in (_copy(owner, entry) for entry in entries)}
+        for copy in copies.values():
+            self._raise(copy)
+        held = self.entries.entries
+        gone = [held[k] for k in list(held) if held[k].owner == owner and k not in copies]
+        self._lift(gone, f"{owner} has resumed", owner)
 
     def resume(self, reason: str, down: Sequence[str] = ()) -> None:
-        """Lift all halts of this node, unless its disk is full or an actor is down.
+        """Lift all that was raised here, unless the disk is full or an actor is down.
 
         Args:
             reason: why.
@@ -76,12 +100,18 @@ class Halts:
         if self._waiting:
             log.error("trading stays halted: %s", "; ".join(self._waiting.values()))
             return
-        self.own.clear()
-        self.on_own_change("")
-        if self._elsewhere:
-            others = "; ".join(self._elsewhere.values())
-            log.error("trading stays halted until it is resumed there too: %s", others)
-        self._resume_if_free(reason)
+        held = self.entries.entries.values()
+        others = [entry for entry in held if entry.owner in self._heard]
+        if others:
+            text = "; ".join(map(_text, others))
+            log.error("trading stays halted until it is resumed there too: %s", text)
+            self._lift([e for e in held if e not in others], reason, OPERATOR)
+            return
+        lifted = list(held)
+        self.entries.entries.clear()
+        self.on_own_change(self.own)
+        _log_resumed(reason, OPERATOR, lifted)
+        self._tell(ResumeTrading(reason))
 
     def wait_for_disk(self, who: str, refusal: OSError | None) -> None:
         """Halt while a disk does not take what `who` has; None says that it does again."""
@@ -90,27 +120,78 @@ class Halts:
             self._waiting[who] = f"{NO_ROOM}: {refusal}"
             self.halt(self._waiting[who])
         elif refusal is None and waits:
-            self.own.remove(self._waiting.pop(who))
-            self.on_own_change(self.own_reason)
-            self._resume_if_free(f"the disk takes what {who} has again")
+            reason = self._waiting.pop(who)
+            if reason not in self._waiting.values():
+                entry = self.entries.entries[key_of(HaltTrading(reason))]
+                self._lift([entry], f"the disk takes what {who} has again", "the disk")
 
-    def restore(self, reasons: Iterable[str]) -> None:
-        """Stay halted as the run before was, but not by a disk that was full then."""
-        found = list(reasons)
-        self.own = [reason for reason in found if not reason.startswith(NO_ROOM)]
-        self.on_own_change(self.own_reason)
-        if found and not self.own:
-            self._resume_if_free("the run began again; the disk was full")
+    def restore(self, entries: Iterable[HaltTrading]) -> None:
+        """Have in force what was in the run before, but not by a disk that was full then."""
+        for entry in entries:
+            self.entries.take(entry)
+        full = [entry for entry in self.own if entry.reason.startswith(NO_ROOM)]
+        self._lift(full, "the run began again; the disk was full", "the disk")
+        self.on_own_change(self.own)
 
-    def _resume_if_free(self, reason: str) -> None:
-        if not self.reason:
-            log.warning("trading resumed: %s", reason)
-            self._tell(ResumeTrading(reason))
+    def _raise(self, entry: HaltTrading) -> None:
+        if self.entries.take(entry):
+            what = "trading halted" if is_halted(entry.level) else f"trading is {entry.level}"
+            raised = f"; raised by {entry.owner}" if entry.owner and not _is_copy(entry) else ""
+            log.error("%s: %s%s; lifted by: %s", what, _text(entry), raised, _lifted_by(entry))
+            if not _is_copy(entry):
+                self.on_own_change(self.own)
+        elif entry.owner:
+            return  # its own event; a halt of the node as a whole cancels again
+        self._tell(entry)
+
+    def _lift(self, entries: list[HaltTrading], reason: str, by: str) -> None:
+        for entry in entries:
+            del self.entries.entries[key_of(entry)]
+        self._announce_lifted(entries, reason, by)
+
+    def _announce_lifted(self, lifted: list[HaltTrading], reason: str, by: str) -> None:
+        if not lifted:
+            return
+        if not all(map(_is_copy, lifted)):
+            self.on_own_change(self.own)
+        _log_resumed(reason, by, lifted)
+        if self.entries.entries:
+            for entry in lifted:
+                self._tell(lift_of(entry, reason, by))
+        else:
+            self._tell(ResumeTrading(reason, by=by))
 
     def _tell(self, event: Event) -> None:
         if not self.over:
             self._announce(event)
 
 
-def _tell_nobody(_reason: str) -> None:
+def _is_copy(entry: HaltTrading) -> bool:
+    return entry.owner.startswith(NODE)
+
+
+def _copy(owner: str, entry: HaltTrading) -> HaltTrading:
+    copied = f"{owner}: {key_of(entry)}"
+    return replace(entry, halt_id=copied, owner=owner, reason=f"{owner}: {entry.reason}")
+
+
+def _text(entry: HaltTrading) -> str:
+    scope = ", ".join(scope_of(entry).values())
+    return f"{entry.reason} ({scope})" if scope else entry.reason
+
+
+def _lifted_by(entry: HaltTrading) -> str:
+    if _is_copy(entry):
+        return f"{entry.owner}, where it began"
+    if entry.reason.startswith(NO_ROOM):
+        return "the disk, once it takes what waits"
+    return f"{OPERATOR} who resumes"
+
+
+def _log_resumed(reason: str, by: str, lifted: Sequence[HaltTrading]) -> None:
+    what = "; ".join(map(_text, lifted)) or "nothing of this node"
+    log.warning("trading resumed: %s; by %s; lifted: %s", reason, by, what)
+
+
+def _tell_nobody(_entries: tuple[HaltTrading, ...]) -> None:
     """There are no other nodes."""

@@ -31,6 +31,7 @@ from actors.runtime.recovery.recovery import Recovery
 from actors.runtime.ref import ActorDeadError, Registry
 from actors.runtime.statistics import NodeStatistics, StreamRecord
 from actors.runtime.stream import Input
+from actors.runtime.trading_state import HaltEntries
 
 TURN_INTERVAL = 100_000_000
 END_OF_DATA = "end of data"
@@ -210,6 +211,7 @@ class Node:
             None if self._durability is None else self._durability.statistics(),
             () if self.links is None else self.links.statistics(),
             None if self.links is None else self.links.counts(),
+            self.halts.lifted_by,
         )
 
     def _start(self) -> None:
@@ -237,12 +239,23 @@ class Node:
             startup.begin()
         else:
             startup.resume(recovery)
-            self.halts.restore(self._control.halts())
+            self._restore_halts(recovery)
             self._resume_stopping()
         if self.links is not None:
             self.links.begin(self)
         if not self.clock.virtual:
             self._ports.start_threads(self._wake_if_paused)
+
+    def _restore_halts(self, recovery: Recovery) -> None:
+        """Restore what was in force, and what an actor raised right before the crash."""
+        self.halts.restore(self._control.halts())
+        announced = self._control.announced_halts()
+        for name, actor in recovery.actors.items():
+            entries = getattr(actor.state, "halts", None)
+            if isinstance(entries, HaltEntries):
+                for key, entry in entries.entries.items():
+                    if entry.owner == name and key not in announced:
+                        self.halts.hear(name, entry)
 
     def _open_durability(self) -> Recovery | None:
         if self.data is None:

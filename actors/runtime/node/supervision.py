@@ -233,7 +233,7 @@ class Supervisor:
         publisher, bound = self.owners[reader.source.name], reader.source.lag_bound
         if not publisher.durable:
             self.reset(reader, "fell behind")
-        elif reader.queued > DURABLE_LAG_FACTOR * bound and not self.halts.reason:
+        elif reader.queued > DURABLE_LAG_FACTOR * bound and not self.halts.entries.reason():
             self.halts.halt(
                 f"{reader.owner.name} is {reader.queued} events behind {reader.source.name}, "
                 f"allowed are {DURABLE_LAG_FACTOR * bound}"

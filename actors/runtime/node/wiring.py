@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from functools import partial
 from types import MappingProxyType
 from typing import Any
 
 from actors.events.reference import Currency, Instrument
-from actors.events.system import StopActor, StreamLive, StreamStale
+from actors.events.system import HaltTrading, ResumeTrading, StopActor, StreamLive, StreamStale
 from actors.runtime.actor import Actor, Settings
 from actors.runtime.context import ActorContext
 from actors.runtime.handlers import handler_table, inbox_table
@@ -94,6 +95,9 @@ class Wiring:
             for output, classes in actor.outputs.items()
             for event_class in classes
         }
+        for event_class in (HaltTrading, ResumeTrading):
+            if (stream := context.routes.get(event_class)) is not None:
+                stream.watch(partial(self.supervisor.halts.hear, name))
         inbox = self._stream(f"{name}.inbox", actor)
         handlers = inbox_table(actor)
         handlers[StopActor] = self._stop_actor

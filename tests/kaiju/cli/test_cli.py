@@ -278,7 +278,9 @@ def test_an_operator_halts_trading_by_a_signal_and_resumes_it_by_another(
     process = start(topology, "--live")
     process.send_signal(signal.SIGUSR1)
     assert process.stderr is not None
-    assert process.stderr.readline() == ("trading halted: an operator asked for it (SIGUSR1)\n")
+    assert process.stderr.readline() == (
+        "trading halted: an operator asked for it (SIGUSR1); lifted by: an operator who resumes\n"
+    )
     if resumed:
         process.send_signal(signal.SIGUSR2)
         assert "trading resumed" in process.stderr.readline()

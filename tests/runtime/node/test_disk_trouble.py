@@ -139,7 +139,10 @@ def test_room_on_the_disk_lifts_no_halt_but_its_own() -> None:
     halts.resume("operator")
 
     assert halts.reason == ""
-    assert [type(event) for event in said] == [*[HaltTrading] * 3, ResumeTrading]
+    assert [type(event) for event in said] == [*[HaltTrading] * 3, *[ResumeTrading] * 3]
+    lifted = [event.halt_id for event in said if isinstance(event, ResumeTrading)]
+    full = "the disk is full or fails: [Errno 28] full"
+    assert lifted == [full, f"{full} too", ""]
 
 
 class NoRoomFor(Disk):
@@ -186,7 +189,9 @@ def test_a_recorder_waits_for_room_and_then_goes_on(
     halted, resumed = caplog.messages
     assert halted.startswith("trading halted: the disk is full or fails: [Errno 28] No space left")
     assert "events could not be recorded" in halted
-    assert resumed == "trading resumed: the disk takes what recorder.frames has again"
+    assert resumed.startswith(
+        "trading resumed: the disk takes what recorder.frames has again; by the disk; lifted: "
+    )
     assert node.supervisor.failures == []
     with FrameFile(tmp_path / EVENTS_FILE) as file:
         recorded = Counter(msgpack.unpackb(body)[0] for body in file.bodies(EVENT))

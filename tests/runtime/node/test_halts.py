@@ -67,7 +67,7 @@ def test_a_halt_is_not_echoed_by_a_node_that_was_killed_meanwhile() -> None:
 def test_a_node_publishes_its_own_entries_alone() -> None:
     core, md = two_nodes()
     md.halts.halt("by hand")
-    core.halts.take("risk", LOSS)
+    core.halts.hear("risk", LOSS)
 
     assert [entry.reason for entry in core.halts.own] == ["the day's loss"]
     assert [entry.reason for entry in md.halts.own] == ["by hand"]
@@ -80,34 +80,33 @@ def test_a_node_publishes_its_own_entries_alone() -> None:
 
 def test_a_halt_of_one_instrument_is_one_on_other_nodes_too() -> None:
     core, md = two_nodes()
-    core.halts.take("oms", OVERFILL)
+    core.halts.hear("oms", OVERFILL)
 
     assert md.kept.reason() == ""
     assert md.kept.reason(instrument="BTCUSDT.SIM") == "node core: overfill"
-    core.halts.lift("oms", ResumeTrading("confirmed", "oms-0-1", owner="oms"))
+    core.halts.hear("oms", ResumeTrading("confirmed", "oms-0-1", owner="oms"))
     assert md.kept.entries == core.kept.entries == {}
 
 
 def test_an_actor_lifts_its_own_entries_and_no_others() -> None:
     core, _ = two_nodes()
     core.halts.halt("by hand")
-    core.halts.take("risk", LOSS)
-    core.halts.lift("oms", ResumeTrading("over", "risk-0-1", owner="risk"))
+    core.halts.hear("risk", LOSS)
+    core.halts.hear("oms", ResumeTrading("over", "risk-0-1", owner="risk"))
     assert [entry.reason for entry in core.halts.own] == ["by hand", "the day's loss"]
-    core.halts.lift("risk", ResumeTrading("over", "risk-0-1", owner="risk"))
+    core.halts.hear("risk", ResumeTrading("over", "risk-0-1", owner="risk"))
 
     assert core.kept.entries == {"by hand": HaltTrading("by hand")}
 
 
-def test_what_an_actor_raised_before_a_crash_is_in_force_although_nobody_heard_of_it() -> None:
-    node = NodeWithHalts("core", HaltEntries())
-    state = HaltEntries()
-    state.take(LOSS)
-    node.halts.settle("risk", state)
-    assert node.said == [LOSS]
-    node.halts.settle("risk", HaltEntries())
+def test_a_halt_of_a_node_that_was_not_heard_since_the_start_is_lifted_by_hand() -> None:
+    core, md = two_nodes()
+    core.halts.halt("by hand")
+    alone = NodeWithHalts("md", md.kept)
+    alone.halts.resume("core is no more")
 
-    assert node.halts.reason == ""
+    assert alone.halts.reason == ""
+    assert alone.kept.entries == {}
 
 
 def test_the_log_says_by_what_a_halt_is_lifted_and_who_resumed_why(
@@ -115,13 +114,13 @@ def test_the_log_says_by_what_a_halt_is_lifted_and_who_resumed_why(
 ) -> None:
     core, _ = two_nodes()
     with caplog.at_level(logging.WARNING):
-        core.halts.take("risk", LOSS)
+        core.halts.hear("risk", LOSS)
         core.halts.resume("an operator asked for it (SIGUSR2)")
 
+    resumed = "trading resumed: an operator asked for it (SIGUSR2); by an operator; lifted: "
     assert caplog.messages == [
         "trading halted: the day's loss; raised by risk; lifted by: an operator who resumes",
-        "trading halted: node core: the day's loss; raised by risk; lifted by: node core, where it"
-        " began",
-        "trading resumed by an operator: an operator asked for it (SIGUSR2); lifted: the day's loss",
-        "trading resumed by node core: it has resumed; lifted: node core: the day's loss",
+        "trading halted: node core: the day's loss; lifted by: node core, where it began",
+        "trading resumed: node core has resumed; by node core; lifted: node core: the day's loss",
+        resumed + "the day's loss",
     ]

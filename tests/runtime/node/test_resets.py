@@ -32,6 +32,7 @@ from actors.events.orders import (
 )
 from actors.events.system import (
     ActorRecovered,
+    HaltTrading,
     ConnectionEstablished,
     ResumeTrading,
     StopRequested,
@@ -115,7 +116,10 @@ def test_quotes_in_books_whose_state_was_missed_are_withdrawn() -> None:
 def test_execution_that_missed_what_became_of_its_orders_cancels_and_sends_nothing() -> None:
     kit = quoting()
 
-    assert reset(kit, "oms.orders", OrderAccepted, OrderFilled) == CANCELS
+    *canceled, halt = reset(kit, "oms.orders", OrderAccepted, OrderFilled)
+    assert canceled == CANCELS
+    assert isinstance(halt, HaltTrading)
+    assert halt.owner == "execution"
     [refused] = kit.given(signal(Side.BUY, 1))
     assert isinstance(refused, IntentRefused)
     [sent] = kit.given(ResumeTrading("looked at by hand"), signal(Side.BUY, 1))

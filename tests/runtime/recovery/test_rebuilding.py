@@ -173,7 +173,9 @@ def test_on_the_order_path_a_second_raise_halts_and_only_control_is_still_heard(
     if "halt" in before:
         heard = ["halt"]
     assert scene.brittle.state.seen == before + heard
-    assert f"raised RuntimeError: {key} is not to be done" in " ".join(scene.node.halts.own)
+    assert f"raised RuntimeError: {key} is not to be done" in " ".join(
+        entry.reason for entry in scene.node.halts.own
+    )
     assert scene.brittle.actor_stopped.is_set()
     assert scene.witness.state.failed == [("brittle", False)]
     assert any(
