@@ -32,8 +32,8 @@ from actors.events.orders import (
 )
 from actors.events.system import (
     ActorRecovered,
-    HaltTrading,
     ConnectionEstablished,
+    HaltTrading,
     ResumeTrading,
     StopRequested,
     StreamReset,
