@@ -45,7 +45,8 @@ class RecordedExchange(SimulatedVenue):
     @handles(Quote)
     def on_quote(self, quote: Quote) -> None:
         """Keep the quote, and match our resting orders against it."""
-        self.report(self.state.venue.on_quote(quote, self.now))
+        if reports := self.state.venue.on_quote(quote, self.now):
+            self.report(reports)
 
     @handles(Trade)
     def on_trade(self, trade: Trade) -> None:

@@ -17,7 +17,15 @@ from typing import NamedTuple, Protocol
 
 import msgspec
 
-from actors.events.market import BookState, Level, Quote, Side, Trade
+from actors.events.market import (
+    BookState,
+    DepthDiff,
+    DepthSnapshot,
+    Level,
+    Quote,
+    Side,
+    Trade,
+)
 from actors.model.book import Book
 from gateways.simulated.engine.venue_orders import OPPOSITE
 
@@ -133,15 +141,29 @@ class RecordedMarket(msgspec.Struct):
     """(quantity shown, how much of it we took) by price: what we took is gone for us until the
     recorded venue shows another quantity there."""
     last_trade_id: int = 0
+    newest_id: int = 0
+    """Update id of what is known: of the newest quote or the LIVE book."""
 
     def take_quote(self, quote: Quote) -> bool:
         """Keep a quote; False, and it is not kept, where it is older than what is known."""
-        known = 0 if self.quote is None else self.quote.update_id
-        if self.book.state is BookState.LIVE:
-            known = max(known, self.book.last_update_id)
-        if quote.update_id and quote.update_id < known:
-            return False
+        update_id = quote.update_id
+        if update_id:
+            if update_id < self.newest_id:
+                return False
+            self.newest_id = update_id
         self.quote = quote
+        return True
+
+    def take_depth(self, depth: DepthDiff | DepthSnapshot) -> bool:
+        """Update the recorded book, and return whether it is LIVE."""
+        if isinstance(depth, DepthSnapshot):
+            if not self.book.restore(depth):
+                return False
+            self.newest_id = self.book.last_update_id  # also where the venue's ids began again
+            return True
+        if not self.book.apply(depth):
+            return False
+        self.newest_id = max(self.newest_id, self.book.last_update_id)
         return True
 
     def is_new(self, trade: Trade) -> bool:

@@ -68,9 +68,9 @@ class RecordedVenue(msgspec.Struct):
     def on_quote(self, quote: Quote, now: int) -> list[ExecutionReport]:
         """Keep the quote, and match our resting orders against it; an older one is passed over."""
         market = self.markets[quote.instrument]
-        if not market.take_quote(quote) or not market.resting:
-            return []
-        return self._fill(market.meet_depth(QuoteDepth(quote), quote.venue_time or now), now)
+        if market.take_quote(quote) and market.resting:
+            return self._fill(market.meet_depth(QuoteDepth(quote), quote.venue_time or now), now)
+        return []
 
     def on_trade(self, trade: Trade, now: int) -> list[ExecutionReport]:
         """Match our resting orders against a recorded trade, once however often it is printed."""
@@ -82,16 +82,14 @@ class RecordedVenue(msgspec.Struct):
     def on_depth(self, depth: DepthDiff | DepthSnapshot, now: int) -> list[ExecutionReport]:
         """Update the recorded book, and match our resting orders against it."""
         market = self.markets[depth.instrument]
-        book = market.book
-        live = book.apply(depth) if isinstance(depth, DepthDiff) else book.restore(depth)
-        if not live or not market.resting:
+        if not market.take_depth(depth) or not market.resting:
             return []
-        return self._fill(market.meet_depth(BookDepth(book), depth.venue_time or now), now)
+        return self._fill(market.meet_depth(BookDepth(market.book), depth.venue_time or now), now)
 
     def forget_data(self, reason: str) -> None:
         """Forget all recorded data because some was missed; our orders stay."""
         for market in self.markets.values():
-            market.quote = None
+            market.quote, market.newest_id = None, 0
             market.book.reset(reason)
 
     def _submit(self, order: NewOrderSingle, now: int) -> list[ExecutionReport]:
