@@ -7,6 +7,8 @@ import os
 from collections.abc import Iterator
 from pathlib import Path
 
+import msgspec
+
 from actors.events.durations import SECOND
 from actors.events.market import Quote
 from actors.events.reference import Currency, Instrument
@@ -38,9 +40,11 @@ def recorded_quotes() -> list[tuple[int, Quote]]:
 
 
 def looped_quotes() -> Iterator[tuple[int, Quote]]:
-    """Yield the recorded quotes again and again, at ever later times, at least `ENOUGH`."""
+    """Yield the recorded quotes again and again, later and with higher ids, at least `ENOUGH`."""
     quotes = recorded_quotes()
     span = quotes[-1][0] - quotes[0][0] + SECOND
+    ids = quotes[-1][1].update_id
     for lap in range(-(-ENOUGH // len(quotes))):
         for time, quote in quotes:
-            yield time + lap * span, quote
+            later = quote.update_id + lap * ids
+            yield time + lap * span, msgspec.structs.replace(quote, update_id=later)
