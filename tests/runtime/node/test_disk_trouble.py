@@ -189,8 +189,9 @@ def test_a_recorder_waits_for_room_and_then_goes_on(
     halted, resumed = caplog.messages
     assert halted.startswith("trading halted: the disk is full or fails: [Errno 28] No space left")
     assert "events could not be recorded" in halted
-    assert resumed.startswith(
+    assert resumed == (
         "trading resumed: the disk takes what recorder.frames has again; by the disk; lifted: "
+        + halted.removeprefix("trading halted: ").partition("; lifted by")[0]
     )
     assert node.supervisor.failures == []
     with FrameFile(tmp_path / EVENTS_FILE) as file:
