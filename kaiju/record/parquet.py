@@ -254,6 +254,8 @@ def _widened(kind: Any) -> Any:
 def _largest(value: Any) -> int:
     """Return the size of the largest whole number in a value of a column."""
     match value:
+        case bool():
+            return 0
         case int():
             return max(value, ~value)
         case list():
