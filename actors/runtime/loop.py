@@ -135,9 +135,13 @@ class Loop:
 
     def post(self, inbox: Input, event: Event, cause: Position | None = None) -> int:
         """Append an event from outside to an actor's inbox and return its sequence number."""
+        # As `Stream.append` does: this is part of every outside input, where calls are felt.
         stream, now = inbox.stream, self.now
-        arrival = now if self._virtual else time.monotonic_ns()
-        seq = stream.append(event, cause, None, now, arrival).id[2]
+        seq = stream.next_seq
+        place = (stream.name, stream.epoch, seq)
+        root = (*place, now if self._virtual else time.monotonic_ns())
+        stream.tail.append(Envelope(place, cause, root, now, event))
+        stream.next_seq = seq + 1
         self.queue.append(inbox)
         if seq > stream.trim_at:
             self._note_grown(stream)

@@ -350,7 +350,8 @@ class Conflation:
         else:
             place[0], place[2] = view.next_seq, place[1]
             place[1] = seq
-        view.keep(envelope)
+        view.next_seq += 1  # as `Stream.keep` does; a call more is felt on every quote
+        view.tail.append(envelope)
         self.firsts.append(seq)
         if len(view.tail) > VIEW_SLACK:
             del view.tail[: position - view.base]

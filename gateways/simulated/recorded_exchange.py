@@ -44,9 +44,13 @@ class RecordedExchange(SimulatedVenue):
 
     @handles(Quote)
     def on_quote(self, quote: Quote) -> None:
-        """Keep the quote, and match our resting orders against it."""
-        if reports := self.state.venue.on_quote(quote, self.now):
-            self.report(reports)
+        """Keep the quote, and match our resting orders against it if there are any."""
+        venue = self.state.venue
+        market = venue.markets[quote.instrument]
+        if market.resting:
+            self.report(venue.on_quote(quote, self.now))
+        else:
+            market.take_quote(quote)
 
     @handles(Trade)
     def on_trade(self, trade: Trade) -> None:
