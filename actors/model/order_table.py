@@ -136,8 +136,9 @@ class OrderTable(msgspec.Struct):
 
     def doubtful(self) -> list[OrderRecord]:
         """Return the orders about which the venue is to be asked, open ones first."""
-        both = (*self.open.values(), *self.closed.values())
-        return [record for record in both if record.in_doubt]
+        # An ended order is in doubt only where it is disputed, and there may be many of them.
+        in_doubt = [record for record in self.open.values() if record.in_doubt]
+        return in_doubt + [record for record in self.closed.values() if record.disputed]
 
     def submit(
         self, order: SubmitOrder, now: int
