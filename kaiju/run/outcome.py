@@ -128,6 +128,8 @@ def finish(finished: FinishedRun, shown: Presentation) -> Outcome:
     left_open = [f"{a.name}: {left}" for a in node.actors.values() if (left := a.left_open())]
     for left in left_open:
         shown.errors().print(f"error: {left}", markup=False)
+    if node.halts.killed:
+        return Outcome(ExitCode.KILLED, directory)
     if report.halted or left_open:
         return Outcome(ExitCode.HALTED, directory)
     fine = report.conserved and not problems

@@ -76,7 +76,7 @@ def serve(options: VenueOptions) -> int:
         if failure:
             errors.print(f"error: {failure}", markup=False)
     if halted:
-        return ExitCode.HALTED
+        return ExitCode.KILLED if node.halts.killed else ExitCode.HALTED
     return ExitCode.FAILED if node.supervisor.failures else ExitCode.OK
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 from functools import reduce
 from operator import or_
 from typing import TYPE_CHECKING, Any
@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from actors.runtime.journal.commits import Commits
     from actors.runtime.journal.writer import Journal
     from actors.runtime.loop import Loop
+    from actors.runtime.node.halts import Halts
     from actors.runtime.recovery.recovery import Recovery
 
 ANNOUNCED = (HaltTrading, ResumeTrading, StopRequested, ActorFailed)
@@ -136,3 +137,21 @@ class ControlLog:
                 for lifted in entries.lift(envelope.event):
                     del found[key_of(lifted)]
         return list(found.values())
+
+
+def restore_halts(halts: Halts, control: ControlLog, actors: Mapping[str, Actor]) -> None:
+    """Restore what was in force, and what an actor raised right before the crash.
+
+    Args:
+        halts: of the node.
+        control: what was announced in the run before.
+        actors: those that were recovered, by name.
+    """
+    halts.restore(control.halts())
+    announced = control.announced_halts()
+    for name, actor in actors.items():
+        entries = getattr(actor.state, "halts", None)
+        if isinstance(entries, HaltEntries):
+            for key, entry in entries.entries.items():
+                if entry.owner == name and key not in announced:
+                    halts.hear(name, entry)

@@ -10,8 +10,10 @@ from collections.abc import Callable, Iterable, Sequence
 
 from msgspec.structs import replace
 
+from actors.events.accounts import TradingState
 from actors.events.event import Event
 from actors.events.system import HaltTrading, ResumeTrading
+from actors.runtime.node.kill import KILL, Kill, KillFile
 from actors.runtime.trading_state import HaltEntries, is_halted, key_of, lift_of, scope_of
 
 log = logging.getLogger("kaiju")
@@ -29,9 +31,12 @@ class Halts:
 
     Args:
         announce: sends a control event to every actor that handles it.
+        kill_file: of the node; None where it has no directory.
     """
 
-    def __init__(self, announce: Callable[[Event], None]) -> None:
+    def __init__(
+        self, announce: Callable[[Event], None], kill_file: KillFile | None = None
+    ) -> None:
         self.entries = HaltEntries()
         self.over = False
         """Whether the loop has ended, so that nobody would hear of a halt."""
@@ -41,7 +46,7 @@ class Halts:
         """Owners of copies, of the nodes that said since the start what they own."""
         self._waiting: dict[str, str] = {}
         """Reason of the halt by what waits for a disk: a port's stream or the journal."""
-        self._announce = announce
+        self._announce, self._kill_file = announce, kill_file
 
     @property
     def own(self) -> tuple[HaltTrading, ...]:
@@ -63,6 +68,26 @@ class Halts:
     def lifted_by(self) -> str:
         """What ends that halt; empty while there is none."""
         return "" if self.first is None else _lifted_by(self.first)
+
+    @property
+    def killed(self) -> bool:
+        """Whether KILL is in force, here or on a node that this one follows."""
+        return any(e.level is TradingState.KILL for e in self.entries.entries.values())
+
+    def kill(self, kill: Kill) -> None:
+        """Stop all trading, also that of whoever begins from this directory again."""
+        if self._kill_file is not None:
+            try:
+                self._kill_file.write(kill)
+            except OSError:
+                log.exception("KILL is in force until this process ends, and could not be written")
+        self._raise(kill.entry)
+
+    def keep_killed(self) -> None:
+        """Have in force the KILL that the directory holds; to be called before the first input."""
+        kill = None if self._kill_file is None else self._kill_file.read()
+        if kill is not None and KILL not in self.entries.entries:
+            self._raise(kill.entry)
 
     def halt(self, reason: str) -> None:
         """Stop new orders from now on; cancels still pass."""
@@ -87,31 +112,54 @@ class Halts:
         gone = [held[k] for k in list(held) if held[k].owner == owner and k not in copies]
         self._lift(gone, f"{owner} has resumed", owner)
 
-    def resume(self, reason: str, down: Sequence[str] = ()) -> None:
+    def resume(self, reason: str, down: Sequence[str] = (), *, by: str = "", why: str = "") -> str:
         """Lift all that was raised here, unless the disk is full or an actor is down.
 
         Args:
             reason: why.
             down: actors of the order path that have failed.
+            by: the person who lifts it; only a person lifts KILL.
+            why: that person's own words.
+
+        Returns:
+            Why trading stays halted; empty where it does not.
         """
-        if down:
-            log.error("trading stays halted: %s failed and must be started again", ", ".join(down))
-            return
-        if self._waiting:
-            log.error("trading stays halted: %s", "; ".join(self._waiting.values()))
-            return
+        refusal = self._refusal(down, by)
+        if refusal:
+            log.error("trading stays halted: %s", refusal)
+            return f"trading stays halted: {refusal}"
         held = self.entries.entries.values()
         others = [entry for entry in held if entry.owner in self._heard]
         if others:
-            text = "; ".join(map(_text, others))
-            log.error("trading stays halted until it is resumed there too: %s", text)
-            self._lift([e for e in held if e not in others], reason, OPERATOR)
-            return
+            refusal = f"until it is resumed there too: {'; '.join(map(_text, others))}"
+            log.error("trading stays halted %s", refusal)
+            self._lift([e for e in held if e not in others], reason, by or OPERATOR)
+            self._remove_kill()
+            return f"trading stays halted {refusal}"
         lifted = list(held)
         self.entries.entries.clear()
         self.on_own_change(self.own)
-        _log_resumed(reason, OPERATOR, lifted)
-        self._tell(ResumeTrading(reason))
+        _log_resumed(reason, by or OPERATOR, lifted)
+        self._tell(ResumeTrading(reason, by=by, why=why))
+        self._remove_kill()
+        return ""
+
+    def _refusal(self, down: Sequence[str], by: str) -> str:
+        if down:
+            return f"{', '.join(down)} failed and must be started again"
+        if self._waiting:
+            return "; ".join(self._waiting.values())
+        if KILL in self.entries.entries and not by:
+            return "KILL is in force, lifted by `kaiju resume` alone"
+        return ""
+
+    def _remove_kill(self) -> None:
+        """Remove the file once the lift is kept: what breaks off in between leaves KILL."""
+        if self._kill_file is not None:
+            try:
+                self._kill_file.remove()
+            except OSError:
+                log.exception("the file of the KILL that was lifted is still there")
 
     def wait_for_disk(self, who: str, refusal: OSError | None) -> None:
         """Halt while a disk does not take what `who` has; None says that it does again."""
@@ -183,6 +231,8 @@ def _text(entry: HaltTrading) -> str:
 def _lifted_by(entry: HaltTrading) -> str:
     if _is_copy(entry):
         return f"{entry.owner}, where it began"
+    if entry.level is TradingState.KILL:
+        return "`kaiju resume`, by a person who says why"
     if entry.reason.startswith(NO_ROOM):
         return "the disk, once it takes what waits"
     return f"{OPERATOR} who resumes"

@@ -33,7 +33,7 @@ class Ingress:
         self._lock = threading.Lock()
         self._open = True
         self._messages: deque[tuple[Actor, Any, Reply | None]] = deque()
-        self._calls: deque[Callable[[], None]] = deque()
+        self._calls: deque[Callable[[], object]] = deque()
 
     @property
     def waiting(self) -> bool:
@@ -51,7 +51,7 @@ class Ingress:
         else:
             self._refuse(actor, message, reply, "node stopped")
 
-    def call(self, action: Callable[[], None]) -> None:
+    def call(self, action: Callable[[], object]) -> None:
         """Have the runtime's own `action` run on the loop's thread, at the latest when it ends.
 
         Takes no lock, so that a signal handler may call it.

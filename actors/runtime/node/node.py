@@ -5,6 +5,7 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Callable
+from functools import partial
 
 from actors.events.system import StopRequested
 from actors.runtime.clock import FOREVER, NO_LIMIT, Clock, VirtualClock
@@ -13,11 +14,12 @@ from actors.runtime.journal.disk import Disk
 from actors.runtime.journal.writer import Journal
 from actors.runtime.loop import Loop
 from actors.runtime.node.config import NodeConfig
-from actors.runtime.node.control_log import ControlLog
+from actors.runtime.node.control_log import ControlLog, restore_halts
 from actors.runtime.node.counters import actor_record, edge_record
 from actors.runtime.node.durability import NodeDurability
 from actors.runtime.node.halts import Halts
 from actors.runtime.node.ingress import Ingress
+from actors.runtime.node.kill import KillFile
 from actors.runtime.node.links import Links
 from actors.runtime.node.outside import Outside
 from actors.runtime.node.port_runners import PortRunners
@@ -31,7 +33,6 @@ from actors.runtime.recovery.recovery import Recovery
 from actors.runtime.ref import ActorDeadError, Registry
 from actors.runtime.statistics import NodeStatistics, StreamRecord
 from actors.runtime.stream import Input
-from actors.runtime.trading_state import HaltEntries
 
 TURN_INTERVAL = 100_000_000
 END_OF_DATA = "end of data"
@@ -71,7 +72,9 @@ class Node:
         """The node's directory; None where nothing is kept."""
         self.loop = Loop(self.clock, clocked=config.metrics)
         self._control = ControlLog(self.loop, "announced" if links is None else config.name)
-        self.halts = Halts(self._control.announce)
+        place = config.data or config.directory
+        kill_file = None if place is None else KillFile(place, self._disk)
+        self.halts = Halts(self._control.announce, kill_file)
         self.supervisor = Supervisor(
             self.loop, self._control.announce, self.halts, config.directory
         )
@@ -127,7 +130,7 @@ class Node:
 
         Refused, and logged, while an actor of the order path is down.
         """
-        self._ingress.call(lambda: self.supervisor.resume(reason))
+        self._ingress.call(partial(self.supervisor.resume, reason))
 
     def request_stop(self, reason: str) -> None:
         """End the run in order; callable from any thread and from a signal handler.
@@ -239,23 +242,13 @@ class Node:
             startup.begin()
         else:
             startup.resume(recovery)
-            self._restore_halts(recovery)
+            restore_halts(self.halts, self._control, recovery.actors)
             self._resume_stopping()
+        self.halts.keep_killed()
         if self.links is not None:
             self.links.begin(self)
         if not self.clock.virtual:
             self._ports.start_threads(self._wake_if_paused)
-
-    def _restore_halts(self, recovery: Recovery) -> None:
-        """Restore what was in force, and what an actor raised right before the crash."""
-        self.halts.restore(self._control.halts())
-        announced = self._control.announced_halts()
-        for name, actor in recovery.actors.items():
-            entries = getattr(actor.state, "halts", None)
-            if isinstance(entries, HaltEntries):
-                for key, entry in entries.entries.items():
-                    if entry.owner == name and key not in announced:
-                        self.halts.hear(name, entry)
 
     def _open_durability(self) -> Recovery | None:
         if self.data is None:

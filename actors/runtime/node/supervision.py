@@ -86,11 +86,11 @@ class Supervisor:
         loop.on_failure, loop.on_lag = self.failed, self.lagging
         loop.on_source_failure, loop.on_dead_letter = self.source_failed, self.dead_letter
 
-    def resume(self, reason: str) -> None:
-        """Lift all halts, unless an actor of the order path is down or the disk is full."""
+    def resume(self, reason: str, *, by: str = "", why: str = "") -> str:
+        """Lift all halts, unless an actor of the order path is down; see `Halts.resume`."""
         actors = self.actors.values()
         down = [a.name for a in actors if a.order_path and a.actor_stopped.is_set()]
-        self.halts.resume(reason, down)
+        return self.halts.resume(reason, down, by=by, why=why)
 
     def dead_letter(self, reader: Input, envelope: Envelope, reason: str) -> None:
         """Keep and count an event that nobody will finish."""
