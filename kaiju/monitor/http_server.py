@@ -2,16 +2,14 @@
 
 from __future__ import annotations
 
-import threading
 import time
-from socketserver import ThreadingMixIn
-from typing import Any, Self
-from wsgiref.simple_server import WSGIRequestHandler, WSGIServer, make_server
+from typing import Self
 
 import msgspec
 
 from actors.events.durations import SECOND
 from actors.runtime.node.node import Node
+from kaiju.monitor.bounded_server import Answer, BoundedServer
 from kaiju.monitor.node_metrics import NodeCollector, order_edges
 from kaiju.monitor.observer import NodeView
 from kaiju.monitor.prometheus import metrics_page
@@ -41,43 +39,33 @@ class NodeServer:
         self._shown = 0
         self._collector = NodeCollector(order_edges(node))
         self._metrics = metrics_page(self._collector)
-        self._server = make_server(host, port, self._answer, _Server, _SilentHandler)
-        self.address = f"{host}:{self._server.server_port}"
+        self._server = BoundedServer(host, port, self._answer)
+        self.address = f"{host}:{self._server.port}"
         """The address that it listens on."""
-        self._thread = threading.Thread(target=self._serve, name="metrics", daemon=True)
 
     def __enter__(self) -> Self:
-        self._thread.start()
+        self._server.start()
         return self
 
     def __exit__(self, *error: object) -> None:
-        self._server.shutdown()
-        self._thread.join()
-        self._server.server_close()
+        self._server.close()
 
     def show(self, view: NodeView) -> None:
         """Serve `view` until the next one."""
         self._shown = time.monotonic_ns()
         self._collector.view = view
 
-    def _serve(self) -> None:
-        self._server.serve_forever(poll_interval=0.1)
-
-    def _answer(self, environ: dict[str, Any], start_response: Any) -> Any:
-        path = environ["PATH_INFO"]
+    def _answer(self, path: str) -> Answer:
         if path == "/metrics":
-            return self._metrics(environ, start_response)
+            return Answer("200 OK", *self._metrics())
         view = self._collector.view
         if path == "/status" and view is not None:
-            start_response("200 OK", [("Content-Type", "application/json")])
-            return [msgspec.json.encode(status_of(view))]
-        if path in ("/healthz", "/readyz", "/status"):
-            problem = self._problem(view, ready=path == "/readyz")
-            status, text = ("503 Service Unavailable", problem) if problem else ("200 OK", "ok")
-        else:
-            status, text = "404 Not Found", "not found"
-        start_response(status, [("Content-Type", "text/plain; charset=utf-8")])
-        return [f"{text}\n".encode()]
+            return Answer("200 OK", msgspec.json.encode(status_of(view)), "application/json")
+        if path not in ("/healthz", "/readyz", "/status"):
+            return Answer("404 Not Found", b"not found\n")
+        if problem := self._problem(view, ready=path == "/readyz"):
+            return Answer("503 Service Unavailable", f"{problem}\n".encode())
+        return Answer("200 OK", b"ok\n")
 
     def _problem(self, view: NodeView | None, *, ready: bool) -> str:
         """Return why the node is not healthy, or not ready; empty if it is."""
@@ -94,12 +82,3 @@ class NodeServer:
             if link.kind == "input" and link.state != LIVE
         ]
         return "; ".join(waiting) if ready else ""
-
-
-class _Server(ThreadingMixIn, WSGIServer):
-    daemon_threads = True
-
-
-class _SilentHandler(WSGIRequestHandler):
-    def log_message(self, *_args: object) -> None:
-        """Log nothing per request."""

@@ -3,9 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from typing import Any
 
-from prometheus_client import CollectorRegistry, ProcessCollector, make_wsgi_app
+from prometheus_client import (
+    CONTENT_TYPE_LATEST,
+    CollectorRegistry,
+    ProcessCollector,
+    generate_latest,
+)
 from prometheus_client.core import (
     CounterMetricFamily,
     GaugeMetricFamily,
@@ -52,10 +56,9 @@ def add_histogram(
     family.add_metric(labels, buckets, histogram.total / SECOND)
 
 
-def metrics_page(collector: Collector) -> Callable[..., Any]:
-    """Return the WSGI application that answers scrapes."""
+def metrics_page(collector: Collector) -> Callable[[], tuple[bytes, str]]:
+    """Return a function that returns the page for a scrape, and its content type."""
     registry = CollectorRegistry()
     registry.register(collector)
     ProcessCollector(registry=registry)
-    page: Callable[..., Any] = make_wsgi_app(registry)
-    return page
+    return lambda: (generate_latest(registry), CONTENT_TYPE_LATEST)
