@@ -58,6 +58,7 @@ from gateways.simulated.session.server_socket import ServerSocketThread
 from gateways.sockets import ServerSocket, Wake
 from tests.kit.builders import BTCUSDT, ETHUSDT, buy, report_new
 from tests.kit.commands import KAIJU
+from tests.kit.descriptors import no_descriptors_left
 from tests.kit.paths import ROOT
 from tests.kit.venue_client import VENUE, RawClient, VenueProcess, market_order, resting_order
 from tests.kit.waiting import PATIENCE, until
@@ -310,6 +311,22 @@ def test_a_gateway_waits_for_a_venue_that_comes_later(folder: Path, tmp_path: Pa
     late = VenueProcess(folder, tmp_path / "venue")
     with running(gateway(late)) as node, late:
         until(lambda: heard(node, "gateway.connection"), "a connection")
+
+
+def test_a_gateway_without_descriptors_tries_until_it_has_some(venue: VenueProcess) -> None:
+    up, back = ConnectionEstablished("gateway"), ConnectionRestored("gateway")
+    lost = ConnectionLost("gateway", "the venue was silent for 2 s")
+    with running(gateway(venue)) as node:
+        until(lambda: heard(node, "gateway.connection") == [up], "a connection")
+        assert venue.process is not None
+        with no_descriptors_left():
+            venue.process.send_signal(signal.SIGSTOP)
+            until(lambda: heard(node, "gateway.connection") == [up, lost], "its loss")
+            venue.process.send_signal(signal.SIGCONT)
+            [connection] = (t for t in threading.enumerate() if t.name.startswith("gateway "))
+            connection.join(1.0)
+            assert connection.is_alive()
+        until(lambda: heard(node, "gateway.connection") == [up, lost, back], "its return")
 
 
 class FakeVenue:

@@ -14,6 +14,7 @@ from threading import Thread
 import pytest
 import zmq
 
+from tests.kit.descriptors import no_descriptors_left
 from tests.kit.simulated_network import TAIL
 from tests.kit.socket_kit import GIVEN, Keys, Publishing, Reading, until
 from tests.kit.waiting import PATIENCE
@@ -83,6 +84,21 @@ def test_what_is_asked_is_answered_to_who_asked(publishing: Publishing, reading:
     assert replayed[0].first == 1
     assert all(one.end == other.first for one, other in pairwise(replayed))
     assert replayed[-1].end == resumed.position
+
+
+def test_without_descriptors_a_node_is_connected_to_later(
+    publishing: Publishing, reading: Reading
+) -> None:
+    def dial_until_it_fails() -> None:
+        while True:  # what the sockets of before had is taken once ZeroMQ has closed them
+            reading.dial(publishing)
+
+    with no_descriptors_left(), pytest.raises(OSError, match="Too many open files"):
+        dial_until_it_fails()
+
+    reading.dial(publishing)
+    before = len(reading.frames)
+    until(lambda: len(reading.frames) > before, publishing, reading)
 
 
 def go_on(publishing: Publishing, reading: Reading) -> Resumed:
