@@ -28,6 +28,8 @@ LARGEST_FRAME = 8 * 2**20
 """Bytes; ZeroMQ drops the connection of whoever sends more."""
 QUEUED = 10_000
 """Messages that a socket queues for each peer that does not take them."""
+HANDSHAKE_MS = 5_000
+"""Time in which whoever connects must have shaken hands: until then it holds a descriptor."""
 AT_ONCE = 256
 """Messages received before other work is looked for."""
 LOCAL_HOSTS = ("127.0.0.1", "localhost", "[::1]")
@@ -98,7 +100,10 @@ class Wake:
 class _Socket:
     def __init__(self, kind: int, wake: Wake) -> None:
         self._wake = wake
-        self._socket: zmq.Socket[bytes] = zmq.Context.instance().socket(kind)
+        try:
+            self._socket: zmq.Socket[bytes] = zmq.Context.instance().socket(kind)
+        except zmq.ZMQError as error:
+            raise OSError(error.errno, f"no socket: {error.strerror}") from error
         self._socket.setsockopt(zmq.MAXMSGSIZE, LARGEST_FRAME)
         self._socket.setsockopt(zmq.SNDHWM, QUEUED)
         self._socket.setsockopt(zmq.RCVHWM, QUEUED)
@@ -149,6 +154,7 @@ class ServerSocket(_Socket):
         try:
             self._lock = _locked(endpoint)
             self._socket.setsockopt(zmq.ROUTER_MANDATORY, 1)
+            self._socket.setsockopt(zmq.HANDSHAKE_IVL, HANDSHAKE_MS)
             self._socket.bind(endpoint)
             if self._lock is not None:
                 Path(endpoint.removeprefix(IPC)).chmod(0o600)
@@ -180,6 +186,9 @@ class ClientSocket(_Socket):
     Args:
         endpoint: where the server listens.
         wake: ends its waits.
+
+    Raises:
+        OSError: the process has no descriptor left.
     """
 
     def __init__(self, endpoint: str, wake: Wake) -> None:

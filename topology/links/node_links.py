@@ -349,7 +349,12 @@ class NodeLinks:
     def _connect(self, node: str, now: int) -> None:
         self._connect_at.pop(node, None)
         live, recovery, key = self._endpoints.of(node)
-        self._sockets.connect(node, live, recovery, self._streams[node], key)
+        try:
+            self._sockets.connect(node, live, recovery, self._streams[node], key)
+        except OSError as error:  # descriptors are lacking, and may be there in a moment
+            log.warning("node %s cannot be read now: %s", node, error.strerror)
+            self._reconnect_later(node, str(error.strerror), now)
+            return
         self._apply(node, self._subscribers[node].begin(now), now)
 
 

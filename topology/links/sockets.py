@@ -44,6 +44,8 @@ the listening side sends them: libzmq 4.3.5 aborts the process (``!_io_error``) 
 connection that was lost while its receive queue was full. Readers send `Ping` instead."""
 UNASKED = zmq.EVENT_HANDSHAKE_FAILED_NO_DETAIL | zmq.EVENT_HANDSHAKE_FAILED_PROTOCOL
 """Handshakes that fail before a key is checked."""
+HANDSHAKE_MS = 5_000
+"""Time in which whoever connects must have shaken hands: until then it holds a descriptor."""
 LINGER_MS = 500
 """Time for queued messages to leave when a node ends."""
 
@@ -110,12 +112,19 @@ class LinkClient:
             recovery: address for requests.
             streams: to subscribe to.
             key: its public key; None if nothing leaves the host.
+
+        Raises:
+            OSError: the process has no descriptor left; there is no connection now.
         """
         self._disconnect(node)
-        subscriber = self._socket(zmq.SUB)
+        try:
+            subscriber = self._subscribers[node] = self._socket(zmq.SUB)
+            dealer = self._dealers[node] = self._socket(zmq.DEALER)
+        except zmq.ZMQError as error:
+            self._disconnect(node)
+            raise OSError(error.errno, f"no socket: {error.strerror}") from error
         for stream in streams:
             subscriber.setsockopt(zmq.SUBSCRIBE, topic_of(stream))
-        dealer = self._socket(zmq.DEALER)
         for socket, endpoint in ((subscriber, live), (dealer, recovery)):
             socket.setsockopt(zmq.RECONNECT_IVL, RECONNECT_MS)
             socket.setsockopt(zmq.RECONNECT_IVL_MAX, MAX_RECONNECT_MS)
@@ -126,7 +135,6 @@ class LinkClient:
                 socket.curve_publickey, socket.curve_secretkey = self._keys.own, self._keys.secret
             socket.connect(endpoint)
             self._poller.register(socket, zmq.POLLIN)
-        self._subscribers[node], self._dealers[node] = subscriber, dealer
 
     def send(self, node: str, data: bytes) -> bool:
         """Send a request to a node, and return whether there was room."""
@@ -185,7 +193,8 @@ class LinkClient:
     def _disconnect(self, node: str) -> None:
         for sockets in (self._subscribers, self._dealers):
             if (socket := sockets.pop(node, None)) is not None:
-                self._poller.unregister(socket)
+                if socket in self._poller:
+                    self._poller.unregister(socket)
                 socket.close(linger=0)
 
     def _sent(self, socket: zmq.Socket[bytes], parts: list[bytes]) -> bool:
@@ -323,6 +332,7 @@ class LinkSockets(LinkClient):
         socket = self._socket(kind)
         socket.setsockopt(zmq.HEARTBEAT_IVL, HEARTBEAT_MS)
         socket.setsockopt(zmq.HEARTBEAT_TIMEOUT, SILENCE_MS)
+        socket.setsockopt(zmq.HANDSHAKE_IVL, HANDSHAKE_MS)
         if kind == zmq.XPUB:
             socket.setsockopt(zmq.XPUB_MANUAL, 1)
         else:

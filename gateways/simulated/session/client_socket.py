@@ -151,6 +151,11 @@ class Connection:
                     lasted = time.monotonic() - began > 2 * SILENCE
                     pause = FIRST_PAUSE if lasted else min(2 * pause, MAX_PAUSE)
                     self._pause(None if end.final else pause)
+                except OSError as error:
+                    # What is lacking now, such as descriptors, may be there in a moment.
+                    self._lose(error.strerror or str(error))
+                    pause = min(2 * pause, MAX_PAUSE)
+                    self._pause(pause)
             self._give_up()
         except Exception as error:
             self._failure = error  # the next `send` raises it, and trading halts
