@@ -38,10 +38,18 @@ MAX_LOGGED = 100
 AT_ONCE = 64
 """Messages received from one socket before others are looked at."""
 RECONNECT_MS, MAX_RECONNECT_MS = 100, 2_000
-HEARTBEAT_MS, SILENCE_MS = 1_000, 3_000
-"""ZeroMQ's own heartbeats: without them, a reader that vanished would keep its queue for ever. Only
-the listening side sends them: libzmq 4.3.5 aborts the process (``!_io_error``) if one is due on a
-connection that was lost while its receive queue was full. Readers send `Ping` instead."""
+SILENCE_S = 3
+"""Seconds after which a reader on another host that answers nothing is given up by the kernel, and
+its queue with it. ZeroMQ's own heartbeats are for neither side: libzmq 4.3.5 aborts the process
+(``!_io_error``) that has one to send or to answer on a connection that was lost while its receive
+queue was full. Readers send `Ping` instead."""
+GIVING_UP = {
+    zmq.TCP_KEEPALIVE: 1,
+    zmq.TCP_KEEPALIVE_IDLE: 1,
+    zmq.TCP_KEEPALIVE_INTVL: 1,
+    zmq.TCP_KEEPALIVE_CNT: SILENCE_S - 1,
+    zmq.TCP_MAXRT: SILENCE_S * 1000,
+}
 UNASKED = zmq.EVENT_HANDSHAKE_FAILED_NO_DETAIL | zmq.EVENT_HANDSHAKE_FAILED_PROTOCOL
 """Handshakes that fail before a key is checked."""
 HANDSHAKE_MS = 5_000
@@ -330,9 +338,9 @@ class LinkSockets(LinkClient):
 
     def _listening(self, kind: int, endpoint: str) -> zmq.Socket[bytes]:
         socket = self._socket(kind)
-        socket.setsockopt(zmq.HEARTBEAT_IVL, HEARTBEAT_MS)
-        socket.setsockopt(zmq.HEARTBEAT_TIMEOUT, SILENCE_MS)
         socket.setsockopt(zmq.HANDSHAKE_IVL, HANDSHAKE_MS)
+        for option, value in GIVING_UP.items():
+            socket.setsockopt(option, value)
         if kind == zmq.XPUB:
             socket.setsockopt(zmq.XPUB_MANUAL, 1)
         else:

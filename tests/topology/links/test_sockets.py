@@ -5,14 +5,15 @@ from __future__ import annotations
 import os
 import signal
 import socket
+import sys
 import time
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack, closing
+from contextlib import ExitStack, closing, suppress
 from functools import partial
 from itertools import pairwise
 from multiprocessing import get_context
 from multiprocessing.connection import Connection
-from tempfile import TemporaryDirectory
+from pathlib import Path
 from threading import Thread
 
 import pytest
@@ -252,3 +253,42 @@ def test_a_reader_stopped_with_a_full_queue_survives_the_loss_of_its_publisher()
     process.join(PATIENCE)
 
     assert process.exitcode == 0
+
+
+def silence_allowed(port: int) -> tuple[int, int]:
+    """Return after how many seconds the kernel gives up a peer that connected to a port of ours.
+
+    Returns:
+        While it owes us answers, and while it does not.
+    """
+    for path in Path("/proc/self/fd").iterdir():
+        with suppress(OSError), socket.socket(fileno=os.dup(int(path.name))) as found:
+            if found.family != socket.AF_INET or found.getsockname()[1] != port:
+                continue
+            found.getpeername()  # which a socket that listens has not
+            option = partial(found.getsockopt, socket.IPPROTO_TCP)
+            idle = option(socket.TCP_KEEPIDLE)
+            idle += option(socket.TCP_KEEPINTVL) * option(socket.TCP_KEEPCNT)
+            keeps_alive = found.getsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE)
+            return option(socket.TCP_USER_TIMEOUT) // 1_000, idle if keeps_alive else 0
+    raise AssertionError(f"nobody is connected to port {port}")
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="reads what Linux tells of open sockets")
+def test_the_kernel_gives_up_a_reader_of_another_host_that_vanished() -> None:
+    keys = Keys().of
+    with (
+        closing(Publishing(keys("md"))) as publishing,
+        closing(Reading(keys("core"), publishing, GIVEN)) as reading,
+    ):
+        until(lambda: bool(reading.frames and reading.answers), publishing, reading)
+        for place in publishing.places:
+            assert silence_allowed(int(place.rpartition(":")[2])) == (3, 3)
+
+
+def test_zeromq_sends_no_pings_of_its_own(publishing: Publishing, reading: Reading) -> None:
+    """The process of whoever has one to send on a lost connection may be aborted too."""
+    ours = publishing.sockets._live, publishing.sockets._recovery
+    theirs = *reading.sockets._subscribers.values(), *reading.sockets._dealers.values()
+    assert len(theirs) == len(ours)
+    assert not any(each.getsockopt(zmq.HEARTBEAT_IVL) for each in (*ours, *theirs))
