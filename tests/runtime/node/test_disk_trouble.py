@@ -142,7 +142,7 @@ def test_room_on_the_disk_lifts_no_halt_but_its_own() -> None:
     assert [type(event) for event in said] == [*[HaltTrading] * 3, *[ResumeTrading] * 3]
     lifted = [event.halt_id for event in said if isinstance(event, ResumeTrading)]
     full = "the disk is full or fails: [Errno 28] full"
-    assert lifted == [full, f"{full} too", ""]
+    assert lifted == [full, f"{full} too", "operator"]
 
 
 class NoRoomFor(Disk):
