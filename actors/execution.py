@@ -31,6 +31,7 @@ from actors.events.role import Role
 from actors.events.system import (
     ActorFailed,
     ActorRecovered,
+    HaltLifted,
     HaltTrading,
     ResumeTrading,
     StopRequested,
@@ -42,7 +43,7 @@ from actors.model.quoting import Action, OwnOrder, QuoteSide, WorkingQuote
 from actors.runtime.actor import Actor, handles
 from actors.runtime.settings import Duration
 from actors.runtime.stream_name import owner_of
-from actors.runtime.trading_state import HaltEntries
+from actors.runtime.trading_state import HaltEntries, lift_streams
 
 INTENTS = (QuoteIntent, Signal)
 
@@ -82,6 +83,8 @@ class Execution(Actor):
         stopping: bool = False
         retry_timer: int = 0
         """Pending timer; 0 for none."""
+        waiting: dict[str, QuoteIntent] = {}
+        """Quotes that wait for a lift which is on its way, by strategy and instrument."""
 
     outputs: ClassVar[Mapping[str, tuple[type[Event], ...]]] = {
         "orders": (SubmitOrder,),
@@ -98,14 +101,8 @@ class Execution(Actor):
     @handles(QuoteIntent)
     def on_quote_intent(self, intent: QuoteIntent) -> None:
         """Make the strategy's quote what it wants now."""
-        if not self._accepts(intent):
-            return
-        quotes = self.state.quotes.setdefault(intent.strategy, {})
-        quote = quotes.setdefault(intent.instrument, WorkingQuote())
-        quote.bid.want(intent.bid_px, intent.bid_qty)
-        quote.ask.want(intent.ask_px, intent.ask_qty)
-        self._work(intent.strategy, intent.instrument, Side.BUY)
-        self._work(intent.strategy, intent.instrument, Side.SELL)
+        if self._accepts(intent):
+            self._quote(intent)
 
     @handles(Signal)
     def on_signal(self, signal: Signal) -> None:
@@ -212,15 +209,26 @@ class Execution(Actor):
     def on_halt_trading(self, halt: HaltTrading) -> None:
         """Cancel everything that the halt covers and take no intents until trading resumes."""
         halts = self.state.halts
-        if halts.take(halt) or not halt.halt_id:
+        if halts.take(halt) or not halt.owner:
             self.state.halted = bool(halts.reason())
             self._cancel_what_must_go()
 
     @handles(ResumeTrading)
     def on_resume_trading(self, resume: ResumeTrading) -> None:
-        """Take intents again; quotes come back with the strategies' next ones."""
-        self.state.halts.lift(resume)
+        """Wait for the lift; until it comes, keep what strategies want to quote from now on."""
+        self.state.halts.expect_lift(resume, lift_streams(self.heard))
         self.state.halted = bool(self.state.halts.reason())
+
+    @handles(HaltLifted)
+    def on_halt_lifted(self, lift: HaltLifted) -> None:
+        """Take intents again: everything approved before has been refused."""
+        state = self.state
+        if state.halts.take_lift(lift, self.envelope.id[0], lift_streams(self.heard)):
+            state.halted = bool(state.halts.reason())
+            for key, intent in list(state.waiting.items()):
+                if not self._must_go(intent.strategy, intent.instrument):
+                    del state.waiting[key]
+                    self._quote(intent)
 
     @handles(StopRequested)
     def on_stop_requested(self, _stop: StopRequested) -> None:
@@ -246,11 +254,19 @@ class Execution(Actor):
         """Return True while an own order has not ended."""
         return bool(self.state.quoting or self.state.taking)
 
+    def _quote(self, intent: QuoteIntent) -> None:
+        quotes = self.state.quotes.setdefault(intent.strategy, {})
+        quote = quotes.setdefault(intent.instrument, WorkingQuote())
+        quote.bid.want(intent.bid_px, intent.bid_qty)
+        quote.ask.want(intent.ask_px, intent.ask_qty)
+        self._work(intent.strategy, intent.instrument, Side.BUY)
+        self._work(intent.strategy, intent.instrument, Side.SELL)
+
     def _accepts(self, intent: QuoteIntent | Signal) -> bool:
-        emitter = owner_of(self.envelope.id[0])
-        if self.state.stopping:
+        state, emitter = self.state, owner_of(self.envelope.id[0])
+        if state.stopping:
             text = "the run is ending"
-        elif self.state.halted:
+        elif state.halted:
             text = "trading is halted"
         elif reason := self._halt_of(intent.strategy, intent.instrument):
             text = f"trading in {intent.instrument} is halted: {reason}"
@@ -259,8 +275,21 @@ class Execution(Actor):
             text = f"{emitter} trades as {emitter}, not as {intent.strategy}"
         else:
             return True
+        if isinstance(intent, QuoteIntent) and self._is_lifting(intent, emitter):
+            state.waiting[f"{intent.strategy} {intent.instrument}"] = intent
+            state.quotes.setdefault(intent.strategy, {}).setdefault(
+                intent.instrument, WorkingQuote()
+            )
+            return False
         self.emit(IntentRefused(intent.strategy, intent.instrument, emitter, text))
         return False
+
+    def _is_lifting(self, intent: QuoteIntent, emitter: str) -> bool:
+        """Tell whether a quote is refused for nothing but a halt whose lift is on its way."""
+        if self.state.stopping or emitter not in (intent.strategy, self.name):
+            return False
+        place = {"instrument": intent.instrument, "strategy": intent.strategy}
+        return self.state.halts.is_lifting(**place)
 
     def _work(self, strategy: str, instrument: str, side: Side) -> None:
         quote_side = self.state.quotes[strategy][instrument].side(side)
@@ -347,6 +376,7 @@ class Execution(Actor):
                 yield strategy, instrument
 
     def _withdraw(self, strategy: str, instrument: str) -> None:
+        self.state.waiting.pop(f"{strategy} {instrument}", None)
         for side in Side:
             self.state.quotes[strategy][instrument].side(side).want(0, 0)
             self._work(strategy, instrument, side)

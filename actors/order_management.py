@@ -32,7 +32,13 @@ from actors.events.orders import (
     TransitionFailed,
 )
 from actors.events.role import Role
-from actors.events.system import HaltTrading, ResumeTrading, StreamReset, TimerFired
+from actors.events.system import (
+    HaltLifted,
+    HaltTrading,
+    ResumeTrading,
+    StreamReset,
+    TimerFired,
+)
 from actors.events.venue import ExecutionReport, OrderMassStatus
 from actors.model.answers import take_answer
 from actors.model.order_facts import denied
@@ -43,7 +49,13 @@ from actors.model.reconciliation import Reconciliation
 from actors.model.risk_order import RiskCode
 from actors.runtime.actor import Actor, handles
 from actors.runtime.settings import Duration
-from actors.runtime.trading_state import HaltEntries, is_halted, lift_of
+from actors.runtime.trading_state import (
+    HaltEntries,
+    is_halted,
+    lift_of,
+    lift_streams,
+    lifts_of,
+)
 
 INSTRUMENT_HALTED = "INSTRUMENT_HALTED"
 """The code of a refusal where something traded that should not have."""
@@ -91,6 +103,7 @@ class OrderManagement(Actor):
             OrderPendingCancel,
             OrderUnknown,
             ReconciliationCompleted,
+            HaltLifted,
         ),
         "orders": (
             OrderAccepted,
@@ -164,8 +177,18 @@ class OrderManagement(Actor):
 
     @handles(ResumeTrading)
     def on_resume_trading(self, resume: ResumeTrading) -> None:
-        """Let orders through again where nothing else halts them."""
-        self.state.halts.lift(resume)
+        """Wait for the lift behind all that risk approved before; say it where risk does not."""
+        streams = lift_streams(self.heard)
+        lifted = self.state.halts.expect_lift(resume, streams)
+        if not streams:
+            for lift in lifts_of(resume, lifted):
+                self.emit(lift)
+
+    @handles(HaltLifted)
+    def on_halt_lifted(self, lift: HaltLifted) -> None:
+        """Let orders through again where nothing else halts them, and pass the lift on."""
+        if self.state.halts.take_lift(lift, self.envelope.id[0], lift_streams(self.heard)):
+            self.emit(lift)
 
     @handles(OrderMassStatus)
     def on_order_mass_status(self, listing: OrderMassStatus) -> None:
@@ -241,7 +264,7 @@ class OrderManagement(Actor):
         if halt is not None:
             reason = f"{record.order.client_order_id} is an order at the venue, kept as EXTERNAL"
             resume = lift_of(halt, reason)
-            self.state.halts.lift(resume)
+            self.state.halts.expect_lift(resume, lift_streams(self.heard))
             self.emit(resume)
 
     def _watch(self) -> None:

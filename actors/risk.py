@@ -34,7 +34,7 @@ from actors.events.orders import (
 )
 from actors.events.reference import Instrument, from_units, to_units
 from actors.events.role import Role
-from actors.events.system import HaltTrading, ResumeTrading, StreamReset
+from actors.events.system import HaltLifted, HaltTrading, ResumeTrading, StreamReset
 from actors.model.daily_pnl import DayResult
 from actors.model.exposure import Exposures
 from actors.model.market_view import MarketView
@@ -52,7 +52,7 @@ from actors.model.risk_order import (
 from actors.runtime.actor import Actor, handles
 from actors.runtime.settings import Amount, CurrencyCode, Duration, InstrumentId
 from actors.runtime.stream_name import owner_of
-from actors.runtime.trading_state import HaltEntries, is_halted, scope_of, severity
+from actors.runtime.trading_state import HaltEntries, is_halted, lifts_of, scope_of, severity
 
 EVERY = "*"
 
@@ -123,7 +123,7 @@ class Risk(Actor):
         """The trading state."""
 
     outputs: ClassVar[Mapping[str, tuple[type[Event], ...]]] = {
-        "decisions": (OrderApproved, OrderDenied),
+        "decisions": (OrderApproved, OrderDenied, HaltLifted),
         "limits": (RiskLimitExceeded, TradingStateChanged),
         "control": (CancelAll,),
         "halts": (HaltTrading,),
@@ -251,7 +251,7 @@ class Risk(Actor):
     @handles(HaltTrading)
     def on_halt_trading(self, halt: HaltTrading) -> None:
         """Deny from now on what the halt covers; where that is all, cancel what is open."""
-        if not self.state.halts.take(halt) and halt.halt_id:
+        if not self.state.halts.take(halt) and halt.owner:
             return
         self._follow(halt.reason)
         if is_halted(halt.level) and not scope_of(halt):
@@ -259,8 +259,12 @@ class Risk(Actor):
 
     @handles(ResumeTrading)
     def on_resume_trading(self, resume: ResumeTrading) -> None:
-        """Let through again what nothing else halts; the day's loss stays."""
-        self.state.halts.lift(resume)
+        """Let through again what nothing else halts, and say so behind all that was approved.
+
+        The day's loss stays.
+        """
+        for lift in lifts_of(resume, self.state.halts.lift(resume)):
+            self.emit(lift)
         self._follow(resume.reason)
 
     @handles(StreamReset)

@@ -24,6 +24,7 @@ from actors.events.system import (
     ConnectionEstablished,
     ConnectionLost,
     ConnectionRestored,
+    HaltLifted,
     HaltTrading,
     ResumeTrading,
     StreamReset,
@@ -42,7 +43,7 @@ from actors.model.fills import ExecutionMemory, content_of, key_of
 from actors.model.rejection import rejection
 from actors.runtime.actor import Actor, handles
 from actors.runtime.settings import Duration
-from actors.runtime.trading_state import HaltEntries, is_halted
+from actors.runtime.trading_state import HaltEntries, is_halted, lift_streams
 
 Connection: TypeAlias = ConnectionEstablished | ConnectionLost | ConnectionRestored
 
@@ -151,7 +152,7 @@ class Gateway(Actor):
     def on_halt_trading(self, halt: HaltTrading) -> None:
         """Refuse new orders from now on, and ask the venue to cancel all that the halt covers."""
         state = self.state
-        if not state.halts.take(halt) and halt.halt_id:
+        if not state.halts.take(halt) and halt.owner:
             return
         state.halted = state.halts.reason()
         if is_halted(halt.level) and not halt.strategy:  # execution knows what a strategy has open
@@ -159,9 +160,16 @@ class Gateway(Actor):
 
     @handles(ResumeTrading)
     def on_resume_trading(self, resume: ResumeTrading) -> None:
-        """Send new orders again, where what is lifted was all that kept them back."""
-        self.state.halts.lift(resume)
+        """Wait for the lift behind all orders approved before."""
+        self.state.halts.expect_lift(resume, lift_streams(self.heard))
         self.state.halted = self.state.halts.reason()
+
+    @handles(HaltLifted)
+    def on_halt_lifted(self, lift: HaltLifted) -> None:
+        """Send new orders again, where what is lifted was all that kept them back."""
+        halts = self.state.halts
+        halts.take_lift(lift, self.envelope.id[0], lift_streams(self.heard))
+        self.state.halted = halts.reason()
 
     @handles(ExecutionReport)
     def on_execution_report(self, report: ExecutionReport) -> None:

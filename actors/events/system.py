@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from actors.events.accounts import TradingState
 from actors.events.event import Event
+from actors.events.role import Role
 
 
 class RawMessage(Event):
@@ -125,6 +126,24 @@ class ResumeTrading(Event):
     strategy: str = ""
     since: int = 0
     """When it was raised, UTC nanoseconds; 0 where the envelope says it."""
+    by: str = ""
+    """Who lifts it."""
+    why: str = ""
+    """That person's own words."""
+
+
+class HaltLifted(Event):
+    """A halt is over for what comes behind this in its stream; what was approved before is refused.
+
+    Risk says it in the stream of its decisions, order management passes it on in that of its
+    requests: so it never overtakes an order, as `ResumeTrading` does.
+    """
+
+    emitted_by = (Role.APPROVER, Role.OMS)
+
+    halt_id: str
+    """As its owner named it; empty for all of which `ResumeTrading` was heard."""
+    reason: str
     by: str = ""
     """Who lifts it."""
     why: str = ""

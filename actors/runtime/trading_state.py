@@ -2,14 +2,20 @@
 
 What is in force at a place is the strictest of the entries that cover it. The fold is pure: whoever
 keeps one in its state and hears the same events has the same trading state.
+
+A halt is heard at once. What lifts it comes behind all that was approved before, where a stream of
+approved orders says so (`HaltLifted`), so that none of that is let through.
 """
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
+
 import msgspec
 
 from actors.events.accounts import TradingState
-from actors.events.system import HaltTrading, ResumeTrading
+from actors.events.event import Event
+from actors.events.system import HaltLifted, HaltTrading, ResumeTrading
 
 SCOPE = ("venue", "account", "instrument", "strategy")
 """Fields of an entry that say what it is about."""
@@ -23,6 +29,12 @@ class HaltEntries(msgspec.Struct):
     """By `key_of`, oldest first."""
     raised: int = 0
     """How many the actor that keeps them has raised itself."""
+    leaving: dict[str, bool] = {}
+    """Keys of entries of which `ResumeTrading` was heard and `HaltLifted` was not."""
+    lifts: dict[str, tuple[str, ...]] = {}
+    """Streams on which a lift came, where others that say it have yet to, by `halt_id`."""
+    renewed: dict[str, int] = {}
+    """Lifts still on their way that are of an earlier entry of the same key, and lift no more."""
 
     def begin(self, halt: HaltTrading, session: str) -> HaltTrading:
         """Take an entry of the actor's own, and return it with an id of its own."""
@@ -36,6 +48,8 @@ class HaltEntries(msgspec.Struct):
         key = key_of(halt)
         new = key not in self.entries
         self.entries.setdefault(key, halt)
+        if self.leaving.pop(key, False):
+            self.renewed[key] = self.renewed.get(key, 0) + 1
         return new
 
     def lift(self, resume: ResumeTrading) -> list[HaltTrading]:
@@ -45,9 +59,40 @@ class HaltEntries(msgspec.Struct):
         person lifts, whoever raised it.
         """
         lifted = [halt for key, halt in self.entries.items() if _lifts(resume, key, halt)]
-        for halt in lifted:
-            del self.entries[key_of(halt)]
-        return lifted
+        return self._forget(lifted)
+
+    def expect_lift(self, resume: ResumeTrading, streams: Sequence[str]) -> list[HaltTrading]:
+        """Note what is lifted, and forget what no `HaltLifted` will name; return that.
+
+        Args:
+            resume: what was announced.
+            streams: those that say `HaltLifted`; where there are none, everything is forgotten.
+        """
+        if not streams:
+            return self.lift(resume)
+        found = [halt for key, halt in self.entries.items() if _lifts(resume, key, halt)]
+        self.leaving.update((halt.halt_id, True) for halt in found if halt.halt_id)
+        return self._forget([halt for halt in found if not halt.halt_id])
+
+    def take_lift(self, lift: HaltLifted, stream: str, streams: Sequence[str]) -> bool:
+        """Forget what a lift names once it came on every stream; return whether it has.
+
+        Args:
+            lift: what came.
+            stream: on which it came.
+            streams: all that say `HaltLifted`.
+        """
+        seen = (*self.lifts.pop(lift.halt_id, ()), stream)
+        if any(each not in seen for each in streams):
+            self.lifts[lift.halt_id] = seen
+            return False
+        if lift.halt_id:
+            named = [h for h in self.entries.values() if id_of(h) == lift.halt_id]
+            self._forget([halt for halt in named if not self._is_outdated(key_of(halt))])
+        else:
+            self._forget([halt for key, halt in self.entries.items() if key in self.leaving])
+            self.renewed.clear()
+        return True
 
     def strictest(
         self, *, venue: str = "", account: str = "", instrument: str = "", strategy: str = ""
@@ -73,6 +118,27 @@ class HaltEntries(msgspec.Struct):
         )
         return halt.reason if halt is not None and is_halted(level) else ""
 
+    def is_lifting(self, *, instrument: str, strategy: str) -> bool:
+        """Tell whether all that halts a place is about to be lifted."""
+        return bool(self.leaving) and all(
+            key in self.leaving
+            for key, halt in self.entries.items()
+            if is_halted(halt.level) and covers(halt, "", "", instrument, strategy)
+        )
+
+    def _is_outdated(self, key: str) -> bool:
+        """Tell whether a lift is of an earlier entry, and count it."""
+        outdated = self.renewed.pop(key, 0)
+        if outdated > 1:
+            self.renewed[key] = outdated - 1
+        return outdated > 0
+
+    def _forget(self, lifted: list[HaltTrading]) -> list[HaltTrading]:
+        for halt in lifted:
+            del self.entries[key_of(halt)]
+            self.leaving.pop(key_of(halt), None)
+        return lifted
+
 
 def severity(level: TradingState) -> int:
     """Return how strict a level is; the mildest is 0."""
@@ -92,6 +158,27 @@ def key_of(halt: HaltTrading) -> str:
     )
 
 
+def id_of(about: HaltTrading | ResumeTrading) -> str:
+    """Return an entry's id as its owner gave it, also where this is a copy on another node."""
+    return about.halt_id.removeprefix(f"{about.owner}: ")
+
+
+def lift_streams(heard: Mapping[str, Sequence[type[Event]]]) -> list[str]:
+    """Return the input streams of an actor that say `HaltLifted`."""
+    return [stream for stream, classes in heard.items() if HaltLifted in classes]
+
+
+def lifts_of(resume: ResumeTrading, lifted: Sequence[HaltTrading]) -> list[HaltLifted]:
+    """Return what is said behind all that was approved, of what was lifted.
+
+    A halt without an id is lifted everywhere by what is announced; so were all in versions before.
+    """
+    names = [id_of(halt) for halt in lifted if halt.halt_id]
+    if not names and resume.by:
+        names = [id_of(resume)]
+    return [HaltLifted(name, resume.reason, resume.by, resume.why) for name in names]
+
+
 def scope_of(about: HaltTrading | ResumeTrading) -> dict[str, str]:
     """Return venue, account, instrument and strategy, where they are named."""
     return {name: value for name in SCOPE if (value := getattr(about, name))}
@@ -107,10 +194,10 @@ def covers(halt: HaltTrading, venue: str, account: str, instrument: str, strateg
     )
 
 
-def lift_of(halt: HaltTrading, reason: str, by: str = "") -> ResumeTrading:
+def lift_of(halt: HaltTrading, reason: str, by: str = "", why: str = "") -> ResumeTrading:
     """Return what lifts an entry and no other."""
     about = (halt.owner, halt.level, halt.venue, halt.account, halt.instrument, halt.strategy)
-    return ResumeTrading(reason, key_of(halt), *about, halt.since, by)
+    return ResumeTrading(reason, key_of(halt), *about, halt.since, by, why)
 
 
 def _lifts(resume: ResumeTrading, key: str, halt: HaltTrading) -> bool:

@@ -179,6 +179,16 @@ def test_a_halt_that_comes_between_is_not_lifted() -> None:
     assert isinstance(kit.given(OrderApproved(buy(1)))[0], OrderDenied)
 
 
+def test_a_lift_on_its_way_does_not_lift_the_same_halt_raised_again() -> None:
+    kit = oms("oms.inbox")
+    kit.given(HALT, RESUME, HALT, LIFT)
+    assert isinstance(kit.given(OrderApproved(buy(1)))[0], OrderDenied)
+    kit.given(RESUME, LIFT)
+
+    assert isinstance(kit.given(OrderApproved(buy(1)))[0], OrderSubmitted)
+    assert kit.state.halts == HaltEntries()
+
+
 def test_the_lift_of_a_copy_is_that_of_the_entry_on_the_node_where_it_began() -> None:
     copy = HaltTrading("node md: by hand", "node md: core-0-1", owner="node md")
     kit = oms("oms.inbox")

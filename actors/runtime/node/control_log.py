@@ -36,11 +36,12 @@ class ControlLog:
     Args:
         loop: delivers what is announced.
         output: second part of the stream's name.
+        prefix: begins the ids of halts of the node as a whole.
     """
 
-    def __init__(self, loop: Loop, output: str) -> None:
+    def __init__(self, loop: Loop, output: str, prefix: str) -> None:
         self.stream = Stream(f"{CONTROL}.{output}", urgent=True)
-        self._loop = loop
+        self._loop, self._prefix = loop, prefix
         self._journal: Journal | None = None
         self._commits: Commits | None = None
 
@@ -54,6 +55,11 @@ class ControlLog:
     def announce(self, event: Event) -> None:
         """Send an event to every actor that handles its class, ahead of all else."""
         self._loop.announce(self.stream, event, self._write)
+
+    def halt_entry(self, reason: str) -> HaltTrading:
+        """Return the entry of why the node as a whole is halted from now on."""
+        number = self.stream.next_seq  # kept with the journal, so no other entry has it
+        return HaltTrading(reason, f"{self._prefix}-{number}", since=self._loop.now)
 
     def keep_in(self, journal: Journal, commits: Commits) -> None:
         """Write from now on what is announced, before anyone hears of it."""

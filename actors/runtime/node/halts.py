@@ -32,10 +32,14 @@ class Halts:
     Args:
         announce: sends a control event to every actor that handles it.
         kill_file: of the node; None where it has no directory.
+        entry: makes an entry, with an id that no other has, of why the node as a whole is halted.
     """
 
     def __init__(
-        self, announce: Callable[[Event], None], kill_file: KillFile | None = None
+        self,
+        announce: Callable[[Event], None],
+        kill_file: KillFile | None = None,
+        entry: Callable[[str], HaltTrading] = HaltTrading,
     ) -> None:
         self.entries = HaltEntries()
         self.over = False
@@ -46,7 +50,7 @@ class Halts:
         """Owners of copies, of the nodes that said since the start what they own."""
         self._waiting: dict[str, str] = {}
         """Reason of the halt by what waits for a disk: a port's stream or the journal."""
-        self._announce, self._kill_file = announce, kill_file
+        self._announce, self._kill_file, self._entry = announce, kill_file, entry
 
     @property
     def own(self) -> tuple[HaltTrading, ...]:
@@ -81,17 +85,29 @@ class Halts:
                 self._kill_file.write(kill)
             except OSError:
                 log.exception("KILL is in force until this process ends, and could not be written")
-        self._raise(kill.entry)
+        if not self._killed_here:
+            self._raise(self._kill_entry(kill))
 
     def keep_killed(self) -> None:
         """Have in force the KILL that the directory holds; to be called before the first input."""
         kill = None if self._kill_file is None else self._kill_file.read()
-        if kill is not None and KILL not in self.entries.entries:
-            self._raise(kill.entry)
+        if kill is not None and not self._killed_here:
+            self._raise(self._kill_entry(kill))
+
+    @property
+    def _killed_here(self) -> bool:
+        return any(entry.level is TradingState.KILL for entry in self.own)
+
+    def _kill_entry(self, kill: Kill) -> HaltTrading:
+        return replace(kill.entry, halt_id=f"{KILL}-{self._entry(kill.reason).halt_id}")
 
     def halt(self, reason: str) -> None:
-        """Stop new orders from now on; cancels still pass."""
-        self._raise(HaltTrading(reason))
+        """Stop new orders from now on; cancels still pass.
+
+        The same reason again is no other entry, but cancels again.
+        """
+        held = (entry for entry in self.own if entry.reason == reason and not entry.owner)
+        self._raise(next(held, None) or self._entry(reason))
 
     def hear(self, actor: str, event: Event) -> None:
         """Take what an actor of this node raises, or lift what it lifts of its own."""
@@ -128,19 +144,18 @@ class Halts:
         if refusal:
             log.error("trading stays halted: %s", refusal)
             return f"trading stays halted: {refusal}"
-        held = self.entries.entries.values()
+        held = list(self.entries.entries.values())
         others = [entry for entry in held if entry.owner in self._heard]
         if others:
             refusal = f"until it is resumed there too: {'; '.join(map(_text, others))}"
             log.error("trading stays halted %s", refusal)
-            self._lift([e for e in held if e not in others], reason, by or OPERATOR)
+            self._lift([e for e in held if e not in others], reason, by or OPERATOR, why)
             self._remove_kill()
             return f"trading stays halted {refusal}"
-        lifted = list(held)
-        self.entries.entries.clear()
-        self.on_own_change(self.own)
-        _log_resumed(reason, by or OPERATOR, lifted)
-        self._tell(ResumeTrading(reason, by=by, why=why))
+        self._lift(held, reason, by or OPERATOR, why)
+        if not held:
+            _log_resumed(reason, by or OPERATOR, (), why)
+            self._tell(ResumeTrading(reason, by=by or OPERATOR, why=why))
         self._remove_kill()
         return ""
 
@@ -149,7 +164,7 @@ class Halts:
             return f"{', '.join(down)} failed and must be started again"
         if self._waiting:
             return "; ".join(self._waiting.values())
-        if KILL in self.entries.entries and not by:
+        if self._killed_here and not by:
             return "KILL is in force, lifted by `kaiju resume` alone"
         return ""
 
@@ -170,8 +185,8 @@ class Halts:
         elif refusal is None and waits:
             reason = self._waiting.pop(who)
             if reason not in self._waiting.values():
-                entry = self.entries.entries[key_of(HaltTrading(reason))]
-                self._lift([entry], f"the disk takes what {who} has again", "the disk")
+                full = [entry for entry in self.own if entry.reason == reason]
+                self._lift(full, f"the disk takes what {who} has again", "the disk")
 
     def restore(self, entries: Iterable[HaltTrading]) -> None:
         """Have in force what was in the run before, but not by a disk that was full then."""
@@ -192,22 +207,21 @@ class Halts:
             return  # its own event; a halt of the node as a whole cancels again
         self._tell(entry)
 
-    def _lift(self, entries: list[HaltTrading], reason: str, by: str) -> None:
+    def _lift(self, entries: list[HaltTrading], reason: str, by: str, why: str = "") -> None:
         for entry in entries:
             del self.entries.entries[key_of(entry)]
-        self._announce_lifted(entries, reason, by)
+        self._announce_lifted(entries, reason, by, why)
 
-    def _announce_lifted(self, lifted: list[HaltTrading], reason: str, by: str) -> None:
+    def _announce_lifted(
+        self, lifted: list[HaltTrading], reason: str, by: str, why: str = ""
+    ) -> None:
         if not lifted:
             return
         if not all(map(_is_copy, lifted)):
             self.on_own_change(self.own)
-        _log_resumed(reason, by, lifted)
-        if self.entries.entries:
-            for entry in lifted:
-                self._tell(lift_of(entry, reason, by))
-        else:
-            self._tell(ResumeTrading(reason, by=by))
+        _log_resumed(reason, by, lifted, why)
+        for entry in lifted:
+            self._tell(lift_of(entry, reason, by, why))
 
     def _tell(self, event: Event) -> None:
         if not self.over:
@@ -238,9 +252,10 @@ def _lifted_by(entry: HaltTrading) -> str:
     return f"{OPERATOR} who resumes"
 
 
-def _log_resumed(reason: str, by: str, lifted: Sequence[HaltTrading]) -> None:
+def _log_resumed(reason: str, by: str, lifted: Sequence[HaltTrading], why: str) -> None:
     what = "; ".join(map(_text, lifted)) or "nothing of this node"
-    log.warning("trading resumed: %s; by %s; lifted: %s", reason, by, what)
+    said = f"; why: {why}" if why else ""
+    log.warning("trading resumed: %s; by %s; lifted: %s%s", reason, by, what, said)
 
 
 def _tell_nobody(_entries: tuple[HaltTrading, ...]) -> None:

@@ -16,7 +16,7 @@ from actors.events.system import HaltTrading
 from actors.runtime.journal.disk import Disk
 
 KILL: Final = "KILL"
-"""Name of the file, and id of its entry in the trading state."""
+"""Name of the file; begins the id of its entry in the trading state."""
 OWNER: Final = "operator"
 
 

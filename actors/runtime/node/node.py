@@ -71,15 +71,16 @@ class Node:
         self.data = None if config.data is None else self._data_directory(config)
         """The node's directory; None where nothing is kept."""
         self.loop = Loop(self.clock, clocked=config.metrics)
-        self._control = ControlLog(self.loop, "announced" if links is None else config.name)
+        session = config.session if self.data is None else self.data.file.session
+        output = "announced" if links is None else config.name
+        self._control = ControlLog(self.loop, output, f"{config.name}-{session}")
         place = config.data or config.directory
         kill_file = None if place is None else KillFile(place, self._disk)
-        self.halts = Halts(self._control.announce, kill_file)
+        self.halts = Halts(self._control.announce, kill_file, self._control.halt_entry)
         self.supervisor = Supervisor(
             self.loop, self._control.announce, self.halts, config.directory
         )
         self._ingress = Ingress(self.loop, self._poller, self.supervisor)
-        session = config.session if self.data is None else self.data.file.session
         self.wiring = Wiring(config, self.loop, self.supervisor, self._ingress, session)
         self.actors, self.streams = self.wiring.actors, self.wiring.streams
         self.mirrors = self.wiring.mirrors
