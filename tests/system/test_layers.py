@@ -55,6 +55,7 @@ MAY_IMPORT: dict[str, tuple[str, ...]] = {  # the most specific room of a module
     "kaiju.report": REPORT,
     "kaiju.journals": (*RECORD, "topology.config", "kaiju.journals"),
     "kaiju.run": RUN,
+    "kaiju.operate": ("actors", "topology.errors", "kaiju.operate"),
     "kaiju.replay": (*RUN, "kaiju.replay"),
     "kaiju.cluster": (*MONITOR, "gateways", "topology", "kaiju.run", "kaiju.cluster"),
     "kaiju.cli": ("actors", "gateways", "topology", "grafana", "kaiju"),

@@ -241,7 +241,10 @@ def test_a_damaged_record_is_refused_with_its_place(topology: Path, tmp_path: Pa
     assert re.search(rf"{re.escape(str(events))}: byte \d+: ", result.stderr)
 
 
-@pytest.mark.parametrize("command", ["run", "replay", "check", "graph", "schema", "export"])
+@pytest.mark.parametrize(
+    "command",
+    ["run", "replay", "check", "graph", "schema", "export", "status", "halt", "resume", "disable"],
+)
 def test_help_teaches_by_example(command: str) -> None:
     assert f"kaiju {command}" in " ".join(kaiju(command, "--help").output.split())
 

@@ -123,7 +123,7 @@ def test_a_kill_that_the_disk_refuses_is_in_force_all_the_same(
     node.halts.kill(BY_ANN)
 
     assert node.halts.killed
-    assert "KILL is in force until this process ends, and could not be written" in caplog.text
+    assert "KILL is in force until this process ends: KILL could not be written: " in caplog.text
 
 
 def test_kill_is_the_strictest_of_all_levels_for_whoever_keeps_the_entries(tmp_path: Path) -> None:
