@@ -29,6 +29,7 @@ from actors.events.orders import (
     ReconciliationCompleted,
     ReconciliationFailed,
     ReportRepeated,
+    SubmitOrder,
     TransitionFailed,
 )
 from actors.events.role import Role
@@ -231,6 +232,10 @@ class OrderManagement(Actor):
     def busy(self) -> bool:
         """Return True while an order of ours is open."""
         return any(not record.external for record in self.state.table.open.values())
+
+    def open_orders(self) -> Mapping[str, SubmitOrder]:
+        """Return all orders that have not ended, whoever placed them."""
+        return {name: record.order for name, record in self.state.table.open.items()}
 
     def left_open(self) -> str:
         """Return which of our orders are open, and of which it is not known."""

@@ -18,9 +18,10 @@ from actors.runtime.settings import Settings
 from actors.runtime.settings import Settings as BaseSettings
 
 if TYPE_CHECKING:
+    from actors.events.orders import SubmitOrder
     from actors.runtime.context import ActorContext
     from actors.runtime.envelope import Envelope
-    from actors.runtime.ports import Port
+    from actors.runtime.ports import EmergencyConnection, Port
 
 __all__ = ["Actor", "Settings", "handles"]
 
@@ -137,6 +138,18 @@ class Actor(AddressedActor):
         """
         return ()
 
+    @classmethod
+    def emergency(
+        cls,
+        settings: Any,  # noqa: ARG003
+    ) -> EmergencyConnection | None:
+        """Return what cancels everything at the venue once the node's loop stands still.
+
+        It is a connection of its own, made of nothing but the settings: what the actor knows may
+        be half changed. None where the class reaches no venue by itself.
+        """
+        return None
+
     @property
     def now(self) -> int:
         """UTC nanoseconds at which the node took the input being handled."""
@@ -172,6 +185,10 @@ class Actor(AddressedActor):
     def busy(self) -> bool:
         """Return True while business outside is open, such as working orders."""
         return False
+
+    def open_orders(self) -> Mapping[str, SubmitOrder]:
+        """Return orders that may be open at a venue, by id, where this actor keeps them."""
+        return {}
 
     def left_open(self) -> str:
         """Return what stays open outside now that the run is over; empty for nothing."""

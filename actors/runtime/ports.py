@@ -39,6 +39,17 @@ class Port(Protocol):
         """Flush and release what the port holds."""
 
 
+class EmergencyConnection(Protocol):
+    """Reaches a venue without the actor that stands before it, once no loop does that any more."""
+
+    def cancel_all(self, seconds: float) -> str:
+        """Cancel everything and return once the venue lists nothing open, within `seconds`.
+
+        Returns:
+            Why it is not known that nothing is open; empty where the venue says so.
+        """
+
+
 class Outlet:
     """What leaves the node of one stream, and how much of it may by now.
 
@@ -99,6 +110,8 @@ class PortRunner(Outlet):
         self._cancels = any(event_class.cancels for event_class in classes)
         self._max_waiting = max_waiting
         self._failed = False
+        self.only_cancels = False
+        """Whether nothing may leave any more but cancels."""
         self.refused: TryLaterError | None = None
         """Why the port could not perform what is due; None while it could."""
         self._wake = threading.Event()
@@ -161,6 +174,7 @@ class PortRunner(Outlet):
 
     def _perform(self, batch: list[Envelope], *, only_cancels: bool = False) -> None:
         reader = self.reader
+        only_cancels = only_cancels or self.only_cancels
         kept = [e for e in batch if e.event.cancels] if only_cancels else batch
         if self._failed:
             reader.skip_to(reader.position + len(batch), "port failed")

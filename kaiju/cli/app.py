@@ -9,6 +9,19 @@ from kaiju.cli.check import check_command, graph_command, schema_command
 from kaiju.cli.deploy import keys_command, render_command
 from kaiju.cli.export import export_command
 from kaiju.cli.journal import journal
+from kaiju.cli.operate import (
+    cancel_all_command,
+    disable_command,
+    fills_command,
+    halt_command,
+    kill_command,
+    limits_command,
+    orders_command,
+    positions_command,
+    reduce_command,
+    resume_command,
+    status_command,
+)
 from kaiju.cli.plan import plan_command
 from kaiju.cli.replay import replay_command
 from kaiju.cli.run import HELP as RUN_HELP
@@ -31,6 +44,8 @@ HELP = """Run an event-driven trading system from one topology file.
 - `kaiju journal ls RUN` shows what its durable actors wrote
 - `kaiju verify RUN` repeats every step of them, and says HASH EQUAL or what differs
 - `kaiju state RUN ACTOR --at STEP` prints what an actor knew
+- `kaiju status RUN`, `orders`, `positions`, `fills` and `limits` show a running system
+- `kaiju halt RUN`, `reduce`, `cancel-all`, `disable`, `kill` and `resume` control it
 
 Begin with `kaiju run topology/paper.yaml --for 60s`: a synthetic market, two strategies and
 no network.
@@ -66,3 +81,14 @@ app.command("replay")(replay_command)
 app.command("export")(export_command)
 app.command("verify")(verify_command)
 app.command("state")(state_command)
+app.command("status")(status_command)
+app.command("orders")(orders_command)
+app.command("positions")(positions_command)
+app.command("fills")(fills_command)
+app.command("limits")(limits_command)
+app.command("halt")(halt_command)
+app.command("reduce")(reduce_command)
+app.command("resume")(resume_command)
+app.command("cancel-all")(cancel_all_command)
+app.command("disable")(disable_command)
+app.command("kill")(kill_command)

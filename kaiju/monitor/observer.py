@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections import Counter
+from collections import Counter, deque
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -35,6 +35,8 @@ from kaiju.record.totals import ORDER_STATES, PARTLY_FILLED, Key
 
 LATEST = (TopOfBook, BookStateChanged, PositionUpdated, PnlUpdated)
 """Event classes whose newest value per key is shown; actors return it in their snapshots."""
+FILLS_KEPT = 1_000
+"""Newest fills that an operator is shown."""
 MARKET_DATA = (DepthDiff, DepthSnapshot, Quote, Trade)
 
 
@@ -81,12 +83,14 @@ class NodeView:
 
 
 class OrderCounter:
-    """A port that only counts what happened to orders."""
+    """A port that only counts what happened to orders, and keeps the newest fills."""
 
     output = ""
 
-    def __init__(self, orders: Counter[tuple[str, str]]) -> None:
-        self._orders = orders
+    def __init__(
+        self, orders: Counter[tuple[str, str]], fills: deque[tuple[int, OrderFilled]]
+    ) -> None:
+        self._orders, self._fills = orders, fills
 
     def resume(self) -> int | None:
         """Return None: nothing is kept outside."""
@@ -96,6 +100,8 @@ class OrderCounter:
         """Count these events."""
         for envelope in envelopes:
             event: Any = envelope.event
+            if isinstance(event, OrderFilled):
+                self._fills.append((envelope.time, event))
             state = ORDER_STATES.get(type(event))
             if state is None or (isinstance(event, OrderUnknown) and event.queries > 1):
                 continue
@@ -124,8 +130,9 @@ class NodeObserver:
         self._duration = duration
         self._began: int | None = None
         self._orders: Counter[tuple[str, str]] = Counter()
+        self._fills: deque[tuple[int, OrderFilled]] = deque(maxlen=FILLS_KEPT)
         self._followed = [
-            PortRunner(_listen(actor, stream), OrderCounter(self._orders), _raise)
+            PortRunner(_listen(actor, stream), OrderCounter(self._orders, self._fills), _raise)
             for actor, stream, classes in _streams(node)
             if ORDER_STATES.keys() & set(classes)
         ]
@@ -168,6 +175,12 @@ class NodeObserver:
         for instrument in view.tops:
             view.top_ages[instrument] = view.statistics.now - self._changed_at(instrument)
         return view
+
+    def fills(self) -> tuple[tuple[int, OrderFilled], ...]:
+        """Return the newest fills since the node's start, each with its time, oldest first."""
+        for reader in self._followed:
+            reader.flush()
+        return tuple(self._fills)
 
     def _progress(self) -> tuple[int, int] | None:
         """Return how far the run is: through its data or its time."""

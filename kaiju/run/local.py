@@ -15,9 +15,11 @@ from typing import NamedTuple
 from msgspec.structs import replace
 
 from actors.runtime.clock import Clock, LiveClock, VirtualClock
+from actors.runtime.node.emergency import operated
 from actors.runtime.node.node import Node
 from kaiju.monitor.http_server import NodeServer
 from kaiju.monitor.observer import NodeObserver
+from kaiju.monitor.operator_views import views_of
 from kaiju.run.build import compose
 from kaiju.run.outcome import FinishedRun, Outcome, Presentation, finish, observed
 from kaiju.run.run_file import RUN_FILE, RunFile, new_session
@@ -179,7 +181,13 @@ def _run(start: Start, server: NodeServer, shown: Presentation) -> FinishedRun:
         run_file.save(directory)
     watch = NodeObserver(node, start.checked.topology.name, start.duration)
     began = time.monotonic()
-    with signal_handlers(node), observed(watch, server, shown.console()):
+    with (
+        signal_handlers(node),
+        observed(watch, server, shown.console()),
+        operated(
+            node, directory, views_of(watch), loop_timeout=start.checked.topology.loop_timeout
+        ),
+    ):
         node.run(until=run_file.until or None)
     return FinishedRun(watch, run_file, directory, time.monotonic() - began)
 

@@ -12,11 +12,13 @@ from pathlib import Path
 
 from msgspec.structs import replace
 
+from actors.runtime.node.emergency import operated
 from actors.runtime.node.node import Node
 from actors.runtime.stream_name import owner_of
 from gateways.sockets import IPC
 from kaiju.monitor.http_server import NodeServer
 from kaiju.monitor.observer import NodeObserver
+from kaiju.monitor.operator_views import views_of
 from kaiju.run.build import compose
 from kaiju.run.local import first_input, live_clock
 from kaiju.run.outcome import FinishedRun, Presentation, finish, observed
@@ -90,9 +92,13 @@ def run_node(options: NodeOptions) -> int:
         node, run_file = _compose(checked, endpoints, sockets, options)
         watch = NodeObserver(node, topology.name)
         server = stack.enter_context(_http(node, endpoints, options))
-        with signal_handlers(node), observed(watch, server, shown.console()):
+        directory = directory_of(options, topology.name)
+        with (
+            signal_handlers(node),
+            observed(watch, server, shown.console()),
+            operated(node, directory, views_of(watch), loop_timeout=topology.loop_timeout),
+        ):
             node.run()
-    directory = directory_of(options, topology.name)
     return finish(FinishedRun(watch, run_file, directory, time.monotonic() - began), shown).code
 
 

@@ -258,3 +258,11 @@ class Topology(Spec):
     instruments: dict[InstrumentName, InstrumentSpec]
     actors: Annotated[dict[Name, ActorSpec], Field(min_length=1)]
     journal: JournalSpec = JournalSpec()
+    loop_timeout: Annotated[
+        Duration,
+        Field(
+            gt=0,
+            description="Live, a node that makes no turn for this long cancels what is open at the"
+            " venue and ends, with KILL in force.",
+        ),
+    ] = 2_000_000_000

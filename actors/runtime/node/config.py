@@ -9,6 +9,8 @@ from typing import Final, Literal, NamedTuple
 
 from actors.events.reference import Currency, Instrument
 from actors.runtime.journal.commits import MAX_HELD
+from actors.runtime.journal.data_directory import DataDirectory
+from actors.runtime.journal.disk import Disk
 
 Durability = Literal["none", "os", "fsync"]
 """What of an actor is kept: nothing, what survives the process, or what survives the machine."""
@@ -70,3 +72,21 @@ class NodeConfig:
     segment_bytes: int = SEGMENT_BYTES
     retention: Retention = EVERYTHING
     max_held: int = MAX_HELD
+
+    def open_data(self, disk: Disk) -> DataDirectory | None:
+        """Return the directory in which the node keeps what its actors do; None without `data`.
+
+        Raises:
+            DataDirectoryError: the directory is another node's, or cannot be read.
+            OSError: it cannot be made.
+        """
+        if self.data is None:
+            return None
+        return DataDirectory(
+            self.data,
+            self.name,
+            self.session,
+            disk,
+            shared=self.shared,
+            elsewhere=self.elsewhere,
+        )

@@ -8,7 +8,14 @@ from operator import or_
 from typing import TYPE_CHECKING, Any
 
 from actors.events.event import Event
-from actors.events.system import ActorFailed, HaltTrading, ResumeTrading, StopRequested
+from actors.events.orders import CancelAll
+from actors.events.system import (
+    ActorFailed,
+    HaltTrading,
+    OperatorCommand,
+    ResumeTrading,
+    StopRequested,
+)
 from actors.runtime import codec
 from actors.runtime.envelope import Envelope
 from actors.runtime.handlers import handler_table
@@ -26,7 +33,14 @@ if TYPE_CHECKING:
     from actors.runtime.node.halts import Halts
     from actors.runtime.recovery.recovery import Recovery
 
-ANNOUNCED = (HaltTrading, ResumeTrading, StopRequested, ActorFailed)
+ANNOUNCED = (
+    HaltTrading,
+    ResumeTrading,
+    StopRequested,
+    ActorFailed,
+    CancelAll,
+    OperatorCommand,
+)
 """Classes of the control stream, which every actor that handles them reads first."""
 
 

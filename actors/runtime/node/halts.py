@@ -71,7 +71,7 @@ class Halts:
     @property
     def lifted_by(self) -> str:
         """What ends that halt; empty while there is none."""
-        return "" if self.first is None else _lifted_by(self.first)
+        return "" if self.first is None else lifted_by(self.first)
 
     @property
     def killed(self) -> bool:
@@ -80,13 +80,19 @@ class Halts:
 
     def kill(self, kill: Kill) -> None:
         """Stop all trading, also that of whoever begins from this directory again."""
-        if self._kill_file is not None:
-            try:
-                self._kill_file.write(kill)
-            except OSError:
-                log.exception("KILL is in force until this process ends, and could not be written")
+        if problem := self.write_kill(kill):
+            log.error("KILL is in force until this process ends: %s", problem)
         if not self._killed_here:
             self._raise(self._kill_entry(kill))
+
+    def write_kill(self, kill: Kill) -> str:
+        """Write KILL and do nothing else, on any thread; return why it could not be written."""
+        try:
+            if self._kill_file is not None:
+                self._kill_file.write(kill)
+        except OSError as error:
+            return f"KILL could not be written: {error}"
+        return ""
 
     def keep_killed(self) -> None:
         """Have in force the KILL that the directory holds; to be called before the first input."""
@@ -200,7 +206,7 @@ class Halts:
         if self.entries.take(entry):
             what = "trading halted" if is_halted(entry.level) else f"trading is {entry.level}"
             raised = f"; raised by {entry.owner}" if entry.owner and not _is_copy(entry) else ""
-            log.error("%s: %s%s; lifted by: %s", what, _text(entry), raised, _lifted_by(entry))
+            log.error("%s: %s%s; lifted by: %s", what, _text(entry), raised, lifted_by(entry))
             if not _is_copy(entry):
                 self.on_own_change(self.own)
         elif entry.owner:
@@ -242,7 +248,8 @@ def _text(entry: HaltTrading) -> str:
     return f"{entry.reason} ({scope})" if scope else entry.reason
 
 
-def _lifted_by(entry: HaltTrading) -> str:
+def lifted_by(entry: HaltTrading) -> str:
+    """Return what ends an entry of the trading state."""
     if _is_copy(entry):
         return f"{entry.owner}, where it began"
     if entry.level is TradingState.KILL:

@@ -18,6 +18,8 @@ from actors.runtime.journal.disk import Disk
 KILL: Final = "KILL"
 """Name of the file; begins the id of its entry in the trading state."""
 OWNER: Final = "operator"
+STUCK_FILE: Final = "stuck.txt"
+"""Where the threads stood of a process that ended because its interpreter lock was held."""
 
 
 class Kill(msgspec.Struct, frozen=True):
@@ -75,3 +77,20 @@ class KillFile:
         if self.path.exists():
             self._disk.remove(self.path)
             self._disk.sync_directory(self.path.parent)
+
+
+def keep_stuck(directory: Path, kill_file: KillFile) -> None:
+    """Make a KILL of what an earlier process wrote when it was ended, and keep that aside.
+
+    Raises:
+        OSError: the disk refuses.
+    """
+    found = directory / STUCK_FILE
+    if not found.exists() or not found.stat().st_size:
+        return
+    when = found.stat().st_mtime_ns
+    aside = found.with_name(f"{found.stem}-{when}{found.suffix}")
+    if kill_file.read() is None:
+        reason = f"the loop stood still, and so did all other threads: see {aside}"
+        kill_file.write(Kill(reason, since=when))
+    found.rename(aside)

@@ -9,7 +9,6 @@ from functools import partial
 
 from actors.events.system import StopRequested
 from actors.runtime.clock import FOREVER, NO_LIMIT, Clock, VirtualClock
-from actors.runtime.journal.data_directory import DataDirectory
 from actors.runtime.journal.disk import Disk
 from actors.runtime.journal.writer import Journal
 from actors.runtime.loop import Loop
@@ -21,6 +20,7 @@ from actors.runtime.node.halts import Halts
 from actors.runtime.node.ingress import Ingress
 from actors.runtime.node.kill import KillFile
 from actors.runtime.node.links import Links
+from actors.runtime.node.operator_commands import OperatorCommands
 from actors.runtime.node.outside import Outside
 from actors.runtime.node.port_runners import PortRunners
 from actors.runtime.node.shutdown import GracefulShutdown
@@ -68,7 +68,7 @@ class Node:
         self.clock, self.links = clock or VirtualClock(), links
         self._poller, self._disk = poller or EventPoller(), disk or Disk()
         self._outside = outside or Outside()
-        self.data = None if config.data is None else self._data_directory(config)
+        self.data = config.open_data(self._disk)
         """The node's directory; None where nothing is kept."""
         self.loop = Loop(self.clock, clocked=config.metrics)
         session = config.session if self.data is None else self.data.file.session
@@ -80,7 +80,9 @@ class Node:
         self.supervisor = Supervisor(
             self.loop, self._control.announce, self.halts, config.directory
         )
+        self.operator = OperatorCommands(self._control, self.supervisor, self.loop)
         self._ingress = Ingress(self.loop, self._poller, self.supervisor)
+        self.call = self._ingress.call
         self.wiring = Wiring(config, self.loop, self.supervisor, self._ingress, session)
         self.actors, self.streams = self.wiring.actors, self.wiring.streams
         self.mirrors = self.wiring.mirrors
@@ -90,6 +92,7 @@ class Node:
         self._ports = PortRunners(
             bound=config.bound, max_held=config.max_held, on_failure=self._port_failed
         )
+        self.let_out_only_cancels = self._ports.let_out_only_cancels
         self._stop = GracefulShutdown(
             self.actors,
             self.loop,
@@ -100,6 +103,8 @@ class Node:
             wait=self._wait,
         )
         self._durability: NodeDurability | None = None
+        self.turns = 0
+        """Turns of the loop so far; 0 before the first one, negative after the last."""
         self.unfired: int | None = None
         """Timers that were still pending when the node stopped."""
         self.on_turn: Callable[[Node], None] | None = None
@@ -111,27 +116,16 @@ class Node:
         self._has_sources = self._ending = False
         self._next_turn = 0
 
-    def _data_directory(self, config: NodeConfig) -> DataDirectory:
-        assert config.data is not None
-        return DataDirectory(
-            config.data,
-            config.name,
-            config.session,
-            self._disk,
-            shared=config.shared,
-            elsewhere=config.elsewhere,
-        )
-
     def halt(self, reason: str) -> None:
         """Halt trading by an operator's word; callable from any thread and signal handler."""
-        self._ingress.call(lambda: self.halts.halt(reason))
+        self.call(partial(self.halts.halt, reason))
 
     def resume(self, reason: str) -> None:
         """Lift a halt by an operator's word; callable from any thread and signal handler.
 
         Refused, and logged, while an actor of the order path is down.
         """
-        self._ingress.call(partial(self.supervisor.resume, reason))
+        self.call(partial(self.supervisor.resume, reason))
 
     def request_stop(self, reason: str) -> None:
         """End the run in order; callable from any thread and from a signal handler.
@@ -189,6 +183,7 @@ class Node:
             while not self._stop.is_over():
                 self._turn()
         finally:
+            self.turns = -1
             self._close()
 
     def statistics(self) -> NodeStatistics:
@@ -246,6 +241,7 @@ class Node:
             restore_halts(self.halts, self._control, recovery.actors)
             self._resume_stopping()
         self.halts.keep_killed()
+        self.operator.begin(self.config.data)
         if self.links is not None:
             self.links.begin(self)
         if not self.clock.virtual:
@@ -328,6 +324,7 @@ class Node:
 
     def _turn(self) -> None:
         loop = self.loop
+        self.turns += 1
         self._look_at_the_clock()
         self._ingress.drain()
         if self.links is not None:

@@ -82,6 +82,11 @@ class PortRunners:
             runner.wake()
             halts.wait_for_disk(runner.reader.source.name, runner.refused)
 
+    def let_out_only_cancels(self) -> None:
+        """Close all ports to everything else, for good; on any thread."""
+        for runner in self._runners:
+            runner.only_cancels = True
+
     def close(self) -> None:
         """Perform the rest and close all ports."""
         for runner in self._runners:
