@@ -121,7 +121,7 @@ def finish(finished: FinishedRun, shown: Presentation) -> Outcome:
         version=version("kaiju-trading"),
     )
     report, problems = _report(watch, facts, directory, shown.report)
-    files = sorted(path.name for path in directory.iterdir())
+    files = sorted(path.name for path in directory.glob("*"))
     print_summary(report, directory, files, shown.console())
     for problem in dict.fromkeys(problems):
         shown.errors().print(f"error: {problem}", markup=False)

@@ -49,6 +49,13 @@ class Disk:
         """Close the file."""
         os.close(file)
 
+    def is_at(self, file: int, path: Path) -> bool:
+        """Tell whether an open file is what stands at `path`: not deleted, moved or replaced."""
+        try:
+            return os.path.samestat(os.fstat(file), path.stat())
+        except (FileNotFoundError, NotADirectoryError):
+            return False
+
     def rename(self, source: Path, target: Path) -> None:
         """Give a file another name; a file that had it is replaced in one piece."""
         source.replace(target)

@@ -196,6 +196,14 @@ class FrameWriter:
             self._disk.sync(self._file)
             self._synced = end
 
+    def is_in_place(self) -> bool:
+        """Tell whether what is written goes to the file of that name: it may have been deleted.
+
+        Raises:
+            OSError: the disk does not say.
+        """
+        return self._disk.is_at(self._file, self.path)
+
     def close(self) -> None:
         """Close the file; a second call does nothing."""
         if self._file >= 0:

@@ -151,6 +151,16 @@ class Journal(JournalFiles):
                 self.sync_error = error
                 raise
 
+    def refuse_lost_file(self) -> None:
+        """Check that the file that is written is still there.
+
+        Raises:
+            FileNotFoundError: it was deleted, moved or replaced, so what is written is lost.
+            OSError: the disk does not say.
+        """
+        if self._writer is not None and not self._writer.is_in_place():
+            raise FileNotFoundError(f"{self._writer.path} was deleted or replaced")
+
     def save_snapshot(self, step: int, body: bytes) -> None:
         """Keep what the actor is after `step`, whole or not at all.
 

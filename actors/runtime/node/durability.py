@@ -30,6 +30,11 @@ if TYPE_CHECKING:
 
 log = logging.getLogger("kaiju")
 
+LOOK = 1_000_000_000
+"""Nanoseconds of real time between two looks at whether the files of the journals are there."""
+FILES = "the files of the journals"
+"""Who waits when they are not."""
+
 
 class NodeDurability:
     """Keeps what a node's durable actors do, and brings them back.
@@ -67,7 +72,7 @@ class NodeDurability:
         self._wiring, self._config = wiring, wiring.config
         self._loop, self._supervisor = wiring.loop, wiring.supervisor
         self._control, self._request_stop = control, request_stop
-        self._recovered = self._recovery_time = 0
+        self._recovered = self._recovery_time = self._next_look = 0
         self._on_disk: dict[str, Mapping[str, tuple[int, int]]] = {}
         """By actor and stream, the (epoch, position) from which it would go on after a crash."""
         try:
@@ -223,6 +228,9 @@ class NodeDurability:
     def turn(self) -> None:
         """Do what is due between two slices: write what was held, snapshots, syncs."""
         commits = self._commits
+        if (now := time.monotonic_ns()) >= self._next_look:
+            self._next_look = now + LOOK
+            self._look_for_files()
         if commits.held:
             commits.retry()
             if commits.held_bytes > self._config.max_held:
@@ -235,6 +243,16 @@ class NodeDurability:
                 self._save_snapshot(actor)
                 self._write_positions_of_readers(actor)
         self.gate.turn()
+
+    def _look_for_files(self) -> None:
+        """Halt while what is written goes to a file that nobody would find after a crash."""
+        lost: OSError | None = None
+        try:
+            for journal in self._commits.journals:
+                journal.refuse_lost_file()
+        except OSError as error:
+            lost = error
+        self._supervisor.halts.wait_for_disk(FILES, lost)
 
     def statistics(self) -> DurabilityRecord:
         """Return how steps reach the disk, as it is now."""
