@@ -302,8 +302,11 @@ def test_of_two_gateways_in_one_session_the_first_stays_out(venue: VenueProcess)
             assert heard(first, "gateway.connection") == [
                 ConnectionEstablished("gateway"),
                 ConnectionLost("gateway", "another process logged on"),
-                ConnectionLost("gateway", "another process has taken the session over"),
+                ConnectionLost("gateway", "another process has taken the session over", final=True),
             ]
+            assert first.halts.reason == (
+                "no connection to the venue for good: another process has taken the session over"
+            )
             assert heard(second, "gateway.connection") == [ConnectionEstablished("gateway")]
 
 

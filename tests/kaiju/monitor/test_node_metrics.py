@@ -239,7 +239,7 @@ def test_a_loop_that_does_not_turn_is_not_healthy(
     server: NodeServer, ran: tuple[Node, NodeView], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     server.show(ran[1])
-    monkeypatch.setattr("kaiju.monitor.http_server.SILENCE", -1)
+    monkeypatch.setattr("kaiju.monitor.health.SILENCE", -1)
     assert get(server, "/healthz") == (503, "no turn of the loop for 0 s\n")
 
 

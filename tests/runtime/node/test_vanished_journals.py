@@ -92,7 +92,7 @@ def test_journals_that_are_put_back_are_gone_on_with(tmp_path: Path) -> None:
 def test_a_run_whose_directory_is_gone_says_so_and_ends_halted(tmp_path: Path) -> None:
     log = tmp_path / "log"
     with log.open("wb") as file:
-        command = [*KAIJU, "run", PAPER, "--live", "--data", tmp_path / "data"]
+        command: list[str | Path] = [*KAIJU, "run", PAPER, "--live", "--data", tmp_path / "data"]
         process = subprocess.Popen(command, cwd=ROOT, stdout=file, stderr=file)
     try:
         until(lambda: list(tmp_path.glob(f"data/paper/{JOURNALS}/gateway/steps-*")), "a journal")

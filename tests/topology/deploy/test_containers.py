@@ -39,7 +39,17 @@ ADD_UP = ("sum", "max", "avg", "histogram_quantile", "sort_desc")
 """What makes one figure of those of several nodes, or of those that share labels."""
 SAYS_OF_WHICH = re.compile("{{(node|actor)}}")
 """An actor is on one node."""
-PROMQL_WORDS = {"by", "group_left", "increase", "label_join", "label_replace", "offset", "on", "or"}
+PROMQL_WORDS = {
+    "abs",
+    "by",
+    "group_left",
+    "increase",
+    "label_join",
+    "label_replace",
+    "offset",
+    "on",
+    "or",
+}
 PROMQL_WORDS |= {"rate", "unless", "vector", *ADD_UP}
 GIVEN_BY_PROMETHEUS = {"up", "job", "node", "ALERTS", "alertstate"}
 LABELS_MADE_HERE = {"why"}
