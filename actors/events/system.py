@@ -64,6 +64,8 @@ class ConnectionLost(Event):
 
     connection: str
     reason: str
+    final: bool = False
+    """Whether nobody tries to connect again, because it would be pointless."""
 
 
 class ConnectionRestored(Event):

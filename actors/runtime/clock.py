@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Callable
 from typing import Protocol
 
 FOREVER = 1 << 62
@@ -32,6 +33,9 @@ class Clock(Protocol):
 
     def due_in(self, moment: int) -> int:
         """Return real nanoseconds until `moment` is within the horizon; 0 when it is."""
+
+    def ahead(self) -> int:
+        """Return nanoseconds that it is ahead of the machine's clock as that is now."""
 
 
 class VirtualClock:
@@ -78,9 +82,16 @@ class VirtualClock:
             return 0
         return max(0, int((moment - self.horizon()) / self._speed))
 
+    def ahead(self) -> int:
+        """See `Clock.ahead`: virtual time is no clock's."""
+        return 0
+
 
 class LiveClock:
     """The machine's clock, made monotonic: it starts at UTC and then only counts up.
+
+    Time never goes back, so a run that was begun by a wrong clock is ahead of the right one. Its
+    clock then goes at half the speed until UTC has caught up.
 
     Args:
         offset: nanoseconds added to UTC, so that recorded inputs of another day are due now.
@@ -91,17 +102,22 @@ class LiveClock:
 
     def __init__(self, offset: int = 0) -> None:
         self._to_utc = time.time_ns() - time.monotonic_ns() + offset
-
-    def read(self) -> int:
+        self._offset = offset
+        self._slow_since = self._slow_from = 0
+        self.read: Callable[[], int] = self._at_full_speed
         """See `Clock.read`."""
-        return time.monotonic_ns() + self._to_utc
 
     def move_to(self, moment: int) -> None:
         """See `Clock.move_to`; live time moves by itself."""
 
     def go_on_from(self, moment: int) -> None:
-        """See `Clock.go_on_from`; a clock that was set back is made up for."""
-        self._to_utc += max(0, moment - self.read())
+        """See `Clock.go_on_from`."""
+        ahead = moment - self.read()
+        if ahead > 0 and self._offset:
+            self._to_utc += ahead
+        elif ahead > 0:
+            self._slow_since, self._slow_from = time.monotonic_ns(), moment
+            self.read = self._at_half_speed
 
     def horizon(self) -> int:
         """See `Clock.horizon`."""
@@ -110,3 +126,18 @@ class LiveClock:
     def due_in(self, moment: int) -> int:
         """See `Clock.due_in`."""
         return max(0, moment - self.read())
+
+    def ahead(self) -> int:
+        """See `Clock.ahead`; recorded inputs of another day are meant to be."""
+        return 0 if self._offset else self.read() - time.time_ns()
+
+    def _at_full_speed(self) -> int:
+        return time.monotonic_ns() + self._to_utc
+
+    def _at_half_speed(self) -> int:
+        now = time.monotonic_ns()
+        slow, utc = self._slow_from + (now - self._slow_since) // 2, now + self._to_utc
+        if slow > utc:
+            return slow
+        self.read = self._at_full_speed
+        return utc

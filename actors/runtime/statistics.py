@@ -148,6 +148,26 @@ class DurabilityRecord(msgspec.Struct, frozen=True):
     """Nanoseconds that took."""
 
 
+class SurroundingsRecord(msgspec.Struct, frozen=True):
+    """What a node takes of its machine, at one moment."""
+
+    resident: int
+    """Bytes of memory of its process."""
+    memory_limit: int
+    """Bytes at which it halts and ends; 0 for no limit."""
+    disk_free: int
+    """Bytes free where its journals are; 0 where it has none."""
+    min_free: int
+    """Bytes below which that is told; 0 for never."""
+    clock_ahead: int
+    """Nanoseconds that its clock is ahead of the machine's; negative where it is behind."""
+
+    @property
+    def disk_is_low(self) -> bool:
+        """Whether the disk will be full soon."""
+        return 0 < self.disk_free < self.min_free
+
+
 class LinkRecord(msgspec.Struct, frozen=True):
     """One stream between this node and another, at one moment."""
 
@@ -208,3 +228,4 @@ class NodeStatistics(msgspec.Struct, frozen=True):
     """None where the node is alone."""
     lifted_by: str = ""
     """What ends the halt; empty while there is none."""
+    surroundings: SurroundingsRecord | None = None

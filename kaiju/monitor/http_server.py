@@ -7,24 +7,20 @@ from typing import Self
 
 import msgspec
 
-from actors.events.durations import SECOND
 from actors.runtime.node.node import Node
 from kaiju.monitor.bounded_server import Answer, BoundedServer
+from kaiju.monitor.health import unhealthy, unready
 from kaiju.monitor.node_metrics import NodeCollector, order_edges
 from kaiju.monitor.observer import NodeView
 from kaiju.monitor.prometheus import metrics_page
-from kaiju.monitor.status import LIVE, status_of
-
-SILENCE = 10 * SECOND
-"""Nanoseconds of real time without a turn of the loop after which a node is unhealthy."""
+from kaiju.monitor.status import status_of
 
 
 class NodeServer:
     """Serves ``/metrics``, ``/healthz``, ``/readyz`` and ``/status`` while a node runs.
 
-    ``/healthz`` answers 200 while the loop turns and trading is not halted, ``/readyz`` if
-    moreover all inputs from other nodes are live; else both answer 503 and say why. ``/status``
-    is the node as JSON: see `NodeStatus`.
+    ``/healthz`` and ``/readyz`` answer 200, or 503 and why: see `kaiju.monitor.health`.
+    ``/status`` is the node as JSON: see `NodeStatus`.
 
     Args:
         node: whose metrics to serve; only the classes of its actors are used.
@@ -63,22 +59,9 @@ class NodeServer:
             return Answer("200 OK", msgspec.json.encode(status_of(view)), "application/json")
         if path not in ("/healthz", "/readyz", "/status"):
             return Answer("404 Not Found", b"not found\n")
-        if problem := self._problem(view, ready=path == "/readyz"):
+        problem = unhealthy(view, self._shown)
+        if not problem and view is not None and path == "/readyz":
+            problem = unready(view)
+        if problem:
             return Answer("503 Service Unavailable", f"{problem}\n".encode())
         return Answer("200 OK", b"ok\n")
-
-    def _problem(self, view: NodeView | None, *, ready: bool) -> str:
-        """Return why the node is not healthy, or not ready; empty if it is."""
-        if view is None:
-            return "starting"
-        silence = time.monotonic_ns() - self._shown
-        if silence > SILENCE:
-            return f"no turn of the loop for {silence // SECOND} s"
-        if view.statistics.halted:
-            return f"trading halted: {view.statistics.halted}"
-        waiting = [
-            f"{link.stream} of node {link.node} is {link.state}"
-            for link in view.statistics.links
-            if link.kind == "input" and link.state != LIVE
-        ]
-        return "; ".join(waiting) if ready else ""

@@ -26,6 +26,7 @@ from kaiju.monitor.prometheus import (
     Metric,
     add_histogram,
 )
+from kaiju.monitor.surroundings_metrics import surroundings_families
 
 EDGE_COUNTS = ("sent", "handled", "unhandled", "conflated")
 
@@ -49,6 +50,7 @@ class NodeCollector(Collector):
         if view is None:
             return
         yield from self._node(view)
+        yield from surroundings_families(view)
         yield from self._edges(view)
         yield from self._actors(view)
         yield from _durability(view)

@@ -19,7 +19,7 @@ from actors.events.market import (
     Trade,
 )
 from actors.events.orders import OrderFilled, OrderUnknown
-from actors.events.system import MessageDiscarded
+from actors.events.system import ConnectionEstablished, MessageDiscarded
 from actors.runtime.actor import Actor
 from actors.runtime.envelope import Envelope
 from actors.runtime.node.node import Node
@@ -30,6 +30,7 @@ from actors.runtime.stream_name import output_of
 from kaiju.monitor.alarms import ALARMS, AlarmCounter
 from kaiju.monitor.discarded import DiscardCounter, Discarded
 from kaiju.monitor.discarded import Key as DiscardKey
+from kaiju.monitor.venues import VenueFollower, VenueView
 from kaiju.record.scales import Scales
 from kaiju.record.totals import ORDER_STATES, PARTLY_FILLED, Key
 
@@ -62,6 +63,8 @@ class NodeView:
     discarded: tuple[Discarded, ...] = ()
     alarms: dict[str, int] = field(default_factory=dict)
     """Alarms about orders, by kind."""
+    venues: tuple[VenueView, ...] = ()
+    """Connections over a network, of gateways and feeds."""
     ending: str = ""
     """Why the run that the node is part of is ending; empty while it lasts."""
     busy: bool = False
@@ -148,6 +151,19 @@ class NodeObserver:
             for actor, stream, classes in _streams(node)
             if MessageDiscarded in classes
         ]
+        self._venues = [
+            (
+                stream,
+                actor,
+                VenueFollower(actor.name, getattr(actor.settings, actor.venue_endpoint)),
+            )
+            for actor, stream, classes in _streams(node)
+            if actor.venue_endpoint and ConnectionEstablished in classes
+        ]
+        self._followed += [
+            PortRunner(_listen(actor, stream), follower, _raise)
+            for stream, actor, follower in self._venues
+        ]
         self._changed: dict[str, int] = {}
         """When the top of each book changed last."""
 
@@ -164,6 +180,7 @@ class NodeObserver:
             feed_ages=self._feed_ages(),
             discarded=tuple(self._discarded.values()),
             alarms=dict(self._alarms),
+            venues=tuple(follower.view for _, _, follower in self._venues),
             ending=self.node.stop_reason or self.node.end_reason,
             busy=self.node.busy,
             has_data=self.node.has_data,

@@ -111,6 +111,8 @@ class NodeStatus(msgspec.Struct, frozen=True):
     """None where the node has no links."""
     lifted_by: str = ""
     """What ends the halt; empty while there is none."""
+    venues: dict[str, str] = {}
+    """What is wrong with the connection to a venue, by gateway or feed; empty while it is up."""
 
     @property
     def inputs(self) -> tuple[LinkStatus, ...]:
@@ -137,6 +139,7 @@ def status_of(view: NodeView) -> NodeStatus:
         links=tuple(map(LinkStatus.of, statistics.links)),
         link_counts=statistics.link_counts,
         lifted_by=statistics.lifted_by,
+        venues={venue.actor: venue.problem for venue in view.venues},
     )
 
 

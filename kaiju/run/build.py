@@ -77,6 +77,8 @@ def _config(topology: Topology, name: str) -> dict[str, Any]:
     journal = topology.journal
     return {
         "name": name or topology.name,
+        "memory_limit": _memory_limit(topology, name),
+        "min_free": journal.min_free,
         "segment_bytes": journal.segment_bytes,
         "retention": Retention(journal.keep_bytes, journal.keep_for),
         "instruments": [
@@ -84,6 +86,12 @@ def _config(topology: Topology, name: str) -> dict[str, Any]:
         ],
         "currencies": [spec.build(name) for name, spec in topology.currencies.items()],
     }
+
+
+def _memory_limit(topology: Topology, name: str) -> int:
+    """Return the limit of a node, or of all of them in one process where each of them has one."""
+    limits = [spec.memory_limit for node, spec in topology.nodes.items() if name in ("", node)]
+    return sum(limits) if all(limits) else 0
 
 
 def is_on(checked: CheckedTopology, actor: str, node: str) -> bool:

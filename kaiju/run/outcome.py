@@ -146,6 +146,11 @@ def _report(
     if statistics.halted:
         lifted = f"; lifted by: {statistics.lifted_by}" if statistics.lifted_by else ""
         problems.insert(0, f"trading was halted: {statistics.halted}{lifted}")
+    problems += [
+        f"{venue.actor}: the venue at {venue.endpoint} was never reached"
+        for venue in view.venues
+        if not venue.reached
+    ]
     history = None
     try:
         history = load_history(directory)

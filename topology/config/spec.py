@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Mapping
 from decimal import Decimal
 from typing import Annotated, Any, Literal
@@ -36,6 +37,27 @@ Port = Annotated[int, Field(strict=True, ge=1, le=65533)]
 Count = Annotated[int, Field(strict=True, ge=0)]
 Step = Annotated[Amount, Field(gt=0)]
 Bound = Annotated[Amount, Field(ge=0)]
+
+_SIZE = re.compile(r"(\d+)\s*([KMGT]i?B)", re.ASCII)
+_FACTORS = {"K": 1, "M": 2, "G": 3, "T": 4}
+
+
+def _as_bytes(value: Any) -> Any:
+    if not isinstance(value, str):
+        return value
+    match = _SIZE.fullmatch(value.strip())
+    if match is None:
+        raise ValueError(f"was {value!r}, allowed is a size such as '4 GB' or '512 MiB'")
+    count, unit = match.groups()
+    return int(count) * (1024 if "i" in unit else 1000) ** _FACTORS[unit[0]]
+
+
+Size = Annotated[
+    int,
+    BeforeValidator(_as_bytes, json_schema_input_type=int | str),
+    Field(strict=True, ge=0, examples=["4 GB", "512 MiB"]),
+]
+"""Bytes, as a whole number or with a unit."""
 
 PORTS_OF_A_NODE = ("live", "recovery", "health and metrics")
 """Uses of a node's port and of the ports after it."""
@@ -76,6 +98,10 @@ class NodeSpec(Spec):
         str,
         Field(description="Nodes of the same machine share a data directory; default: the host."),
     ] = ""
+    memory_limit: Annotated[
+        Size,
+        Field(description="Memory of its process at which it halts, cancels and ends; 0: none."),
+    ] = 0
 
     @property
     def keeps_data_at(self) -> str:
@@ -246,6 +272,9 @@ class JournalSpec(Spec):
         Duration,
         Field(ge=0, description="Age at which files are deleted; 0 keeps them at any age."),
     ] = 0
+    min_free: Annotated[
+        Size, Field(description="Room on the disk below which a node says that it will be full.")
+    ] = 2**30
 
 
 class Topology(Spec):

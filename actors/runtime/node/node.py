@@ -26,6 +26,7 @@ from actors.runtime.node.port_runners import PortRunners
 from actors.runtime.node.shutdown import GracefulShutdown
 from actors.runtime.node.startup import Startup
 from actors.runtime.node.supervision import Supervisor
+from actors.runtime.node.surroundings import Surroundings
 from actors.runtime.node.wiring import Wiring
 from actors.runtime.poller import EventPoller, Poller
 from actors.runtime.ports import Outlet
@@ -101,6 +102,13 @@ class Node:
             ingress=self._ingress,
             outside=self._outside,
             wait=self._wait,
+        )
+        self._surroundings = Surroundings(
+            config,
+            self.clock,
+            halt=self.halts.halt,
+            is_busy=self._stop.is_busy,
+            request_stop=self.request_stop,
         )
         self._durability: NodeDurability | None = None
         self.turns = 0
@@ -211,6 +219,7 @@ class Node:
             () if self.links is None else self.links.statistics(),
             None if self.links is None else self.links.counts(),
             self.halts.lifted_by,
+            self._surroundings.statistics(),
         )
 
     def _start(self) -> None:
@@ -333,6 +342,7 @@ class Node:
         if self._durability is not None:
             self._durability.turn()
             self.supervisor.settle()
+        self._surroundings.turn()
         self._ports.turn(self.halts)
         loop.sources_paused = self._ports.lag
         if self.links is not None:

@@ -16,6 +16,7 @@ from actors.events.system import (
     ConnectionEstablished,
     ConnectionLost,
     ConnectionRestored,
+    HaltTrading,
     MessageDiscarded,
     StreamReset,
 )
@@ -88,11 +89,22 @@ class VenueGateway(Gateway):
         **Gateway.outputs,
         "venue": (*Gateway.outputs["venue"], SessionBegan, ReportsHandled, LogonNeeded),
         "discarded": (MessageDiscarded,),
+        "halts": (HaltTrading,),
     }
     venue_endpoint = "endpoint"
 
     settings: Settings
     state: State
+
+    @handles(ConnectionEstablished, ConnectionLost, ConnectionRestored)
+    def on_connection(self, connection: ConnectionNews) -> None:
+        """See `Gateway.on_connection`; halt where the venue will not be reached again."""
+        super().on_connection(connection)
+        if isinstance(connection, ConnectionLost) and connection.final:
+            reason = f"no connection to the venue for good: {connection.reason}"
+            halt = HaltTrading(reason, owner=self.name, since=self.now)
+            self.emit(self.state.halts.begin(halt, self.session))
+            self.state.halted = self.state.halts.reason()
 
     @handles(LogonAccepted)
     def on_logon_accepted(self, accepted: LogonAccepted) -> None:

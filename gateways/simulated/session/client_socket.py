@@ -223,7 +223,7 @@ class Connection:
     def _lose(self, reason: str, *, final: bool = False) -> None:
         if self._up or final:
             self._up = False
-            self._pass_on(ConnectionLost(self._name, reason))
+            self._pass_on(ConnectionLost(self._name, reason, final))
         if reason != self._last_reason:  # attempt after attempt may fail for the same reason
             self._last_reason = reason
             stays = " for good" if final else ""
