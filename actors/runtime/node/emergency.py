@@ -119,7 +119,7 @@ class EmergencyThread:
         if self._stuck is not None:
             faulthandler.cancel_dump_traceback_later()
             self._stuck.close()
-            (self._directory / STUCK_FILE).unlink()
+            (self._directory / STUCK_FILE).unlink(missing_ok=True)
 
     def rearm(self) -> None:
         """Put off the end of a process whose interpreter lock is held; on the loop's thread."""
