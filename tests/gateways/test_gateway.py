@@ -242,13 +242,13 @@ def test_a_halt_of_one_instrument_leaves_the_others_alone(kit: ActorTest) -> Non
     halt = HaltTrading("overfill", "oms-0-1", instrument=ETH)
     ether = OrderSubmitted(order(Side.BUY, 1, instrument=ETH))
 
-    assert kit.given(halt) == [OrderMassCancelRequest(ETH)]
+    assert kit.given(halt) == [OrderMassCancelRequest(ETH), OrderMassStatusRequest("0-gateway-2")]
     [refused] = kit.given(ether)
     assert isinstance(refused, ExecutionReport)
     assert refused.text == "trading is halted: overfill"
     assert sends_orders(kit)
     assert OrderMassCancelRequest(ETH) in kit.given(LOST, RESTORED)
-    kit.given(completed(2), ResumeTrading("confirmed", "oms-0-2", instrument=ETH))
+    kit.given(completed(3), ResumeTrading("confirmed", "oms-0-2", instrument=ETH))
     assert not sends_orders(kit, ETH)
     kit.given(ResumeTrading("confirmed", "oms-0-1", instrument=ETH))
     assert sends_orders(kit, ETH)

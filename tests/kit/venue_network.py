@@ -12,13 +12,19 @@ from actors.events.event import Event
 from actors.events.market import Side
 from actors.events.order_words import ExecType, OrdStatus
 from actors.events.orders import (
+    CancelAllVerified,
     OrderApproved,
     OrderPendingCancel,
     OrderSubmitted,
     OrderUnknown,
     ReconciliationCompleted,
 )
-from actors.events.system import ConnectionEstablished, ConnectionLost, ConnectionRestored
+from actors.events.system import (
+    ConnectionEstablished,
+    ConnectionLost,
+    ConnectionRestored,
+    HaltTrading,
+)
 from actors.events.venue import (
     ExecutionReport,
     NewOrderSingle,
@@ -73,6 +79,8 @@ class Line:
         """All that order management emitted."""
         self.sent: list[VenueRequest] = []
         """All that the gateway emitted for the venue."""
+        self.verified: list[str] = []
+        """Halts of which the gateway said that nothing is open any more."""
 
     @property
     def table(self) -> OrderTable:
@@ -111,6 +119,11 @@ class Line:
         """Ask for the end of an order that was submitted."""
         if 0 < number <= self.submitted:
             self._to_oms(cancel(buy(QTY, PX, client_order_id=f"o{number}")))
+
+    def halt(self, halt: HaltTrading) -> None:
+        """Announce a halt to both."""
+        self._to_gateway(halt)
+        self._to_oms(halt)
 
     def trade(self, qty: int) -> None:
         """Let somebody sell to us."""
@@ -213,3 +226,5 @@ class Line:
                 self.requests.append((self.session, event))
         elif isinstance(event, ExecutionReport | OrderMassStatus):
             self._to_oms(event)
+        elif isinstance(event, CancelAllVerified):
+            self.verified.append(event.halt_id)
