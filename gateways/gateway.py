@@ -8,9 +8,11 @@ from typing import ClassVar, TypeAlias
 import msgspec
 from pydantic import Field
 
+from actors.events.durations import MILLISECOND
 from actors.events.event import Event
 from actors.events.orders import (
     CancelAll,
+    CancelAllVerified,
     OrderPendingCancel,
     OrderSubmitted,
     OrderUnknown,
@@ -39,11 +41,15 @@ from actors.events.venue import (
     OrderMassStatusRequest,
     OrderStatusRequest,
 )
+from actors.model.cancel_all import ALL, CancelAllProgress
 from actors.model.fills import ExecutionMemory, content_of, key_of
 from actors.model.rejection import rejection
 from actors.runtime.actor import Actor, handles
 from actors.runtime.settings import Duration
 from actors.runtime.trading_state import HaltEntries, is_halted, lift_streams
+
+CANCEL_ALL = "cancel all"
+"""Name of the timer after which everything is canceled again."""
 
 Connection: TypeAlias = ConnectionEstablished | ConnectionLost | ConnectionRestored
 
@@ -58,6 +64,9 @@ class Gateway(Actor):
     After each connection, and after its own recovery, the gateway asks the venue for open orders.
     Order management compares them with its own; new orders are sent once it has said which
     instruments are in doubt, in all others.
+
+    What a halt covers is canceled again, all together and each order that is listed, after each
+    connection and until the venue lists nothing of it as open.
     """
 
     class Settings(Actor.Settings):
@@ -65,6 +74,8 @@ class Gateway(Actor):
 
         status_interval: Duration = Field(default=5_000_000_000, gt=0)
         """The venue is asked again after this long without a completed reconciliation."""
+        cancel_interval: Duration = Field(default=500 * MILLISECOND, gt=0)
+        """Between two times that a halt has everything canceled, while something is open."""
 
     class State(Actor.State):
         """The connection, the halt, the reconciliation and the reports seen."""
@@ -85,6 +96,8 @@ class Gateway(Actor):
         """The trading state."""
         executions: ExecutionMemory = msgspec.field(default_factory=ExecutionMemory)
         """What was reported."""
+        cancel_all: CancelAllProgress = msgspec.field(default_factory=CancelAllProgress)
+        """What halts had canceled."""
 
     outputs: ClassVar[Mapping[str, tuple[type[Event], ...]]] = {
         "venue": (
@@ -97,6 +110,7 @@ class Gateway(Actor):
         "reports": (ExecutionReport, OrderMassStatus),
         "repeats": (ReportRepeated,),
         "connection": (ConnectionEstablished, ConnectionLost, ConnectionRestored),
+        "verified": (CancelAllVerified,),
     }
     role = Role.GATEWAY
     order_path = True
@@ -155,21 +169,22 @@ class Gateway(Actor):
         if not state.halts.take(halt) and halt.owner:
             return
         state.halted = state.halts.reason()
-        if is_halted(halt.level) and not halt.strategy:  # execution knows what a strategy has open
-            self.emit(OrderMassCancelRequest(halt.instrument))
+        for instrument in self._await_cancels(halt):
+            self.emit(OrderMassCancelRequest(instrument))
+        if state.cancel_all.scopes and self._connected():
+            self._ask_what_is_open()
 
     @handles(ResumeTrading)
     def on_resume_trading(self, resume: ResumeTrading) -> None:
         """Wait for the lift behind all orders approved before."""
         self.state.halts.expect_lift(resume, lift_streams(self.heard))
-        self.state.halted = self.state.halts.reason()
+        self._note_lifted()
 
     @handles(HaltLifted)
     def on_halt_lifted(self, lift: HaltLifted) -> None:
         """Send new orders again, where what is lifted was all that kept them back."""
-        halts = self.state.halts
-        halts.take_lift(lift, self.envelope.id[0], lift_streams(self.heard))
-        self.state.halted = halts.reason()
+        self.state.halts.take_lift(lift, self.envelope.id[0], lift_streams(self.heard))
+        self._note_lifted()
 
     @handles(ExecutionReport)
     def on_execution_report(self, report: ExecutionReport) -> None:
@@ -211,7 +226,8 @@ class Gateway(Actor):
     @handles(OrderMassStatus)
     def on_order_mass_status(self, listing: OrderMassStatus) -> None:
         """Pass on the list that was asked for last; any other is outdated."""
-        if listing.request_id == self.state.awaited:
+        if listing.request_id in (self.state.awaited, self.state.cancel_all.request_id):
+            self.state.cancel_all.take(listing)
             self.emit(listing)
         else:
             self.emit(ReportRepeated("", listing.request_id))
@@ -219,14 +235,24 @@ class Gateway(Actor):
     @handles(ReconciliationCompleted)
     def on_reconciliation_completed(self, completed: ReconciliationCompleted) -> None:
         """Send new orders again where nothing is in doubt, if it was the newest reconciliation."""
-        if completed.request_id == self._newest_request():
-            self.state.awaited, self.state.in_doubt = "", completed.in_doubt
+        state = self.state
+        if completed.request_id != self._newest_request():
+            return
+        state.awaited, state.in_doubt = "", completed.in_doubt
+        state.cancel_all.request_id = ""
+        for halt_id in state.cancel_all.verify(completed.in_doubt):
+            self.emit(CancelAllVerified(halt_id))
+        if state.cancel_all.scopes and not state.cancel_all.timer:
+            state.cancel_all.timer = self.set_timer(CANCEL_ALL, self.settings.cancel_interval)
 
     @handles(TimerFired)
-    def on_timer(self, _timer: TimerFired) -> None:
-        """Ask again if the reconciliation has not completed."""
+    def on_timer(self, timer: TimerFired) -> None:
+        """Ask again if the reconciliation has not completed; cancel again what is still open."""
+        if timer.name == CANCEL_ALL:
+            self._cancel_again()
+            return
         self.state.status_timer = 0
-        if self.state.awaited and self._connected():
+        if (self.state.awaited or self.state.cancel_all.request_id) and self._connected():
             self._ask_for_open_orders()
 
     def snapshot(self, output: str) -> Iterable[Event]:
@@ -268,14 +294,52 @@ class Gateway(Actor):
         halts = [h for h in state.halts.entries.values() if is_halted(h.level) and not h.strategy]
         for instrument in sorted({halt.instrument for halt in halts} - {""}):
             self.emit(OrderMassCancelRequest(instrument))
+        for halt in halts:
+            self._await_cancels(halt)
+        if state.cancel_all.scopes:
+            state.cancel_all.request_id = state.awaited
         self._ask_for_open_orders()
+
+    def _await_cancels(self, halt: HaltTrading) -> tuple[str, ...]:
+        """Return what a halt has canceled, and see to it that this is verified."""
+        if not is_halted(halt.level) or halt.strategy:
+            return ()  # execution knows what a strategy has open
+        scope = (halt.instrument,) if halt.instrument else ALL
+        if halt.halt_id:
+            self.state.cancel_all.scopes[halt.halt_id] = scope
+        return scope
+
+    def _cancel_again(self) -> None:
+        cancel_all = self.state.cancel_all
+        cancel_all.timer = 0
+        if not cancel_all.scopes or not self._connected():
+            return  # the next connection begins anew
+        for instrument in cancel_all.instruments():
+            self.emit(OrderMassCancelRequest(instrument))
+        for order_id, instrument in cancel_all.orders():
+            self.emit(OrderCancelRequest(order_id, instrument))
+        self._ask_what_is_open()
+
+    def _ask_what_is_open(self) -> None:
+        """Reconcile, while orders that no halt covers are sent all the same."""
+        state = self.state
+        state.reconciliations += 1
+        newest = self._newest_request()
+        state.awaited = newest if state.awaited else ""
+        state.cancel_all.request_id = newest
+        self._ask_for_open_orders()
+
+    def _note_lifted(self) -> None:
+        state = self.state
+        state.halted = state.halts.reason()
+        state.cancel_all.keep(state.halts.entries)
 
     def _newest_request(self) -> str:
         return f"{self.session}-{self.name}-{self.state.reconciliations}"
 
     def _ask_for_open_orders(self) -> None:
         instruments = tuple(sorted(self.accepts or ()))
-        self.emit(OrderMassStatusRequest(self.state.awaited, instruments))
+        self.emit(OrderMassStatusRequest(self._newest_request(), instruments))
         if not self.state.status_timer:
             self.state.status_timer = self.set_timer("status", self.settings.status_interval)
 

@@ -34,6 +34,7 @@ from actors.events.order_words import (
 )
 from actors.events.orders import (
     CancelAll,
+    CancelAllVerified,
     CancelOrder,
     CancelRejected,
     FillCorrected,
@@ -100,6 +101,7 @@ __all__ = [
     "BookState",
     "BookStateChanged",
     "CancelAll",
+    "CancelAllVerified",
     "CancelOrder",
     "CancelRejected",
     "ConnectionEstablished",

@@ -136,6 +136,14 @@ class CancelAll(Event):
     instrument: str = ""
 
 
+class CancelAllVerified(Event):
+    """Of what a halt covers, the venue lists nothing as open any more, and nothing is in doubt."""
+
+    emitted_by = (Role.GATEWAY,)
+
+    halt_id: str
+
+
 class OrderApproved(Event):
     """Risk reserved exposure for this order; the only way into the OMS."""
 

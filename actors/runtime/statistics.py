@@ -7,6 +7,8 @@ from typing import Literal
 
 import msgspec
 
+from actors.events.accounts import TradingState
+
 BUCKETS = 8 * 44
 """Eight buckets an octave: at most 12.5 % error, from 16 ns to more than an hour."""
 
@@ -206,6 +208,26 @@ class LinkCounts(msgspec.Struct, frozen=True):
     """How often a connection was made again, by the node that is read."""
 
 
+class HaltRecord(msgspec.Struct, frozen=True):
+    """An entry of the trading state, at one moment."""
+
+    halt_id: str
+    owner: str
+    level: TradingState
+    reason: str
+    venue: str
+    """What it is about: the four together, each empty for all."""
+    account: str
+    instrument: str
+    strategy: str
+    since: int
+    """UTC nanoseconds; 0 where that is not known."""
+    lifted_by: str
+    """What ends it."""
+    verified_by: tuple[str, ...] = ()
+    """Gateways of the node at whose venue nothing that it covers is open any more."""
+
+
 class NodeStatistics(msgspec.Struct, frozen=True):
     """A whole node at one moment."""
 
@@ -229,3 +251,5 @@ class NodeStatistics(msgspec.Struct, frozen=True):
     lifted_by: str = ""
     """What ends the halt; empty while there is none."""
     surroundings: SurroundingsRecord | None = None
+    halts: tuple[HaltRecord, ...] = ()
+    """The trading state: what is in force, oldest first."""

@@ -8,7 +8,7 @@ from urllib.request import ProxyHandler, build_opener
 
 import msgspec
 
-from actors.runtime.statistics import ActorRecord, LinkCounts, LinkRecord
+from actors.runtime.statistics import ActorRecord, HaltRecord, LinkCounts, LinkRecord
 from kaiju.monitor.observer import NodeView
 
 LIVE = "LIVE"
@@ -113,6 +113,8 @@ class NodeStatus(msgspec.Struct, frozen=True):
     """What ends the halt; empty while there is none."""
     venues: dict[str, str] = {}
     """What is wrong with the connection to a venue, by gateway or feed; empty while it is up."""
+    halts: tuple[HaltRecord, ...] = ()
+    """The trading state: what is in force, oldest first."""
 
     @property
     def inputs(self) -> tuple[LinkStatus, ...]:
@@ -140,6 +142,7 @@ def status_of(view: NodeView) -> NodeStatus:
         link_counts=statistics.link_counts,
         lifted_by=statistics.lifted_by,
         venues={venue.actor: venue.problem for venue in view.venues},
+        halts=statistics.halts,
     )
 
 

@@ -12,8 +12,10 @@ from msgspec.structs import replace
 
 from actors.events.accounts import TradingState
 from actors.events.event import Event
+from actors.events.orders import CancelAllVerified
 from actors.events.system import HaltTrading, ResumeTrading
 from actors.runtime.node.kill import KILL, Kill, KillFile
+from actors.runtime.statistics import HaltRecord
 from actors.runtime.trading_state import HaltEntries, is_halted, key_of, lift_of, scope_of
 
 log = logging.getLogger("kaiju")
@@ -48,6 +50,8 @@ class Halts:
         """Called with `own` whenever it may have changed."""
         self._heard: set[str] = set()
         """Owners of copies, of the nodes that said since the start what they own."""
+        self._verified: dict[str, tuple[str, ...]] = {}
+        """Gateways at whose venue nothing is open any more that an entry covers, by its key."""
         self._waiting: dict[str, str] = {}
         """Reason of the halt by what waits for a disk: a port's stream or the journal."""
         self._announce, self._kill_file, self._entry = announce, kill_file, entry
@@ -72,6 +76,19 @@ class Halts:
     def lifted_by(self) -> str:
         """What ends that halt; empty while there is none."""
         return "" if self.first is None else lifted_by(self.first)
+
+    def records(self) -> tuple[HaltRecord, ...]:
+        """Return what is in force, oldest first."""
+        return tuple(
+            HaltRecord(
+                *(key, entry.owner, entry.level, entry.reason),
+                *(entry.venue, entry.account, entry.instrument, entry.strategy),
+                entry.since,
+                lifted_by(entry),
+                self._verified.get(key, ()),
+            )
+            for key, entry in self.entries.entries.items()
+        )
 
     @property
     def killed(self) -> bool:
@@ -116,12 +133,14 @@ class Halts:
         self._raise(next(held, None) or self._entry(reason))
 
     def hear(self, actor: str, event: Event) -> None:
-        """Take what an actor of this node raises, or lift what it lifts of its own."""
+        """Take what an actor of this node raises, or lifts of its own, or a gateway verified."""
         if isinstance(event, HaltTrading):
             self._raise(replace(event, owner=actor))
         elif isinstance(event, ResumeTrading):
             resume = replace(event, owner=actor)
             self._announce_lifted(self.entries.lift(resume), event.reason, actor)
+        elif isinstance(event, CancelAllVerified):
+            self._take_verified(actor, event.halt_id)
 
     def follow(self, node: str, entries: Iterable[HaltTrading]) -> None:
         """Have in force what another node owns, all of it and nothing else."""
@@ -227,7 +246,14 @@ class Halts:
             self.on_own_change(self.own)
         _log_resumed(reason, by, lifted, why)
         for entry in lifted:
+            self._verified.pop(key_of(entry), None)
             self._tell(lift_of(entry, reason, by, why))
+
+    def _take_verified(self, gateway: str, key: str) -> None:
+        entry = self.entries.entries.get(key)
+        if entry is not None:
+            self._verified[key] = tuple(dict.fromkeys((*self._verified.get(key, ()), gateway)))
+            log.warning("verified: %s lists nothing open of: %s", gateway, _text(entry))
 
     def _tell(self, event: Event) -> None:
         if not self.over:

@@ -220,6 +220,7 @@ class Node:
             None if self.links is None else self.links.counts(),
             self.halts.lifted_by,
             self._surroundings.statistics(),
+            self.halts.records(),
         )
 
     def _start(self) -> None:

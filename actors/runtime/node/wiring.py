@@ -7,6 +7,7 @@ from functools import partial
 from types import MappingProxyType
 from typing import Any
 
+from actors.events.orders import CancelAllVerified
 from actors.events.reference import Currency, Instrument
 from actors.events.system import HaltTrading, ResumeTrading, StopActor, StreamLive, StreamStale
 from actors.runtime.actor import Actor, Settings
@@ -95,7 +96,7 @@ class Wiring:
             for output, classes in actor.outputs.items()
             for event_class in classes
         }
-        for event_class in (HaltTrading, ResumeTrading):
+        for event_class in (HaltTrading, ResumeTrading, CancelAllVerified):
             if (stream := context.routes.get(event_class)) is not None:
                 stream.watch(partial(self.supervisor.halts.hear, name))
         inbox = self._stream(f"{name}.inbox", actor)
