@@ -95,6 +95,12 @@ class MortalProcess:
         code = self._process.exitcode
         assert code == -signal.SIGKILL, f"{cause}: exit code {code}"
 
+    def wait(self) -> int:
+        """Wait until it has ended by itself, and return its exit code."""
+        self._process.join(PATIENCE)
+        assert self._process.exitcode is not None, "it does not end"
+        return int(self._process.exitcode)
+
     def pause(self, seconds: float) -> None:
         """Let it do nothing at all for a while."""
         os.kill(self._process.pid, signal.SIGSTOP)
