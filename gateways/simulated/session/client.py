@@ -32,6 +32,7 @@ from gateways.simulated.session.client_session import (
     RequestUnsent,
 )
 from gateways.simulated.session.client_socket import Connection
+from gateways.simulated.session.emergency import VenueEmergency
 from gateways.simulated.session.messages import (
     MAX_NAME_LENGTH,
     LogonAccepted,
@@ -95,6 +96,11 @@ class VenueGateway(Gateway):
 
     settings: Settings
     state: State
+
+    @classmethod
+    def emergency(cls, settings: Settings) -> VenueEmergency:
+        """Return what takes the session over and cancels all; see `Actor.emergency`."""
+        return VenueEmergency(settings.endpoint, settings.venue_session)
 
     @handles(ConnectionEstablished, ConnectionLost, ConnectionRestored)
     def on_connection(self, connection: ConnectionNews) -> None:

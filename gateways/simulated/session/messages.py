@@ -44,6 +44,8 @@ class Logon(Event):
     """Whether this process held the session before; if another took it since, it keeps it."""
     after: int
     """Number of the last report that it has; -1 to get none of the past."""
+    keeps: bool = False
+    """Whether the venue forgets none of the reports: somebody else will ask for them."""
 
 
 class LogonAccepted(Event):

@@ -137,6 +137,8 @@ class VenueServer(Actor):
         session.client, session.connection = logon.client, connection
         session.last_request = 0
         after = session.last_report if logon.after < 0 else logon.after
+        if logon.keeps:
+            after = session.forgotten
         session.forget(after)
         self.emit(
             LogonAccepted(
