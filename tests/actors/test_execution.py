@@ -211,8 +211,8 @@ def test_a_quote_that_filled_stays_away_after_a_reconciliation() -> None:
 
 
 def test_a_denied_side_does_not_hold_the_other_back() -> None:
-    kit = quoting()
-    kit.given(denied(BID))
+    kit = execution()
+    kit.given(QUOTE, denied(BID), OrderSubmitted(ASK))
 
     assert kit.given(quote(9_991, 5, 10_011, 5)) == [cancel(ASK)]
 
