@@ -40,6 +40,7 @@ from actors.events.system import (
     TimerFired,
 )
 from actors.model.quoting import Action, OwnOrder, QuoteSide, WorkingQuote
+from actors.model.risk_order import FOREIGN
 from actors.runtime.actor import Actor, handles
 from actors.runtime.settings import Duration
 from actors.runtime.stream_name import owner_of
@@ -126,7 +127,14 @@ class Execution(Actor):
 
     @handles(OrderDenied, OrderRejected)
     def on_order_refused(self, refusal: OrderDenied | OrderRejected) -> None:
-        """The order never worked: back off on its side of the quote."""
+        """The order never worked: back off on its side of the quote.
+
+        A denial of an order that was submitted is of another's that bore the same id.
+        """
+        if isinstance(refusal, OrderDenied):
+            order = self._find(refusal.client_order_id)
+            if order is None or order.submitted or refusal.code in FOREIGN:
+                return
         rejected = isinstance(refusal, OrderRejected)
         retry_at = self.now + self.settings.backoff
         self._end(refusal.client_order_id, retry_at, refused=rejected)
@@ -157,8 +165,8 @@ class Execution(Actor):
     def on_cancel_rejected(self, refusal: CancelRejected) -> None:
         """The order still works; ask again later if it still has to go."""
         order = self._find(refusal.client_order_id)
-        if order is None:
-            return
+        if order is None or refusal.strategy != order.strategy:
+            return  # of another's order, or to another's request
         if order.client_order_id in self.state.taking:
             order.canceling = False
             if self._must_go(order.strategy, order.instrument):

@@ -50,6 +50,7 @@ from actors.model.reconciliation import Reconciliation
 from actors.model.risk_order import RiskCode
 from actors.runtime.actor import Actor, handles
 from actors.runtime.settings import Duration
+from actors.runtime.stream_name import owner_of
 from actors.runtime.trading_state import (
     HaltEntries,
     is_halted,
@@ -144,7 +145,13 @@ class OrderManagement(Actor):
 
     @handles(CancelOrder)
     def on_cancel_order(self, cancel: CancelOrder) -> None:
-        """Record the request, then hand it to the gateway; refuse it if no such order is open."""
+        """Record the request, then hand it to the gateway; refuse it if no such order is open.
+
+        Only execution cancels in the names of others.
+        """
+        stream = self.envelope.id[0]
+        if self.roles.get(stream, Role.EXECUTION) != Role.EXECUTION:
+            cancel = replace(cancel, strategy=owner_of(stream))
         self.emit(self.state.table.request_cancel(cancel, self.now))
         self._watch()
 

@@ -39,7 +39,12 @@ from actors.model.daily_pnl import DayResult
 from actors.model.exposure import Exposures
 from actors.model.market_view import MarketView
 from actors.model.order_rate import OrderRate, Repeats
-from actors.model.risk_checks import first_failure, foreign_strategy, unknown_instrument
+from actors.model.risk_checks import (
+    first_failure,
+    foreign_order_id,
+    foreign_strategy,
+    unknown_instrument,
+)
 from actors.model.risk_order import (
     AccountLimits,
     Case,
@@ -211,8 +216,14 @@ class Risk(Actor):
     def on_order_ended(
         self, end: OrderCanceled | OrderExpired | OrderRejected | OrderDenied
     ) -> None:
-        """Give back what the order had reserved; the OMS may deny what was approved here."""
-        self.state.exposures.release(end.client_order_id)
+        """Give back what the order had reserved; the OMS may deny what was approved here.
+
+        A denial of another order that bore the same id gives back nothing.
+        """
+        held = self.state.exposures.reservations.get(end.client_order_id)
+        another = held is not None and held.instrument != end.instrument
+        if not (another and isinstance(end, OrderDenied)):
+            self.state.exposures.release(end.client_order_id)
 
     @handles(PositionUpdated)
     def on_position_updated(self, position: PositionUpdated) -> None:
@@ -284,7 +295,10 @@ class Risk(Actor):
         # What is no input stream comes from outside, or from a test.
         if self.roles.get(stream, Role.EXECUTION) == Role.EXECUTION:
             return None
-        return foreign_strategy(order, owner_of(stream))
+        emitter, others = owner_of(stream), map(owner_of, self.roles)
+        return foreign_strategy(order, emitter) or foreign_order_id(
+            order, self.session, emitter, others
+        )
 
     def _case(self, order: SubmitOrder) -> Case:
         state, name = self.state, order.instrument

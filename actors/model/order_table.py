@@ -162,7 +162,7 @@ class OrderTable(msgspec.Struct):
     def request_cancel(self, cancel: CancelOrder, now: int) -> OrderPendingCancel | CancelRejected:
         """Make an open order PENDING_CANCEL at `now` (UTC ns), unless it is UNKNOWN.
 
-        Asking again is allowed, a request may be lost.
+        Asking again is allowed, a request may be lost. Asking for another strategy's is not.
         """
         record = self.open.get(cancel.client_order_id)
         if record is None:
@@ -171,6 +171,9 @@ class OrderTable(msgspec.Struct):
             return CancelRejected(
                 cancel.client_order_id, cancel.strategy, cancel.instrument, f"no open order: {text}"
             )
+        if record.order.strategy != cancel.strategy:
+            text = f"the order is of {record.order.strategy}, not of {cancel.strategy}"
+            return CancelRejected(cancel.client_order_id, cancel.strategy, cancel.instrument, text)
         return ask_to_cancel(record, now)
 
     def apply(self, report: ExecutionReport, now: int) -> list[Event]:

@@ -6,7 +6,7 @@ a `Case`.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 
 from actors.events.accounts import TradingState
 from actors.events.order_words import OrderType, TimeInForce
@@ -44,6 +44,28 @@ def foreign_strategy(order: SubmitOrder, emitter: str) -> Denial | None:
         return None
     return Denial(
         RiskCode.FOREIGN_STRATEGY, f"{emitter} trades as {emitter}, not as {order.strategy}"
+    )
+
+
+def foreign_order_id(
+    order: SubmitOrder, session: str, emitter: str, others: Iterable[str]
+) -> Denial | None:
+    """Refuse an id that is another actor's to give, or was given by it to an order that works.
+
+    Args:
+        order: not from execution.
+        session: begins all ids of the run.
+        emitter: who asks for the order.
+        others: names of the actors that are known.
+    """
+    order_id = order.client_order_id
+    if order_id.startswith(f"{session}-{emitter}-"):
+        return None
+    owner = next((name for name in others if order_id.startswith(f"{session}-{name}-")), emitter)
+    if owner == emitter:
+        return None
+    return Denial(
+        RiskCode.FOREIGN_ORDER_ID, f"client_order_id {order_id!r} is of {owner}, not of {emitter}"
     )
 
 

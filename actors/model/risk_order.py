@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from enum import StrEnum
+from typing import Final
 
 import msgspec
 
@@ -23,6 +24,7 @@ class RiskCode(StrEnum):
 
     UNKNOWN_INSTRUMENT = "UNKNOWN_INSTRUMENT"
     FOREIGN_STRATEGY = "FOREIGN_STRATEGY"
+    FOREIGN_ORDER_ID = "FOREIGN_ORDER_ID"
     TRADING_HALTED = "TRADING_HALTED"
     DUPLICATE_ORDER_ID = "DUPLICATE_ORDER_ID"
     CONTRADICTION = "CONTRADICTION"
@@ -44,6 +46,10 @@ class RiskCode(StrEnum):
     REPEATED_ORDER = "REPEATED_ORDER"
     DAILY_LOSS = "DAILY_LOSS"
     """Denies nothing by itself: it changes the trading state."""
+
+
+FOREIGN: Final = frozenset({RiskCode.FOREIGN_STRATEGY, RiskCode.FOREIGN_ORDER_ID})
+"""Codes of denials that say nothing of the order whose id they name: another's was meant."""
 
 
 class Denial(msgspec.Struct, frozen=True):
