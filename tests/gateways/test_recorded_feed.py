@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import gzip
+import tracemalloc
 from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
@@ -223,6 +224,25 @@ def test_a_file_that_is_no_gzip_says_so(tmp_path: Path) -> None:
     assert system.emitted("feed.discarded") == [
         MessageDiscarded(SOURCE, 1, "unreadable", "Not a gzipped file (b'th')", SPOT.instrument)
     ]
+
+
+@pytest.mark.parametrize("name", ["day1.gz", "day1.txt"])
+def test_a_line_without_end_ends_the_file_and_takes_no_memory(tmp_path: Path, name: str) -> None:
+    path = tmp_path / name
+    endless = quote(0, 1) + b"x" * 200_000_000
+    path.write_bytes(gzip.compress(endless, 1) if path.suffix == ".gz" else endless)
+    del endless
+    tracemalloc.start()
+    system = play({SPOT.instrument: str(path)})
+    _, peak = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+
+    assert len(system.emitted("feed.quotes")) == 1
+    [discarded] = system.emitted("feed.discarded")
+    assert isinstance(discarded, MessageDiscarded)
+    assert (discarded.reason, discarded.line) == ("unreadable", 2)
+    assert discarded.detail == "line 2 has more than 8,388,608 bytes"
+    assert peak < 100_000_000
 
 
 @pytest.mark.parametrize("content", [b"", gzip.compress(b"", mtime=0)])

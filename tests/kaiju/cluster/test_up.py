@@ -326,6 +326,33 @@ def test_a_node_is_at_rest_once_nothing_is_left_to_do_or_to_come(
     assert pending_work(None, {ONE}) == "it does not answer"
 
 
+@pytest.mark.parametrize(
+    ("before", "now", "left"),
+    [
+        ({"queued": 3, "steps": 10}, {"queued": 2, "steps": 13}, ""),
+        ({"queued": 0, "steps": 10}, {"queued": 2, "steps": 10}, ""),
+        ({"queued": 3, "steps": 10}, {"queued": 3, "steps": 10}, "3 events to handle"),
+        ({"queued": 9, "steps": 10}, {"queued": 5, "steps": 14}, "5 events to handle"),
+        ({"queued": 3, "steps": 99}, {"queued": 2, "steps": 7}, "2 events to handle"),
+    ],
+)
+def test_what_waited_and_was_handled_since_is_nothing_that_is_left(
+    before: dict[str, Any], now: dict[str, Any], left: str
+) -> None:
+    earlier, later = (node_status(ONE, ending="SIGINT", **each) for each in (before, now))
+    assert pending_work(later, {ONE}, earlier) == left
+
+
+def test_what_was_on_its_way_and_came_since_is_nothing_that_is_left() -> None:
+    def at(position: int, behind: int) -> NodeStatus:
+        arriving = msgspec.structs.replace(link("input", ONE), position=position, behind=behind)
+        return node_status(TWO, ending="SIGINT", links=[arriving])
+
+    assert pending_work(at(13, 4), {ONE}, at(10, 3)) == ""
+    left = "4 events of a.b on their way from one"
+    assert pending_work(at(12, 4), {ONE}, at(10, 3)) == left
+
+
 def says(node: str, ending: str = "", *, has_data: bool = False) -> NodeStatus:
     return node_status(node, ending=ending, has_data=has_data)
 

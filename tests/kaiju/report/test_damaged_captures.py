@@ -49,7 +49,12 @@ def run(topology: Path) -> tuple[Result, Path]:
 def test_the_end_of_the_run_says_what_was_discarded_by_reason(topology: Path) -> None:
     result, directory = run(topology)
 
-    assert result.exit_code == 0, result.output
+    assert result.exit_code == 1, result.output
+    for file, problem in (
+        ("day2.gz", "unreadable: Not a gzipped file (b'no')"),
+        ("day3.gz", "empty: the file is empty"),
+    ):
+        assert f"error: feed: BTCUSDT.BINANCE/{file}: {problem}" in result.stderr
     assert SUMMARY in result.output
     found = json.loads((directory / "report.json").read_text())["discarded"]
     assert found == [

@@ -407,3 +407,58 @@ def test_a_file_however_damaged_is_answered_with_findings(
     assert all(finding.line >= 1 for finding in findings.all)
     if not findings.errors:
         assert load(tmp_path / "t.yaml").name
+
+
+HOSTILE = {
+    "ends": ("import os\nos._exit(0)\n", "called os._exit(0)"),
+    "leaves": ("raise SystemExit(0)\n", "SystemExit: 0"),
+    "is_replaced": ("import os\nos.execv('/bin/true', ['true'])\n", "called os.execv("),
+    "raises_in_its_state": (
+        """\
+from kaiju import Actor
+class Found(Actor):
+    class State(Actor.State):
+        def __post_init__(self):
+            raise RuntimeError("no state today")
+""",
+        "RuntimeError: no state today",
+    ),
+    "ends_in_its_state": (
+        """\
+import os
+from kaiju import Actor
+class Found(Actor):
+    class State(Actor.State):
+        def __post_init__(self):
+            os._exit(0)
+""",
+        "called os._exit(0)",
+    ),
+    "raises_in_its_settings": (
+        """\
+from kaiju import Actor
+class Found(Actor):
+    @classmethod
+    def check_settings(cls, settings, instruments):
+        raise RuntimeError("no settings today")
+""",
+        "RuntimeError: no settings today",
+    ),
+}
+
+
+@pytest.mark.parametrize("name", HOSTILE)
+def test_a_class_that_ends_the_process_or_raises_is_a_mistake_of_its_line(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str
+) -> None:
+    code, found = HOSTILE[name]
+    (tmp_path / f"hostile_{name}.py").write_text(code)
+    monkeypatch.syspath_prepend(tmp_path)
+    file = tmp_path / "t.yaml"
+    file.write_text(
+        "version: 1\nname: t\nnodes: {one: {host: one, port: 7000}}\ncurrencies: {}\n"
+        f"instruments: {{}}\nactors:\n  a: {{class: 'hostile_{name}:Found', node: one}}\n"
+    )
+    [finding] = check(file).errors
+    assert finding.line == 7
+    assert found in finding.message

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from pathlib import Path
 
 import pytest
@@ -97,3 +98,33 @@ def test_a_file_that_is_not_text_is_a_finding(tmp_path: Path) -> None:
     [finding] = load_document(file).findings
 
     assert "not YAML: " in finding.message
+
+
+def nine_aliases_of_nine_levels() -> str:
+    levels = ["a0: &a0 [" + "x, " * 9 + "x]"]
+    levels += [f"a{n}: &a{n} [{', '.join([f'*a{n - 1}'] * 9)}]" for n in range(1, 10)]
+    return "\n".join(levels)
+
+
+@pytest.mark.parametrize(
+    ("text", "found"),
+    [
+        (nine_aliases_of_nine_levels(), "100,000 values are allowed, aliases counted each time"),
+        ("a: &a 1\nb: [" + "*a, " * 1_000_000 + "]", "a file may have 4,000,000 characters"),
+        ("a: &a 1\nb: [" + "*a, " * 200_000 + "]", "100,000 values are allowed"),
+        ("a: " + "[" * 5_000 + "]" * 5_000, "100 levels are allowed"),
+        ("a: " + "[" * 5_000, "100 levels are allowed"),
+        ("".join(" " * n + f"a{n}:\n" for n in range(200)), "100 levels are allowed"),
+    ],
+    ids=["nine of nine", "a million", "many", "nested", "open", "block"],
+)
+def test_a_file_that_is_made_to_be_too_much_is_refused_in_a_moment(
+    tmp_path: Path, text: str, found: str
+) -> None:
+    began = time.monotonic()
+    document = loaded(tmp_path, text)
+
+    assert document.data is None
+    [finding] = document.findings
+    assert found in finding.message
+    assert time.monotonic() - began < 30
