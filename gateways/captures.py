@@ -16,6 +16,8 @@ from actors.events.system import RawMessage
 
 LATEST_STAMP = 1 << 62
 MAX_STAMP_LENGTH = 19
+MAX_LINE = 8 * 2**20
+"""Bytes; a snapshot of a deep book has a tenth of that."""
 
 Messages: TypeAlias = "Generator[tuple[int, RawMessage | FileEnded], None, None]"
 """(UTC nanoseconds, event), in time order."""
@@ -97,7 +99,11 @@ class Recording:
             lines = gzip.GzipFile(fileobj=file) if path.suffix == ".gz" else file
             number, line, damage = 0, b"", ""
             try:
-                for number, line in enumerate(lines, 1):
+                while following := lines.readline(MAX_LINE + 1):
+                    if len(following) > MAX_LINE:
+                        damage = f"line {number + 1} has more than {MAX_LINE:,} bytes"
+                        break
+                    number, line = number + 1, following
                     if number > handled:
                         yield parse_line(source, number, line)
             except (OSError, EOFError, zlib.error) as error:

@@ -14,7 +14,7 @@ from pathlib import Path
 from actors.runtime.errors import ExitCode
 from actors.runtime.node.node import END_OF_DATA
 from kaiju.cluster.backoff import Restarts
-from kaiju.monitor.status import NodeStatus, fetch_status
+from kaiju.monitor.status import LinkStatus, NodeStatus, fetch_status
 
 KAIJU = (sys.executable, "-m", "kaiju")
 """The command line, whatever the path of programs is."""
@@ -50,6 +50,9 @@ class Child:
         """Whether the process was told that the run is to end."""
         self.pending_work = ""
         """What it had left to do when it was last asked after that."""
+        self.before: NodeStatus | None = None
+        """Its status before it changed last."""
+        self._newest: NodeStatus | None = None
         self._arguments, self._http = arguments, http
         self._process: Process | None = None
         self._starting = False
@@ -116,7 +119,10 @@ class Child:
 
     async def status(self) -> NodeStatus | None:
         """Return the node's status; None while it does not answer."""
-        return await asyncio.to_thread(fetch_status, *self._http) if self.alive else None
+        found = await asyncio.to_thread(fetch_status, *self._http) if self.alive else None
+        if found is not None and (self._newest is None or found.clock != self._newest.clock):
+            self.before, self._newest = self._newest, found
+        return found
 
 
 class Log:
@@ -166,25 +172,42 @@ def end_reason(statuses: Iterable[NodeStatus | None]) -> str:
     return next((f"{node}: {why}" for node, why in ending.items() if why != END_OF_DATA), "")
 
 
-def pending_work(status: NodeStatus | None, alive: Collection[str]) -> str:
+def pending_work(
+    status: NodeStatus | None, alive: Collection[str], before: NodeStatus | None = None
+) -> str:
     """Return the work a stopping node still reports; empty if none.
+
+    An actor with a timer may emit for ever, so that something always waits. What waited at the look
+    before and was handled since is none of it.
 
     Args:
         status: of the node; None where it does not answer.
         alive: nodes that have a process; nothing more comes from the others.
+        before: at the look before; None where there was none.
     """
     if status is None:
         return "it does not answer"
     if not status.ending:
         return "it has not heard of the end"
     found = ["orders or other business open"] if status.busy else []
-    if status.queued:
+    waited = status.queued if before is None else before.queued
+    if status.queued and (before is None or status.steps - before.steps < waited):
         found.append(f"{status.queued} events to handle")
     # What others have not handled yet says nothing: an actor with a timer may emit for ever, and
     # what matters of it, an order on its way, is open business of whoever placed it.
     found += [
         f"{link.behind} events of {link.stream} on their way from {link.node}"
         for link in status.inputs
-        if link.behind and link.node in alive
+        if link.behind and link.node in alive and not _has_come(link, before)
     ]
     return ", ".join(found)
+
+
+def _has_come(link: LinkStatus, before: NodeStatus | None) -> bool:
+    """Tell whether what was on its way at the look before has arrived since."""
+    earlier = () if before is None else before.inputs
+    return any(
+        link.position - other.position >= other.behind and link.epoch == other.epoch
+        for other in earlier
+        if other.stream == link.stream
+    )

@@ -207,7 +207,7 @@ class Cluster:
             names = {child.node for child in alive}
             clocks = {}
             for child, status in zip(alive, statuses, strict=True):
-                child.pending_work = pending_work(status, names)
+                child.pending_work = pending_work(status, names, child.before)
                 if status is None:
                     continue  # it does not handle signals yet
                 if not child.pending_work:

@@ -14,6 +14,7 @@ from rich.console import Console
 from actors.runtime.errors import ExitCode
 from actors.runtime.journal.frames import DamagedFileError
 from actors.runtime.node.node import Node
+from kaiju.monitor.discarded import SINGLE
 from kaiju.monitor.http_server import NodeServer
 from kaiju.monitor.live_table import LiveTable
 from kaiju.monitor.observer import NodeObserver, NodeView
@@ -150,6 +151,11 @@ def _report(
         f"{venue.actor}: the venue at {venue.endpoint} was never reached"
         for venue in view.venues
         if not venue.reached
+    ]
+    problems += [
+        f"{lost.actor}: {lost.source}: {lost.reason}: {lost.first_detail}"
+        for lost in view.discarded
+        if lost.reason in SINGLE
     ]
     history = None
     try:

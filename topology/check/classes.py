@@ -14,6 +14,7 @@ from actors.runtime.moved import present_path
 from topology.check.schema import PartialTopology, report
 from topology.config.class_loader import (
     NoSuchClassError,
+    endings_raise,
     load_class,
     settings_context,
 )
@@ -59,11 +60,16 @@ def _check_settings(
         document.path, partial.named.get("instruments", ()), partial.named.get("currencies", ())
     )
     try:
-        settings = settings_class.model_validate(partial.actors[name].settings, context=context)
+        with endings_raise():
+            settings = settings_class.model_validate(partial.actors[name].settings, context=context)
+            wrong = list(actor_class.check_settings(settings, _sound_instruments(partial)))
     except ValidationError as error:
         report(document, place, settings_class, error)
         return
-    for way, message in actor_class.check_settings(settings, _sound_instruments(partial)):
+    except (Exception, SystemExit) as error:  # noqa: BLE001 - code of others may raise anything
+        document.report(place, f"checking the settings raised {type(error).__name__}: {error}")
+        return
+    for way, message in wrong:
         where = (*place, *way)
         document.report(where, f"{'.'.join(where)}: {message}")
 

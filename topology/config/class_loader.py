@@ -4,10 +4,14 @@ from __future__ import annotations
 
 import importlib
 import inspect
+import os
 import pkgutil
 import sys
-from collections.abc import Iterable, Iterator
+import threading
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 from actors.runtime.actor import Actor
 from topology.config.findings import nearest
@@ -16,6 +20,8 @@ from topology.config.graph import INBOX
 OWN_PACKAGES = ("actors", "gateways")
 NOT_FOR_FILES = ("actors.events", "actors.model", "actors.runtime", "actors.testing")
 USER_FOLDER = "user"
+ENDINGS = ("_exit", "abort", "execv", "execve")
+"""What of `os` ends a process without a word; the others of its kind call these."""
 LOOKED_IN = f"; looked in the installed packages, the working directory and its '{USER_FOLDER}'"
 
 
@@ -32,7 +38,8 @@ def load_class(path: str) -> type[Actor]:
     add_user_folders()
     module_name, _, class_name = path.partition(":")
     try:
-        module = importlib.import_module(module_name)
+        with endings_raise():
+            module = importlib.import_module(module_name)
     except ModuleNotFoundError as error:
         if error.name is None or not f"{module_name}.".startswith(f"{error.name}."):
             raise NoSuchClassError(f"importing '{module_name}' failed: {error}") from error
@@ -47,6 +54,32 @@ def load_class(path: str) -> type[Actor]:
         classes = [f"{module_name}:{name}" for name, _ in _actors_of(module)]
         raise NoSuchClassError(f"'{module_name}' has no '{class_name}'{nearest(path, classes)}")
     return _usable(found, path)
+
+
+@contextmanager
+def endings_raise() -> Iterator[None]:
+    """Let code of others that would end this process raise `SystemExit` instead.
+
+    Otherwise a check or a run would end as if all were well. Only this thread is affected.
+    """
+    here = threading.get_ident()
+    before = {name: getattr(os, name) for name in ENDINGS}
+
+    def refusing(name: str) -> Callable[..., Any]:
+        def refuse(*arguments: Any) -> Any:
+            if threading.get_ident() != here:
+                return before[name](*arguments)
+            raise SystemExit(f"called os.{name}({', '.join(map(repr, arguments))})")
+
+        return refuse
+
+    for name in ENDINGS:
+        setattr(os, name, refusing(name))
+    try:
+        yield
+    finally:
+        for name, ending in before.items():
+            setattr(os, name, ending)
 
 
 def add_user_folders() -> None:
@@ -87,10 +120,15 @@ def _usable(found: object, path: str) -> type[Actor]:
     if INBOX in found.outputs:
         raise NoSuchClassError(f"'{path}' has an output '{INBOX}', a name that the runtime uses")
     try:
-        found.State()
+        with endings_raise():
+            found.State()
     except TypeError as error:
         raise NoSuchClassError(
             f"'{path}': its State must start without arguments: {error}"
+        ) from error
+    except (Exception, SystemExit) as error:
+        raise NoSuchClassError(
+            f"'{path}': its State cannot be made: {type(error).__name__}: {error}"
         ) from error
     return found
 

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from ruamel.yaml import YAML
+from ruamel.yaml.composer import Composer
 from ruamel.yaml.error import MarkedYAMLError, YAMLError
 from ruamel.yaml.nodes import MappingNode, Node, ScalarNode, SequenceNode
 
@@ -26,6 +27,37 @@ KEPT_AS_TEXT = {f"{TAG}{name}" for name in ("str", "timestamp", "merge", "value"
 MAX_LINE_LENGTH = 1 << 16
 """Longest line written, in characters; longer ones are folded."""
 CONTAINERS = {f"{TAG}map", f"{TAG}seq"}
+MAX_TEXT = 4_000_000
+"""Characters of a file; one with a thousand instruments has a tenth of that."""
+MAX_VALUES = 100_000
+"""Keys and values of a file, those of an alias counted wherever it stands."""
+MAX_DEPTH = 100
+"""Levels of a file."""
+
+
+class _TooMuchError(Exception):
+    """A file is made to take memory or time; the text says what is allowed."""
+
+    def __init__(self, position: tuple[int, int], message: str) -> None:
+        super().__init__(message)
+        self.position = position
+
+
+class _Composer(Composer):
+    """Refuses a file that has too many values or levels, before anything is built of it."""
+
+    _values = _depth = 0
+
+    def compose_node(self, parent: Any, index: Any) -> Any:
+        self._values += 1
+        self._depth += 1
+        try:
+            if self._values > MAX_VALUES or self._depth > MAX_DEPTH:
+                mark = self.parser.peek_event().start_mark
+                raise _too_much((mark.line + 1, mark.column + 1), deep=self._depth > MAX_DEPTH)
+            return super().compose_node(parent, index)
+        finally:
+            self._depth -= 1
 
 
 class Document:
@@ -55,7 +87,9 @@ class Document:
         self._given = text
         self._typed = frozenset(typed)
         self._yaml = YAML(typ="safe", pure=True)
+        self._yaml.Composer = _Composer
         self._open: list[Node] = []
+        self._built = 0
 
     def report(
         self, place: KeyPath, message: str, *, at_key: bool = False, level: Level = "error"
@@ -110,18 +144,26 @@ class Document:
     def read(self) -> None:
         """Parse the file; `data` stays None if it cannot be parsed."""
         try:
-            # Not read_text: it would change line ends, and a run keeps a verbatim copy.
-            given = self._given
-            self.text = self.path.read_bytes().decode() if given is None else given
+            self.text = self._read_text()
             node = self._yaml.compose(self.text)
+            self.data = self._build(node, ()) if node is not None else {}
+        except _TooMuchError as error:
+            self.findings.clear()
+            self._add(error.position, str(error))
         except MarkedYAMLError as error:
             self._add_syntax(error)
         except (YAMLError, UnicodeDecodeError) as error:
             self._add((1, 1), f"not YAML: {' '.join(str(error).split())}")
         except OSError as error:
             self._add((1, 1), f"cannot be read: {error.strerror}")
-        else:
-            self.data = self._build(node, ()) if node is not None else {}
+
+    def _read_text(self) -> str:
+        # Not read_text: it would change line ends, and a run keeps a verbatim copy.
+        text = self.path.read_bytes().decode() if self._given is None else self._given
+        if len(text) > MAX_TEXT:
+            found = f"{len(text):,} characters; a file may have {MAX_TEXT:,} characters"
+            raise _TooMuchError((1, 1), found)
+        return text
 
     def _add(self, position: tuple[int, int], message: str) -> None:
         self.findings.append(Finding(self.file, *position, message))
@@ -134,6 +176,9 @@ class Document:
         self._add((mark.line + 1, mark.column + 1) if mark else (1, 1), what)
 
     def _build(self, node: Node, place: KeyPath) -> Any:
+        self._built += 1
+        if self._built > MAX_VALUES or len(place) > MAX_DEPTH:
+            raise _too_much(_position(node), deep=len(place) > MAX_DEPTH)
         if not place:
             self._values[place] = _position(node)
         built: Any = None
@@ -183,6 +228,13 @@ class Document:
                     _position(node), f"'{node.value}' is no {node.tag.removeprefix(TAG)}: {error}"
                 )
         return node.value
+
+
+def _too_much(position: tuple[int, int], *, deep: bool) -> _TooMuchError:
+    if deep:
+        return _TooMuchError(position, f"at most {MAX_DEPTH} levels are allowed")
+    allowed = f"at most {MAX_VALUES:,} values are allowed, aliases counted each time"
+    return _TooMuchError(position, allowed)
 
 
 def _position(node: Node) -> tuple[int, int]:
