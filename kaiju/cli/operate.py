@@ -19,10 +19,10 @@ from kaiju.operate.command import Result, Wanted, give, show
 
 WAIT = 10 * SECOND
 CONFIRMED: Mapping[str, str] = {
-    "halt": "halted, and no order is open",
+    "halt": "halted; the venue lists nothing open",
     "reduce": "reducing: only what makes a position smaller passes",
     "cancel-all": "every order that was open has ended",
-    "kill": "KILL is in force, and no order is open",
+    "kill": "KILL is in force; the venue lists nothing open",
     "resume": "trading is active",
     "disable": "the strategy is halted, and no order of it is open",
 }
@@ -124,7 +124,7 @@ def limits_command(run: Run, *, as_json: Json = False) -> None:
 
 
 def halt_command(run: Run, *, why: Why = "", wait: Wait = None, as_json: Json = False) -> None:
-    """Stop new orders and cancel what is open; confirmed once no order is open.
+    """Stop new orders and cancel what is open; confirmed once the venue lists nothing.
 
     A node that does not answer finds the halt in its directory before its first input.
 
@@ -298,4 +298,6 @@ def _halt_text(halt: Mapping[str, Any]) -> str:
     )
     owner = f"; raised by {halt['owner']}" if halt["owner"] else ""
     scope = f" ({about})" if about else ""
-    return f"{halt['level']}: {halt['reason']}{scope}{owner}; lifted by: {halt['lifted_by']}"
+    verified = f"; verified by {', '.join(halt['verified_by'])}" if halt["verified_by"] else ""
+    lifted = f"; lifted by: {halt['lifted_by']}"
+    return f"{halt['level']}: {halt['reason']}{scope}{owner}{verified}{lifted}"

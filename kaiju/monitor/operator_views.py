@@ -14,7 +14,6 @@ from actors.events.system import ConnectionLost
 from actors.order_management import OrderManagement
 from actors.risk import Risk
 from actors.runtime.actor import Actor
-from actors.runtime.node.halts import lifted_by
 from actors.runtime.stream_name import output_of
 from kaiju.monitor.observer import NodeObserver
 from kaiju.record.scales import Scales
@@ -32,6 +31,8 @@ class HaltView(msgspec.Struct, frozen=True):
     by: str
     since: int
     lifted_by: str
+    verified_by: tuple[str, ...] = ()
+    """Gateways at whose venue nothing that it covers is open any more."""
     instrument: str = ""
     strategy: str = ""
     venue: str = ""
@@ -81,10 +82,11 @@ def _status(watch: NodeObserver) -> StatusView:
     entries = node.halts.entries
     halts = (
         HaltView(
-            *(entry.level, entry.reason, entry.owner, entry.by, entry.since, lifted_by(entry)),
+            *(entry.level, entry.reason, entry.owner, entry.by, entry.since),
+            *(record.lifted_by, record.verified_by),
             *(entry.instrument, entry.strategy, entry.venue, entry.account),
         )
-        for entry in entries.entries.values()
+        for entry, record in zip(entries.entries.values(), node.halts.records(), strict=True)
     )
     connections = {
         name: f"lost: {connection.reason}" if isinstance(connection, ConnectionLost) else "up"

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Final
 import msgspec
 
 from actors.events.accounts import TradingState
-from actors.events.orders import CancelAll, SubmitOrder
+from actors.events.orders import CancelAll, CancelAllVerified, SubmitOrder
 from actors.events.system import HaltTrading, OperatorCommand
 from actors.runtime.node.kill import OWNER, Kill
 
@@ -106,6 +106,8 @@ class OperatorCommands:
             return self._supervisor.halts.reason
         if command.command == "reduce":
             return ""
+        if command.command in ("halt", "kill") and (unverified := self._unverified(command)):
+            return f"not verified yet at the venue of {', '.join(unverified)}"
         about, concerned = dict(command.arguments), self._concerned.get(command.command_id)
         left = [
             order_id
@@ -143,6 +145,22 @@ class OperatorCommands:
         else:
             return f"there is no command {name!r}; there are {', '.join(COMMANDS)}"
         return ""
+
+    def _unverified(self, command: OperatorCommand) -> list[str]:
+        """Return the gateways of this node whose venue may still list something open."""
+        halts, entry_id = self._supervisor.halts, f"{OWNER}-{command.command_id}"
+        verified = next(
+            (
+                record.verified_by
+                for record in halts.records()
+                if record.halt_id == entry_id
+                or (command.command == "kill" and record.level is TradingState.KILL)
+            ),
+            None,
+        )
+        actors = self._supervisor.actors.items()
+        gateways = [name for name, a in actors if CancelAllVerified in a.context.routes]
+        return [] if verified is None else [name for name in gateways if name not in verified]
 
     def _knows(self, strategy: str) -> bool:
         remote = (mirror.publisher.name for mirror in self._supervisor.mirrors.values())

@@ -85,9 +85,12 @@ def test_a_run_is_shown_halted_and_resumed(tmp_path: Path, clock: tuple[str, ...
         assert "max_position" in run.command("limits").stdout
 
         halted = run.command("halt", "--why", "a test")
-        assert (halted.exit_code, halted.stdout) == (0, "small: halted, and no order is open\n")
+        assert (halted.exit_code, halted.stdout) == (
+            0,
+            "small: halted; the venue lists nothing open\n",
+        )
         assert run.status()["level"] == "HALTED"
-        assert "raised by operator; lifted by: an operator who resumes" in (
+        assert "raised by operator; verified by gateway; lifted by: an operator who resumes" in (
             run.command("status").stdout
         )
         fills = len(run.rows("fills"))
