@@ -129,6 +129,35 @@ def test_a_kill_outlives_the_process_and_is_lifted_by_resume(tmp_path: Path) -> 
         assert run.stop() == 0
 
 
+def test_every_position_is_closed_and_stays_so_across_a_restart(tmp_path: Path) -> None:
+    with trading(tmp_path, "--live") as run:
+        until(lambda: any(row["units"] for row in run.rows("positions")), "a position")
+        flat = run.command("flatten", "--yes", "--why", "the day is over")
+        assert (flat.exit_code, flat.stdout) == (
+            0,
+            "small: flat: every position is 0 by the venue's reports, and no order is open\n",
+        ), run.log.read_text()
+        assert {row["units"] for row in run.rows("positions")} == {0}
+        fills = len(run.rows("fills"))
+        assert run.process is not None
+        run.process.kill()
+        run.process.wait()
+        run.start()
+        assert run.status()["level"] == "REDUCING"
+        assert {row["units"] for row in run.rows("positions")} == {0}
+        assert run.rows("fills") == []
+        assert fills
+        assert run.command("resume", "--why", "a new day").exit_code == 0
+        run.until_it_trades()
+        assert run.stop() == 0
+
+
+def test_flatten_asks_and_does_nothing_on_a_no(tmp_path: Path) -> None:
+    with trading(tmp_path, "--live") as run:
+        assert run.command("flatten").exit_code != 0
+        assert run.status()["level"] == "ACTIVE"
+
+
 def test_a_halt_waits_for_a_node_that_is_not_there(tmp_path: Path) -> None:
     with trading(tmp_path, "--live") as run:
         run.stop()
