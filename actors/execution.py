@@ -33,6 +33,7 @@ from actors.events.system import (
     ActorRecovered,
     HaltLifted,
     HaltTrading,
+    OperatorCommand,
     ResumeTrading,
     StopRequested,
     StreamReset,
@@ -42,6 +43,7 @@ from actors.events.system import (
 from actors.model.quoting import Action, OwnOrder, QuoteSide, WorkingQuote
 from actors.model.risk_order import FOREIGN
 from actors.runtime.actor import Actor, handles
+from actors.runtime.flatten import closing_orders
 from actors.runtime.settings import Duration
 from actors.runtime.stream_name import owner_of
 from actors.runtime.trading_state import HaltEntries, lift_streams
@@ -108,14 +110,8 @@ class Execution(Actor):
     @handles(Signal)
     def on_signal(self, signal: Signal) -> None:
         """Trade now: at market, or immediately or cancel up to the limit."""
-        if not self._accepts(signal):
-            return
-        order = self._new_order(
-            signal.strategy, signal.instrument, signal.side, signal.qty, signal.limit_px
-        )
-        self.state.taking[order.client_order_id] = order
-        order_type = OrderType.LIMIT if signal.limit_px else OrderType.MARKET
-        self._submit(order, order_type, TimeInForce.IOC)
+        if self._accepts(signal):
+            self._take(signal.strategy, signal.instrument, signal.side, signal.qty, signal.limit_px)
 
     @handles(OrderSubmitted)
     def on_order_submitted(self, submitted: OrderSubmitted) -> None:
@@ -221,6 +217,12 @@ class Execution(Actor):
             self.state.halted = bool(halts.reason())
             self._cancel_what_must_go()
 
+    @handles(OperatorCommand)
+    def on_operator_command(self, command: OperatorCommand) -> None:
+        """Close the positions that a command to flatten names, each with one order at market."""
+        for strategy, instrument, side, qty in closing_orders(command):
+            self._take(strategy, instrument, side, qty)
+
     @handles(ResumeTrading)
     def on_resume_trading(self, resume: ResumeTrading) -> None:
         """Wait for the lift; until it comes, keep what strategies want to quote from now on."""
@@ -278,6 +280,8 @@ class Execution(Actor):
             text = "trading is halted"
         elif reason := self._halt_of(intent.strategy, intent.instrument):
             text = f"trading in {intent.instrument} is halted: {reason}"
+        elif state.halts.flattening:
+            text = "an operator closes all positions"
         # Only a command from outside, and a test, comes from our own inbox.
         elif emitter not in (intent.strategy, self.name):
             text = f"{emitter} trades as {emitter}, not as {intent.strategy}"
@@ -327,6 +331,11 @@ class Execution(Actor):
         self.state.last_order += 1
         order_id = f"{self.session}-{self.name}-{self.state.last_order}"
         return OwnOrder(order_id, strategy, instrument, side, qty, px)
+
+    def _take(self, strategy: str, instrument: str, side: Side, qty: int, px: int = 0) -> None:
+        order = self._new_order(strategy, instrument, side, qty, px)
+        self.state.taking[order.client_order_id] = order
+        self._submit(order, OrderType.LIMIT if px else OrderType.MARKET, TimeInForce.IOC)
 
     def _submit(
         self,
@@ -398,8 +407,9 @@ class Execution(Actor):
             self._withdraw(strategy, instrument)
 
     def _cancel_what_must_go(self) -> None:
+        flattening = self.state.halts.flattening
         for strategy, instrument in self._places():
-            if self._must_go(strategy, instrument):
+            if flattening or self._must_go(strategy, instrument):
                 self._withdraw(strategy, instrument)
         self._cancel_taking()
 

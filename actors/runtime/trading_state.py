@@ -19,6 +19,8 @@ from actors.events.system import HaltLifted, HaltTrading, ResumeTrading
 
 SCOPE = ("venue", "account", "instrument", "strategy")
 """Fields of an entry that say what it is about."""
+FLATTEN = "operator-flatten"
+"""Begins the id of the entry under which an operator closes all positions."""
 SEVERITY = {level: number for number, level in enumerate(TradingState)}
 
 
@@ -42,6 +44,11 @@ class HaltEntries(msgspec.Struct):
         entry = msgspec.structs.replace(halt, halt_id=f"{halt.owner}-{session}-{self.raised}")
         self.take(entry)
         return entry
+
+    @property
+    def flattening(self) -> bool:
+        """Whether an operator closes all positions, and strategies are to stay out of it."""
+        return any(key.startswith(FLATTEN) for key in self.entries)
 
     def take(self, halt: HaltTrading) -> bool:
         """Keep an entry; return whether it is new."""

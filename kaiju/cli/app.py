@@ -13,6 +13,7 @@ from kaiju.cli.operate import (
     cancel_all_command,
     disable_command,
     fills_command,
+    flatten_command,
     halt_command,
     kill_command,
     limits_command,
@@ -45,7 +46,7 @@ HELP = """Run an event-driven trading system from one topology file.
 - `kaiju verify RUN` repeats every step of them, and says HASH EQUAL or what differs
 - `kaiju state RUN ACTOR --at STEP` prints what an actor knew
 - `kaiju status RUN`, `orders`, `positions`, `fills` and `limits` show a running system
-- `kaiju halt RUN`, `reduce`, `cancel-all`, `disable`, `kill` and `resume` control it
+- `kaiju halt RUN`, `reduce`, `cancel-all`, `flatten`, `disable`, `kill` and `resume` control it
 
 Begin with `kaiju run topology/paper.yaml --for 60s`: a synthetic market, two strategies and
 no network.
@@ -92,3 +93,4 @@ app.command("resume")(resume_command)
 app.command("cancel-all")(cancel_all_command)
 app.command("disable")(disable_command)
 app.command("kill")(kill_command)
+app.command("flatten")(flatten_command)

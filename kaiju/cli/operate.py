@@ -15,7 +15,7 @@ from actors.events.durations import SECOND
 from actors.runtime.errors import ExitCode
 from kaiju.cli.errors import exit_on_error
 from kaiju.cli.options import nanoseconds, table_console
-from kaiju.operate.command import Result, Wanted, give, show
+from kaiju.operate.command import Result, Wanted, flatten, give, show
 
 WAIT = 10 * SECOND
 CONFIRMED: Mapping[str, str] = {
@@ -24,6 +24,7 @@ CONFIRMED: Mapping[str, str] = {
     "cancel-all": "every order that was open has ended",
     "kill": "KILL is in force; the venue lists nothing open",
     "resume": "trading is active",
+    "flatten": "flat: every position is 0 by the venue's reports, and no order is open",
     "disable": "the strategy is halted, and no order of it is open",
 }
 """What is so once a command is confirmed."""
@@ -212,6 +213,36 @@ def disable_command(
     _give(run, "disable", {"strategy": strategy}, why, wait, as_json=as_json)
 
 
+def flatten_command(
+    run: Run,
+    *,
+    yes: Annotated[bool, typer.Option("--yes", help="Do not ask.")] = False,
+    why: Why = "",
+    wait: Wait = None,
+    as_json: Json = False,
+) -> None:
+    """Close every position at market; strategies stay out of it until you resume.
+
+    Quotes are withdrawn first. Only orders pass then that make a position smaller, and each
+    position is closed with one of them; a restart repeats none.
+
+    **Example**
+
+    - `kaiju flatten runs/paper-20240101-120000`
+
+    **Exit codes**: 0 every position is 0 by the venue's reports, 2 there is no such run, or you
+    said no, 3 a position is left, or trading is halted by others than an operator.
+    """
+    if not (yes or typer.confirm(f"close every position of {run} at market?")):
+        raise typer.Exit(ExitCode.MISUSED)
+    seconds = WAIT if wait is None else wait
+    with exit_on_error():
+        results = flatten(run, why, getpass.getuser(), seconds / SECOND)
+    _print("flatten", results, seconds, as_json=as_json)
+    if not all(result.confirmed for result in results):
+        raise typer.Exit(ExitCode.HALTED)
+
+
 def _give(
     run: Path,
     command: str,
@@ -224,17 +255,21 @@ def _give(
     wait = WAIT if given is None else given
     with exit_on_error():
         results = give(run, Wanted(command, arguments, why, getpass.getuser()), wait / SECOND)
-    if as_json:
-        typer.echo(json.dumps({r.node: _plain(r) for r in results}, indent=2))
-    else:
-        for result in results:
-            typer.echo(f"{result.node}: {_text(command, result, wait)}")
+    _print(command, results, wait, as_json=as_json)
     refusals = [r.answer.refused for r in results if r.answer is not None and r.answer.refused]
     if refusals and len(refusals) == len(results) and command == "disable":
         raise typer.Exit(ExitCode.MISUSED)
     concerned = [r for r in results if not (command == "disable" and r.answer and r.answer.refused)]
     if not all(result.confirmed for result in concerned):
         raise typer.Exit(ExitCode.HALTED)
+
+
+def _print(command: str, results: list[Result], wait: int, *, as_json: bool) -> None:
+    if as_json:
+        typer.echo(json.dumps({r.node: _plain(r) for r in results}, indent=2))
+        return
+    for result in results:
+        typer.echo(f"{result.node}: {_text(command, result, wait)}")
 
 
 def _text(command: str, result: Result, wait: int) -> str:
@@ -265,7 +300,7 @@ def _show_table(run: Path, what: str, *, as_json: bool) -> None:
         _print_json(found)
     else:
         rows = [
-            {"node": name, **row}
+            {"node": name, **{key: value for key, value in row.items() if key != "units"}}
             for name, answer in found
             if answer is not None
             for row in json.loads(answer)["rows"]

@@ -131,6 +131,7 @@ def _positions(watch: NodeObserver) -> Iterator[dict[str, Any]]:
             "strategy": position.strategy,
             "instrument": name,
             "qty": _qty(scales, name, position.qty),
+            "units": position.qty,
             "cost": _money(scales, name, position.cost),
             "realized": _money(scales, name, position.realized),
             "fees": _money(scales, name, position.fees),

@@ -78,6 +78,27 @@ def give(run: Path, wanted: Wanted, wait: float) -> list[Result]:
         return list(pool.map(lambda node: _give(node, wanted, command_id, wait), nodes))
 
 
+def flatten(run: Path, why: str, who: str, wait: float) -> list[Result]:
+    """Close every position of a run: first nothing is open any more, then each is closed once.
+
+    Risk lets pass only what makes a position smaller, so nothing here can turn one around.
+
+    Raises:
+        RefusedError: no run is there, or a node cannot say its positions.
+    """
+    results = give(run, Wanted("flatten", {}, why, who), wait)
+    if not all(result.confirmed for result in results):
+        return results
+    rows = [
+        row
+        for _, answer in show(run, "positions", wait)
+        if answer is not None
+        for row in msgspec.json.decode(answer)["rows"]
+    ]
+    held = {f"{row['strategy']} {row['instrument']}": str(row["units"]) for row in rows}
+    return give(run, Wanted("flatten", held, why, who), wait)
+
+
 def show(run: Path, what: str, wait: float) -> list[tuple[str, bytes | None]]:
     """Return what the nodes of a run say of `what`, as JSON; None of those that do not answer.
 

@@ -8,10 +8,12 @@ from typing import TYPE_CHECKING, Final
 
 import msgspec
 
-from actors.events.accounts import TradingState
+from actors.events.accounts import PositionUpdated, TradingState
 from actors.events.orders import CancelAll, CancelAllVerified, SubmitOrder
 from actors.events.system import HaltTrading, OperatorCommand
+from actors.runtime.flatten import closing_orders
 from actors.runtime.node.kill import OWNER, Kill
+from actors.runtime.trading_state import FLATTEN, is_halted, lift_of
 
 if TYPE_CHECKING:
     from actors.runtime.loop import Loop
@@ -28,7 +30,7 @@ LEVELS: Final = {
 """Commands that raise an entry of the trading state."""
 STOPS: Final = ("halt", "cancel-all", "kill")
 """Commands that cannot wait: a loop that does not take them is taken for dead."""
-COMMANDS: Final = (*LEVELS, "cancel-all", "kill", "resume")
+COMMANDS: Final = (*LEVELS, "cancel-all", "kill", "resume", "flatten")
 REMEMBERED: Final = 1_000
 """Command ids."""
 
@@ -108,6 +110,8 @@ class OperatorCommands:
             return ""
         if command.command in ("halt", "kill") and (unverified := self._unverified(command)):
             return f"not verified yet at the venue of {', '.join(unverified)}"
+        if command.command == "flatten" and (held := self._not_flat(command)):
+            return held
         about, concerned = dict(command.arguments), self._concerned.get(command.command_id)
         left = [
             order_id
@@ -140,11 +144,46 @@ class OperatorCommands:
         elif name == "cancel-all":
             self._concerned[command.command_id] = frozenset(self._open_orders())
             self._control.announce(CancelAll(reason))
+        elif name == "flatten":
+            return self._flatten(command, reason)
         elif name == "resume":
             return self._supervisor.resume(reason, by=command.who, why=command.why)
         else:
             return f"there is no command {name!r}; there are {', '.join(COMMANDS)}"
         return ""
+
+    def _flatten(self, command: OperatorCommand, reason: str) -> str:
+        """Let orders pass that reduce, whatever an operator halted, and keep strategies out."""
+        halts = self._supervisor.halts
+        entries = list(halts.entries.entries.values())
+        halting = [entry for entry in entries if is_halted(entry.level)]
+        others = [e for e in halting if e.owner != OWNER or e.level is TradingState.KILL]
+        if others:
+            return f"trading is halted, and only a resume lifts that: {others[0].reason}"
+        if not halts.entries.flattening:
+            entry_id, since = f"{FLATTEN}-{command.command_id}", self._loop.now
+            level = TradingState.REDUCING
+            halts.hear(
+                OWNER, HaltTrading(reason, entry_id, level=level, since=since, by=command.who)
+            )
+        for entry in halting:
+            halts.hear(OWNER, lift_of(entry, reason, command.who, command.why))
+        return ""
+
+    def _not_flat(self, command: OperatorCommand) -> str:
+        """Return which of the positions to be closed are left; only fills make them smaller."""
+        wanted = {(strategy, name) for strategy, name, *_ in closing_orders(command)}
+        held = [
+            f"{event.strategy} holds {event.qty} units of {event.instrument}"
+            for actor in self._supervisor.actors.values()
+            for output, classes in actor.outputs.items()
+            if PositionUpdated in classes
+            for event in actor.snapshot(output)
+            if isinstance(event, PositionUpdated)
+            and event.qty
+            and (event.strategy, event.instrument) in wanted
+        ]
+        return "; ".join(held)
 
     def _unverified(self, command: OperatorCommand) -> list[str]:
         """Return the gateways of this node whose venue may still list something open."""
