@@ -2,12 +2,24 @@
 
 from __future__ import annotations
 
+import pytest
+
 from actors.events.accounts import TradingState
-from actors.events.orders import CancelOrder, OrderApproved, OrderPendingCancel
+from actors.events.market import Side
+from actors.events.orders import (
+    CancelOrder,
+    IntentRefused,
+    OrderApproved,
+    OrderDenied,
+    OrderPendingCancel,
+    OrderSubmitted,
+    SubmitOrder,
+)
 from actors.events.system import HaltTrading, ResumeTrading
+from actors.execution import Execution
 from actors.order_management import OrderManagement
 from actors.testing import ActorTest
-from tests.kit.builders import BTCUSDT, INSTRUMENTS, ORDER_ID, buy, denied, pnl
+from tests.kit.builders import BTCUSDT, INSTRUMENTS, ORDER_ID, buy, denied, pnl, signal
 from tests.kit.risk_kit import risk
 
 LOSS = HaltTrading("the day's loss", "risk-0-1", owner="risk")
@@ -61,3 +73,31 @@ def test_where_risk_lets_only_reducing_orders_through_the_oms_passes_them_on() -
     kit.given(REDUCED)
 
     assert kit.given(OrderApproved(buy(1))) != [denied(buy(1), "TRADING_HALTED", "the day's loss")]
+
+
+AT_SIM = HaltTrading("the venue is odd", "core-0-1", venue="SIM")
+ELSEWHERE = HaltTrading("the venue is odd", "core-0-2", venue="OTHER")
+
+
+@pytest.mark.parametrize(("halt", "refused"), [(AT_SIM, True), (ELSEWHERE, False)])
+def test_a_halt_of_a_venue_covers_its_instruments(halt: HaltTrading, refused: bool) -> None:
+    order = buy(1)
+    management, gate = oms(), risk()
+    execution = ActorTest(Execution, name="execution")
+    for kit in (management, gate, execution):
+        kit.given(halt)
+
+    [decision] = gate.given(order)
+    assert isinstance(decision, OrderDenied) is refused
+    assert isinstance(management.given(OrderApproved(order))[0], OrderDenied) is refused
+    assert isinstance(execution.given(signal(Side.BUY, 1))[0], IntentRefused) is refused
+
+
+def test_where_a_venue_is_halted_execution_cancels_what_works_there() -> None:
+    kit = ActorTest(Execution, name="execution")
+    [taken] = kit.given(signal(Side.BUY, 1))
+    assert isinstance(taken, SubmitOrder)
+    kit.given(OrderSubmitted(taken))
+
+    assert [type(event) for event in kit.given(ELSEWHERE)] == []
+    assert [type(event) for event in kit.given(AT_SIM)] == [CancelOrder]

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import pytest
+from msgspec.structs import replace
 
 from actors.events.accounts import TradingState
+from actors.events.event import Event
 from actors.events.market import Side
 from actors.events.order_words import OrderType, OrdStatus, TimeInForce
 from actors.events.orders import CancelAllVerified, OrderSubmitted, ReconciliationCompleted
@@ -27,7 +29,7 @@ from actors.events.venue import (
 from actors.runtime.node.halts import Halts
 from actors.testing import SECOND, ActorTest
 from gateways.gateway import Gateway
-from tests.kit.builders import BTCUSDT, ETHUSDT, order
+from tests.kit.builders import BTCUSDT, ETHUSDT, INSTRUMENTS, order
 from tests.kit.venue_network import QTY, Line
 
 BTC, ETH = BTCUSDT.instrument, ETHUSDT.instrument
@@ -130,6 +132,42 @@ def test_a_halt_of_one_instrument_holds_up_no_other(kit: ActorTest) -> None:
     assert sends_orders(kit, BTC)
     kit.given(listing(2, BTC))
     assert kit.given(completed(2)) == [CancelAllVerified("oms-0-1")]
+
+
+@pytest.mark.parametrize(
+    ("accepts", "venue", "canceled"),
+    [
+        (None, "SIM", [OrderMassCancelRequest(), asked(2)]),
+        (None, "OTHER", []),
+        (("BTCUSDT.SIM", "ETHUSDT.OTHER"), "SIM", [OrderMassCancelRequest(BTC), asked(2)]),
+        (("ETHUSDT.OTHER",), "SIM", []),
+    ],
+)
+def test_a_halt_of_a_venue_cancels_what_is_traded_there(
+    accepts: tuple[str, ...] | None, venue: str, canceled: list[Event]
+) -> None:
+    kit = ActorTest(Gateway, name="gateway", instruments=INSTRUMENTS)
+    kit.actor.accepts = None if accepts is None else frozenset(accepts)
+    kit.given(ConnectionEstablished("market"), completed(1))
+    told = kit.given(HaltTrading("by hand", "core-0-1", venue=venue))
+
+    assert [replace(e, instruments=()) if hasattr(e, "instruments") else e for e in told] == (
+        canceled
+    )
+    assert sends_orders(kit, BTC) is (venue != "SIM")
+
+
+def test_a_halt_of_a_venue_cancels_at_each_connection() -> None:
+    kit = ActorTest(Gateway, name="gateway", instruments=INSTRUMENTS)
+    kit.given(HaltTrading("by hand", "core-0-1", venue="SIM"))
+
+    assert OrderMassCancelRequest() in kit.given(ConnectionEstablished("market"))
+
+
+def test_a_halt_of_an_instrument_that_others_trade_is_not_this_gateway_s(kit: ActorTest) -> None:
+    kit.actor.accepts = frozenset({BTC})
+
+    assert kit.given(HaltTrading("overfill", "oms-0-1", "oms", instrument=ETH)) == []
 
 
 def test_what_was_lifted_is_canceled_no_longer(kit: ActorTest) -> None:

@@ -11,7 +11,7 @@ import msgspec
 from actors.events.event import Event
 from actors.events.market import Side, TopOfBook
 from actors.events.orders import Signal
-from actors.events.system import StopRequested, StreamReset, TimerFired
+from actors.events.system import HaltTrading, StopRequested, StreamReset, TimerFired
 from actors.execution import Execution
 from actors.runtime.actor import Actor, handles
 
@@ -200,6 +200,37 @@ EXAGGERATOR = """\
   exaggerator:
     class: tests.kit.small_system:Exaggerator
     node: one
+"""
+
+
+class Halter(Actor):
+    """After two seconds halts what its settings name; where they name nothing, everything."""
+
+    class Settings(Actor.Settings):
+        """The scope."""
+
+        venue: str = ""
+        instrument: str = ""
+        strategy: str = ""
+
+    outputs: ClassVar[Mapping[str, tuple[type[Event], ...]]] = {"halts": (HaltTrading,)}
+
+    settings: Halter.Settings
+
+    def on_start(self) -> None:
+        self.set_timer("halt", 2_000_000_000)
+
+    @handles(TimerFired)
+    def on_timer(self, _timer: TimerFired) -> None:
+        about = self.settings.model_dump()
+        self.emit(HaltTrading("looks odd", f"{self.name}-1", **about))
+
+
+HALTER = """\
+  halter:
+    class: tests.kit.small_system:Halter
+    node: one
+    settings: SCOPE
 """
 
 

@@ -152,7 +152,8 @@ def test_a_run_that_cannot_be_recorded_does_not_trade_and_claims_nothing(tmp_pat
     assert report["ended"] - report["began"] == 6_000_000_000
     sent = {(edge["stream"], edge["reader"]): edge["sent"] for edge in report["edges"]}
     assert sent["metronome.signals", "execution"] == 24
-    assert sent["oms.requests", "gateway"] == 8  # those before the recorder failed
+    # Those before the recorder failed, and what is open of them.
+    assert sent["oms.requests", "gateway"] == 8 + 1
     dropped = report["cut"]
     assert re.fullmatch(r"recorder dropped [\d,]+ events \(.*actor failed.*\)", dropped)
     money = report["checks"][2:]
@@ -286,7 +287,7 @@ def test_an_operator_halts_trading_by_a_signal_and_resumes_it_by_another(
     )
     if resumed:
         process.send_signal(signal.SIGUSR2)
-        assert "trading resumed" in process.stderr.readline()
+        assert any("trading resumed" in line for line in process.stderr)
     process.send_signal(signal.SIGTERM)
     process.communicate(timeout=PATIENCE)
 

@@ -14,6 +14,7 @@ import msgspec
 import pytest
 from prometheus_client import CollectorRegistry, generate_latest
 
+from actors.events.accounts import TradingState
 from actors.events.durations import SECOND
 from actors.events.system import HaltTrading
 from actors.runtime.clock import VirtualClock
@@ -23,6 +24,8 @@ from actors.runtime.journal.disk import Disk
 from actors.runtime.journal.frames import encode_header
 from actors.runtime.journal.writer import Journal
 from actors.runtime.node.config import NodeConfig
+from actors.runtime.node.halts import Halts
+from actors.runtime.node.kill import Kill
 from actors.runtime.node.node import Node
 from actors.runtime.statistics import ActorRecord, Histogram
 from actors.testing import START
@@ -233,6 +236,46 @@ def test_the_server_answers_on_the_loopback(server: NodeServer, ran: tuple[Node,
 def test_a_halted_node_is_not_healthy(server: NodeServer, ran: tuple[Node, NodeView]) -> None:
     server.show(changed(ran[1], halted="the disk is full"))
     assert get(server, "/healthz") == (503, "trading halted: the disk is full\n")
+
+
+def test_a_node_of_which_a_part_is_halted_is_healthy_and_says_so(
+    server: NodeServer, ran: tuple[Node, NodeView]
+) -> None:
+    part = "overfill: 8 + 8 of 10 (BTCUSDT.SIM)"
+    server.show(changed(ran[1], halted=part, halted_in_part=True))
+
+    assert get(server, "/healthz") == (200, f"degraded: trading halted: {part}\n")
+
+
+def test_the_trading_state_is_a_level_for_each_thing_that_it_is_about(
+    ran: tuple[Node, NodeView],
+) -> None:
+    node, view = ran
+    halts = Halts(lambda _event: None)
+    nothing = {"venue": "", "account": "", "instrument": "", "strategy": ""}
+
+    def level(**about: str) -> float:
+        shown = samples_of(node, changed(view, halts=halts.records()))
+        return value(shown, "kaiju_trading_state", **{**nothing, **about})
+
+    assert level() == 0
+    halts.hear("risk", HaltTrading("loss", "risk-0-1", level=TradingState.REDUCING))
+    halts.hear("oms", HaltTrading("overfill", "oms-0-1", instrument="BTCUSDT.SIM"))
+    assert (level(), level(instrument="BTCUSDT.SIM")) == (2, 3)
+    halts.halt("by hand")
+    assert level() == 3
+    halts.kill(Kill("by hand"))
+    assert level() == 4
+
+
+@pytest.mark.parametrize(("part", "halted"), [(False, 1), (True, 0)])
+def test_trading_is_halted_while_all_of_it_or_a_venue_is(
+    ran: tuple[Node, NodeView], part: bool, halted: int
+) -> None:
+    node, view = ran
+    shown = samples_of(node, changed(view, halted="overfill", halted_in_part=part))
+
+    assert value(shown, "kaiju_trading_halted") == halted
 
 
 def test_a_loop_that_does_not_turn_is_not_healthy(
