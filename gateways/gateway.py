@@ -20,6 +20,7 @@ from actors.events.orders import (
     ReportRepeated,
     SubmitOrder,
 )
+from actors.events.reference import venue_of
 from actors.events.role import Role
 from actors.events.system import (
     ActorRecovered,
@@ -289,13 +290,9 @@ class Gateway(Actor):
         state = self.state
         state.reconciliations += 1
         state.awaited, state.in_doubt = self._newest_request(), ()
-        if state.halted:
-            self.emit(OrderMassCancelRequest())
-        halts = [h for h in state.halts.entries.values() if is_halted(h.level) and not h.strategy]
-        for instrument in sorted({halt.instrument for halt in halts} - {""}):
+        scopes = [self._await_cancels(halt) for halt in state.halts.entries.values()]
+        for instrument in sorted({each for scope in scopes for each in scope}):
             self.emit(OrderMassCancelRequest(instrument))
-        for halt in halts:
-            self._await_cancels(halt)
         if state.cancel_all.scopes:
             state.cancel_all.request_id = state.awaited
         self._ask_for_open_orders()
@@ -304,10 +301,19 @@ class Gateway(Actor):
         """Return what a halt has canceled, and see to it that this is verified."""
         if not is_halted(halt.level) or halt.strategy:
             return ()  # execution knows what a strategy has open
-        scope = (halt.instrument,) if halt.instrument else ALL
-        if halt.halt_id:
+        scope = self._scope_of(halt)
+        if halt.halt_id and scope:
             self.state.cancel_all.scopes[halt.halt_id] = scope
         return scope
+
+    def _scope_of(self, halt: HaltTrading) -> tuple[str, ...]:
+        """Return the instruments of this gateway that a halt covers; `ALL` for all."""
+        if halt.instrument:
+            ours = self.accepts is None or halt.instrument in self.accepts
+            return (halt.instrument,) if ours else ()
+        traded = self.instruments if self.accepts is None else self.accepts
+        found = tuple(sorted(name for name in traded if halt.venue in ("", venue_of(name))))
+        return ALL if len(found) == len(traded) else found
 
     def _cancel_again(self) -> None:
         cancel_all = self.state.cancel_all

@@ -339,6 +339,7 @@ def _losses() -> Row:
         Query(counted("kaiju_dead_letters_total"), "dead letters"),
         Query(counted("kaiju_messages_discarded_total"), "messages discarded"),
         Query("max(kaiju_trading_halted)", "trading halted"),
+        Query("max(kaiju_trading_state)", "strictest trading state (2 reducing, 3 halted, 4 kill)"),
         reach=1,
     )
     reasons = (

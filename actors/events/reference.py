@@ -82,6 +82,12 @@ class Instrument(Event):
         return exact_units(Decimal(value), self.qty_scale, f"quantity of {self.instrument}")
 
 
+def venue_of(instrument: str) -> str:
+    """Return the venue that an instrument id names; empty where it names none."""
+    _, dot, venue = instrument.rpartition(".")
+    return venue if dot else ""
+
+
 def to_units(value: Decimal, scale: int) -> int:
     """Return `value` in units of ``10 ** -scale``, rounded half-even."""
     return int(value.scaleb(scale, EXACT).to_integral_value(ROUND_HALF_EVEN, EXACT))

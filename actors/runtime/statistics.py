@@ -253,3 +253,5 @@ class NodeStatistics(msgspec.Struct, frozen=True):
     surroundings: SurroundingsRecord | None = None
     halts: tuple[HaltRecord, ...] = ()
     """The trading state: what is in force, oldest first."""
+    halted_in_part: bool = False
+    """Whether instruments or strategies are halted, and everything else trades on."""

@@ -15,6 +15,7 @@ import msgspec
 
 from actors.events.accounts import TradingState
 from actors.events.event import Event
+from actors.events.reference import venue_of
 from actors.events.system import HaltLifted, HaltTrading, ResumeTrading
 
 SCOPE = ("venue", "account", "instrument", "strategy")
@@ -106,8 +107,12 @@ class HaltEntries(msgspec.Struct):
     ) -> tuple[TradingState, HaltTrading | None]:
         """Return what is in force at a place, and the oldest entry that makes it so.
 
-        An empty name is for all of its kind: there, only entries count that are about all.
+        An empty name is for all of its kind: there, only entries count that are about all. The
+        venue is that of the instrument, where it is not named.
         """
+        if not self.entries:
+            return TradingState.ACTIVE, None
+        venue = venue or venue_of(instrument)
         level, found = TradingState.ACTIVE, None
         for halt in self.entries.values():
             if covers(halt, venue, account, instrument, strategy) and (
@@ -130,7 +135,8 @@ class HaltEntries(msgspec.Struct):
         return bool(self.leaving) and all(
             key in self.leaving
             for key, halt in self.entries.items()
-            if is_halted(halt.level) and covers(halt, "", "", instrument, strategy)
+            if is_halted(halt.level)
+            and covers(halt, venue_of(instrument), "", instrument, strategy)
         )
 
     def _is_outdated(self, key: str) -> bool:

@@ -39,8 +39,8 @@ A run leaves `runs/<id>/` behind: `report.html` to look at, `report.json` for pr
 - `kaiju run topology/compose.yaml --node core --data data --secret keys/core.secret`
 
 **Exit codes**: 0 all went well, 1 the run failed or something was lost, 2 the topology or
-the command is wrong, 3 trading was halted by a failure or orders are left open, 4 a journal could
-not be synced.
+the command is wrong, 3 trading is halted or orders are left open, 4 a journal could not be
+synced, 5 KILL is in force.
 """
 
 

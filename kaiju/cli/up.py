@@ -33,8 +33,8 @@ with its report and record, `<topology>/journal/` with what durable actors did, 
 - `kaiju up --resume runs/paper-20240101-120000`
 
 **Exit codes**: the highest of all nodes: 0 all went well, 1 a node failed or something was
-lost, 2 the topology or the command is wrong, 3 trading was halted by a failure, 4 a journal
-could not be synced.
+lost, 2 the topology or the command is wrong, 3 trading is halted or orders are left open, 4 a
+journal could not be synced, 5 KILL is in force.
 """
 
 

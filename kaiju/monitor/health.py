@@ -28,10 +28,16 @@ def unhealthy(view: NodeView | None, shown: int) -> str:
     now = time.monotonic_ns()
     if now - shown > SILENCE:
         return f"no turn of the loop for {(now - shown) // SECOND} s"
-    if view.statistics.halted:
+    if view.statistics.halted and not view.statistics.halted_in_part:
         return f"trading halted: {view.statistics.halted}"
     lost = (v.problem for v in view.venues if v.final or now - v.since > SILENCE)
     return "; ".join(filter(None, lost))
+
+
+def degraded(view: NodeView) -> str:
+    """Return what a healthy node does not trade; empty for nothing."""
+    statistics = view.statistics
+    return f"degraded: trading halted: {statistics.halted}" if statistics.halted_in_part else ""
 
 
 def unready(view: NodeView) -> str:

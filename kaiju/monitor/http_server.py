@@ -9,7 +9,7 @@ import msgspec
 
 from actors.runtime.node.node import Node
 from kaiju.monitor.bounded_server import Answer, BoundedServer
-from kaiju.monitor.health import unhealthy, unready
+from kaiju.monitor.health import degraded, unhealthy, unready
 from kaiju.monitor.node_metrics import NodeCollector, order_edges
 from kaiju.monitor.observer import NodeView
 from kaiju.monitor.prometheus import metrics_page
@@ -64,4 +64,5 @@ class NodeServer:
             problem = unready(view)
         if problem:
             return Answer("503 Service Unavailable", f"{problem}\n".encode())
-        return Answer("200 OK", b"ok\n")
+        text = "" if view is None else degraded(view)
+        return Answer("200 OK", f"{text or 'ok'}\n".encode())

@@ -7,12 +7,14 @@ are in base units: seconds, whole quantities, whole currency.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 
 from actors.events.market import BookState
 from actors.events.orders import OrderSubmitted
 from actors.events.venue import NewOrderSingle
 from actors.runtime.node.node import Node
+from actors.runtime.statistics import HaltRecord
+from actors.runtime.trading_state import severity
 from kaiju.monitor.alarms import ALARMS
 from kaiju.monitor.discarded import by_reason
 from kaiju.monitor.link_metrics import link_families
@@ -71,8 +73,11 @@ class NodeCollector(Collector):
             "kaiju_clock_seconds", "The node's clock, UTC.", value=statistics.now / SECOND
         )
         yield GaugeMetricFamily(
-            "kaiju_trading_halted", "1 once trading was halted.", value=bool(statistics.halted)
+            "kaiju_trading_halted",
+            "1 while trading as a whole, or at a venue, is halted.",
+            value=bool(statistics.halted) and not statistics.halted_in_part,
         )
+        yield _trading_state(statistics.halts)
         dead = CounterMetricFamily(
             "kaiju_dead_letters", "Messages whose handling never finished.", labels=["reason"]
         )
@@ -151,6 +156,21 @@ class NodeCollector(Collector):
             if (edge.reader, edge.stream) in self._order_edges:
                 add_histogram(order, [edge.reader], edge.since_arrival)
         yield from (depth, alive, failed, handle, arrival, order)
+
+
+def _trading_state(halts: Iterable[HaltRecord]) -> Metric:
+    state = GaugeMetricFamily(
+        "kaiju_trading_state",
+        "0 ACTIVE, 1 WARN, 2 REDUCING, 3 HALTED, 4 KILL; by what it is about, empty for all.",
+        labels=["venue", "account", "instrument", "strategy"],
+    )
+    levels = {("", "", "", ""): 0}
+    for halt in halts:
+        about = (halt.venue, halt.account, halt.instrument, halt.strategy)
+        levels[about] = max(levels.get(about, 0), severity(halt.level))
+    for labels, level in levels.items():
+        state.add_metric(labels, level)
+    return state
 
 
 def _durability(view: NodeView) -> Iterator[Metric]:

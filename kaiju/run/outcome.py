@@ -13,6 +13,7 @@ from rich.console import Console
 
 from actors.runtime.errors import ExitCode
 from actors.runtime.journal.frames import DamagedFileError
+from actors.runtime.node.halts import Halts
 from actors.runtime.node.node import Node
 from kaiju.monitor.discarded import SINGLE
 from kaiju.monitor.http_server import NodeServer
@@ -126,12 +127,14 @@ def finish(finished: FinishedRun, shown: Presentation) -> Outcome:
     print_summary(report, directory, files, shown.console())
     for problem in dict.fromkeys(problems):
         shown.errors().print(f"error: {problem}", markup=False)
+    if node.halts.in_part:
+        shown.errors().print(f"warning: {_halt_text(node.halts)}", markup=False)
     left_open = [f"{a.name}: {left}" for a in node.actors.values() if (left := a.left_open())]
     for left in left_open:
         shown.errors().print(f"error: {left}", markup=False)
     if node.halts.killed:
         return Outcome(ExitCode.KILLED, directory)
-    if report.halted or left_open:
+    if (report.halted and not node.halts.in_part) or left_open:
         return Outcome(ExitCode.HALTED, directory)
     fine = report.conserved and not problems
     return Outcome(ExitCode.OK if fine else ExitCode.FAILED, directory)
@@ -144,9 +147,8 @@ def _report(
     view = watch.observe()
     statistics = view.statistics
     problems = [failure for failure in facts.failures if failure != statistics.halted]
-    if statistics.halted:
-        lifted = f"; lifted by: {statistics.lifted_by}" if statistics.lifted_by else ""
-        problems.insert(0, f"trading was halted: {statistics.halted}{lifted}")
+    if statistics.halted and not statistics.halted_in_part:
+        problems.insert(0, _halt_text(watch.node.halts))
     problems += [
         f"{venue.actor}: the venue at {venue.endpoint} was never reached"
         for venue in view.venues
@@ -170,6 +172,10 @@ def _report(
     except OSError as error:
         problems.append(f"the report was not written: {error}")
     return report, problems
+
+
+def _halt_text(halts: Halts) -> str:
+    return f"trading was halted: {halts.reason}; lifted by: {halts.lifted_by}"
 
 
 def _write(report: Report, history: RunHistory | None, directory: Path, copy: Path | None) -> None:

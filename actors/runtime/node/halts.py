@@ -65,7 +65,12 @@ class Halts:
     def first(self) -> HaltTrading | None:
         """The entry that halts most: all before a part, here before elsewhere; then the oldest."""
         halting = [entry for entry in self.entries.entries.values() if is_halted(entry.level)]
-        return min(halting, key=lambda e: (bool(scope_of(e)), _is_copy(e)), default=None)
+        return min(halting, key=_extent, default=None)
+
+    @property
+    def in_part(self) -> bool:
+        """Whether instruments or strategies are halted, and everything else trades on."""
+        return self.first is not None and is_part(self.first)
 
     @property
     def reason(self) -> str:
@@ -258,6 +263,15 @@ class Halts:
     def _tell(self, event: Event) -> None:
         if not self.over:
             self._announce(event)
+
+
+def _extent(entry: HaltTrading) -> tuple[bool, bool, bool]:
+    return is_part(entry), bool(scope_of(entry)), _is_copy(entry)
+
+
+def is_part(entry: HaltTrading) -> bool:
+    """Tell whether an entry is about an instrument or a strategy: everything else trades on."""
+    return bool(entry.instrument or entry.strategy)
 
 
 def _is_copy(entry: HaltTrading) -> bool:

@@ -221,6 +221,7 @@ class Node:
             self.halts.lifted_by,
             self._surroundings.statistics(),
             self.halts.records(),
+            self.halts.in_part,
         )
 
     def _start(self) -> None:
