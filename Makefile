@@ -29,7 +29,7 @@ test: lint  ## everything that CI runs: before each push, nine minutes
 	kills at random, since they never end: make soak. Skipped tests say why above."
 
 faults: $(VENV)/.ready  ## kill, stop, cut off and mistreat linked nodes FAULTS times each: an hour
-	FAULTS=$(FAULTS) $(PYTEST) tests/system/test_link_faults.py tests/system/test_linked_trading.py
+	FAULTS=$(FAULTS) $(PYTEST) tests/system/test_link_faults.py tests/system/test_linked_trading.py tests/system/test_operated_desk.py
 	$(BIN)/python -m tests.kit.simulated_network --schedules 10000
 	$(BIN)/python -m tests.kit.order_exploration --depth 8
 	@echo "Left out: all tests of anything but faults on linked nodes: make test; kills at random, \

@@ -159,7 +159,11 @@ class Desk(Accounts):
 
 @contextmanager
 def desk(
-    seed: int = 0, *, tcp: bool = False, prelude: Callable[[], object] | None = None
+    seed: int = 0,
+    *,
+    tcp: bool = False,
+    prelude: Callable[[], object] | None = None,
+    extra: dict[str, Any] | None = None,
 ) -> Iterator[Desk]:
     """Give a desk; in the end see that all it did can be done again, and leave nothing behind.
 
@@ -167,10 +171,11 @@ def desk(
         seed: of what is done to it at random.
         tcp: whether nodes speak over the network, encrypted.
         prelude: called first in each node.
+        extra: keys of the topology's actors that it has beside the others.
     """
     endpoint = f"tcp://127.0.0.1:{free_port()}"
     preludes = dict.fromkeys(NODES, prelude) if prelude else {}
-    with linked(_three_nodes(endpoint), tcp=tcp, preludes=preludes) as nodes:
+    with linked(_three_nodes(endpoint, extra or {}), tcp=tcp, preludes=preludes) as nodes:
         data = nodes.folder / "venue"
         arguments = ["venue", quick_venue(nodes.folder), "--data", data, "--bind", endpoint]
         venue = MortalProcess(arguments, nodes.folder / "venue.log")
@@ -182,7 +187,7 @@ def desk(
             venue.end()
 
 
-def _three_nodes(endpoint: str) -> str:
+def _three_nodes(endpoint: str, extra: dict[str, Any]) -> str:
     content = quick_trading(endpoint)
     content["nodes"] = {name: {"host": name, "port": 7000} for name in NODES}
     content["journal"] = {"segment_bytes": SEGMENT_BYTES}
@@ -191,6 +196,7 @@ def _three_nodes(endpoint: str) -> str:
     for node, names in NODES.items():
         for name in names:
             actors[name]["node"] = node
+    actors |= extra
     text = StringIO()
     YAML().dump(content, text)
     return text.getvalue()

@@ -10,7 +10,7 @@ import msgspec
 from pydantic import Field
 
 from actors.events.event import Event
-from actors.events.orders import OrderAccepted
+from actors.events.orders import OrderAccepted, OrderCanceled
 from actors.runtime.actor import Actor, handles
 
 
@@ -45,4 +45,22 @@ class Stuck(Actor):
         if self.settings.how == "lock":
             sum(range(10**18))
         while True:
+            pass
+
+
+class Switched(Actor):
+    """Stands still for as long as a file is there: not what an actor may do, and never verified."""
+
+    class Settings(Actor.Settings):
+        """The file."""
+
+        switch: Path
+
+    outputs: ClassVar[Mapping[str, tuple[type[Event], ...]]] = {}
+    settings: Settings
+
+    @handles(OrderAccepted, OrderCanceled)
+    def on_order(self, _order: OrderAccepted | OrderCanceled) -> None:
+        """Stand still, if the file is there."""
+        while self.settings.switch.exists():
             pass
