@@ -5,6 +5,7 @@ from __future__ import annotations
 import getpass
 import json
 from collections.abc import Mapping
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -69,6 +70,9 @@ def status_command(run: Run, *, as_json: Json = False) -> None:
             status = json.loads(answer)
             ending = f"; ending: {status['ending']}" if status["ending"] else ""
             typer.echo(f"{name}: {status['level']}; {status['open_orders']} orders open{ending}")
+            if abs(ahead := status["clock_ahead"] / SECOND) > 1:
+                clock = datetime.fromtimestamp(status["clock"] / SECOND, UTC)
+                typer.echo(f"  clock: {clock:%Y-%m-%d %H:%M:%S} UTC, {ahead:+,.0f} s off")
             for connection, state in status["connections"].items():
                 typer.echo(f"  {connection}: {state}")
             for halt in status["halts"]:

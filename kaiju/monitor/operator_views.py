@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
+from datetime import UTC, datetime
 from typing import Any, TypeVar
 
 import msgspec
 
 from actors.events.accounts import PnlUpdated, PositionUpdated
+from actors.events.durations import DAY, SECOND
 from actors.events.event import Event
 from actors.events.reference import from_units
 from actors.events.system import ConnectionLost
@@ -53,6 +55,8 @@ class StatusView(msgspec.Struct, frozen=True):
     connections: dict[str, str]
     """``up``, or why not, by actor that reaches a venue."""
     ending: str
+    clock_ahead: int = 0
+    """Nanoseconds that the node's clock is ahead of the machine's; negative where it is behind."""
 
 
 class TableView(msgspec.Struct, frozen=True):
@@ -102,6 +106,7 @@ def _status(watch: NodeObserver) -> StatusView:
         sum(len(actor.open_orders()) for actor in node.actors.values()),
         connections,
         node.stop_reason or node.end_reason,
+        node.clock.ahead(),
     )
 
 
@@ -162,17 +167,19 @@ def _limits(watch: NodeObserver) -> Iterator[dict[str, Any]]:
             for limit, value in msgspec.structs.asdict(limits).items():
                 money = limit.endswith(("notional", "exposure"))
                 text = (_money if money else _qty)(scales, name, value)
-                yield {"actor": risk.name, "limit": limit, "about": name, "value": text}
+                yield _limit(risk, limit, name, text)
+        day = risk.state.day.day * DAY
         for currency, loss in risk.loss_limits.items():
             value = f"{from_units(loss, scales.currencies[currency]):f}"
-            yield {
-                "actor": risk.name,
-                "limit": "max_daily_loss",
-                "about": currency,
-                "value": value,
-            }
+            yield _limit(risk, "max_daily_loss", currency, value, day)
         for limit, value in msgspec.structs.asdict(risk.account_limits).items():
-            yield {"actor": risk.name, "limit": limit, "about": "", "value": str(value)}
+            yield _limit(risk, limit, "", str(value))
+
+
+def _limit(risk: Risk, limit: str, about: str, value: str, day: int = 0) -> dict[str, Any]:
+    """Return a row; `day` is when the day began of which the limit is, in UTC nanoseconds."""
+    date = f"{datetime.fromtimestamp(day / SECOND, UTC):%Y-%m-%d}" if day else ""
+    return {"actor": risk.name, "limit": limit, "about": about, "value": value, "day": date}
 
 
 def _actors(watch: NodeObserver, actor_class: type[A]) -> Iterator[A]:

@@ -7,12 +7,14 @@ import signal
 import subprocess
 from collections.abc import Iterator
 from contextlib import contextmanager
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 import pytest
 from typer.testing import Result
 
+from actors.events.durations import SECOND
 from actors.runtime.node.kill import KILL
 from actors.runtime.node.operator_commands import HALT_FILE
 from tests.kit.commands import KAIJU, kaiju
@@ -83,6 +85,9 @@ def test_a_run_is_shown_halted_and_resumed(tmp_path: Path, clock: tuple[str, ...
         assert "small: ACTIVE; " in run.command("status").stdout
         assert {row["strategy"] for row in run.rows("positions")} == {"metronome"}
         assert "max_position" in run.command("limits").stdout
+        losses = [row for row in run.rows("limits") if row["limit"] == "max_daily_loss"]
+        days = {f"{datetime.fromtimestamp(run.status()['clock'] / SECOND, UTC):%Y-%m-%d}"}
+        assert {row["day"] for row in losses} == days
 
         halted = run.command("halt", "--why", "a test")
         assert (halted.exit_code, halted.stdout) == (
