@@ -17,6 +17,7 @@ from actors.events.accounts import TradingState
 from actors.events.event import Event
 from actors.events.reference import venue_of
 from actors.events.system import HaltLifted, HaltTrading, ResumeTrading
+from actors.runtime.statistics import HaltRecord
 
 SCOPE = ("venue", "account", "instrument", "strategy")
 """Fields of an entry that say what it is about."""
@@ -192,7 +193,7 @@ def lifts_of(resume: ResumeTrading, lifted: Sequence[HaltTrading]) -> list[HaltL
     return [HaltLifted(name, resume.reason, resume.by, resume.why) for name in names]
 
 
-def scope_of(about: HaltTrading | ResumeTrading) -> dict[str, str]:
+def scope_of(about: HaltTrading | ResumeTrading | HaltRecord) -> dict[str, str]:
     """Return venue, account, instrument and strategy, where they are named."""
     return {name: value for name in SCOPE if (value := getattr(about, name))}
 

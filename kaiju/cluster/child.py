@@ -13,8 +13,10 @@ from pathlib import Path
 
 from actors.runtime.errors import ExitCode
 from actors.runtime.node.node import END_OF_DATA
+from actors.runtime.trading_state import is_halted, scope_of
 from kaiju.cluster.backoff import Restarts
 from kaiju.monitor.status import LinkStatus, NodeStatus, fetch_status
+from kaiju.run.signals import HALT
 
 KAIJU = (sys.executable, "-m", "kaiju")
 """The command line, whatever the path of programs is."""
@@ -24,7 +26,8 @@ class Child:
     """One node, in one process after the other.
 
     A child is in a process group of its own, so that Ctrl-C on a terminal reaches its parent alone.
-    It writes its log itself: it neither waits for a reader nor dies of one that went away.
+    It writes its log itself: it neither waits for a reader nor dies of one that went away. The
+    signals that halt and resume it are blocked when it begins, as in its parent, so none is lost.
 
     Args:
         node: its name.
@@ -50,6 +53,8 @@ class Child:
         """Whether the process was told that the run is to end."""
         self.pending_work = ""
         """What it had left to do when it was last asked after that."""
+        self._owed: signal.Signals | None = None
+        """A halt that it has not reported yet, or a resume that it was not sent yet."""
         self.before: NodeStatus | None = None
         """Its status before it changed last."""
         self._newest: NodeStatus | None = None
@@ -90,6 +95,8 @@ class Child:
                 stderr=STDOUT,
                 process_group=0,
             )
+        if self._owed is not None:
+            self.pass_on(self._owed)
         return self._process.pid
 
     @contextmanager
@@ -104,6 +111,22 @@ class Child:
         assert self._process is not None
         self.code = await self._process.wait()
         return self.code
+
+    def pass_on(self, number: signal.Signals) -> None:
+        """Halt or resume the node, also where its process only begins, or has yet to."""
+        self._owed = number
+        if self.alive and not self._starting:
+            self.signal(number)
+            self._owed = HALT if number is HALT else None
+
+    def note(self, status: NodeStatus | None) -> None:
+        """Halt the node once more if it was told to and does not report that it is halted."""
+        if status is None or self._owed is not HALT:
+            return
+        if any(is_halted(entry.level) and not scope_of(entry) for entry in status.halts):
+            self._owed = None
+        else:
+            self.signal(HALT)
 
     def signal(self, number: signal.Signals) -> None:
         """Send a signal to the process, if there is one."""

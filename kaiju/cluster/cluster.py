@@ -25,9 +25,12 @@ from kaiju.cluster.backoff import MAX_DEATHS, STEADY, Restarts
 from kaiju.cluster.child import Child, end_reason, pending_work
 from kaiju.cluster.layout import ClusterPlan, Layout, prepare_run
 from kaiju.run.outcome import Presentation
+from kaiju.run.signals import HALT, HALTS, RESUME
 
 LOOK = 0.25
 """Seconds between two status requests to the nodes."""
+HEAR = 0.05
+"""Seconds between two looks for a halt that is to be passed on."""
 QUIET_WITHIN = 10.0
 """Seconds after the end of a run within which all work should be done."""
 STOP_WITHIN = 30.0
@@ -69,6 +72,7 @@ def up(options: UpOptions) -> int:
         for warning in layout.checked.findings.warnings:
             shown.errors().print(str(warning), markup=False)
         run = Cluster(layout, shown.console(), shown.errors())
+        signal.pthread_sigmask(signal.SIG_BLOCK, HALTS)
         return asyncio.run(run.go(options.duration))
 
 
@@ -107,17 +111,20 @@ class Cluster:
         loop = asyncio.get_running_loop()
         for number in (signal.SIGINT, signal.SIGTERM):
             loop.add_signal_handler(number, self._signaled, number)
+        for number in HALTS:  # a thread that began before they were blocked may be given one
+            loop.add_signal_handler(number, self._pass_on, number)
         if duration is not None:
             loop.call_later(duration / SECOND, self._end, "time is up")
         self._info(f"{self._layout.run}: {len(self._children)} nodes; Ctrl-C stops")
         keepers = [asyncio.create_task(self._supervise(child)) for child in self._children]
-        listener = asyncio.create_task(self._listen())
-        for task in (*keepers, listener):
+        listeners = [asyncio.create_task(work) for work in (self._listen(), self._hear_halts())]
+        for task in (*keepers, *listeners):
             task.add_done_callback(self._look_for_trouble)
         await self._ending.wait()
         await self._stop(keepers)
         await asyncio.gather(*keepers)
-        listener.cancel()
+        for listener in listeners:
+            listener.cancel()
         self._echo(all_of_it=True)
         self._console.print(_table(self._children))
         return max(self.code, *(child.exit_code for child in self._children))
@@ -173,9 +180,28 @@ class Cluster:
         while True:
             self._echo()
             statuses = await asyncio.gather(*(child.status() for child in self._children))
+            for child, status in zip(self._children, statuses, strict=True):
+                child.note(status)
             if not self._ending.is_set() and (reason := end_reason(statuses)):
                 self._end(reason)
             await asyncio.sleep(LOOK)
+
+    async def _hear_halts(self) -> None:
+        """Look for halts and resumes: they stay blocked here, so that nodes inherit that.
+
+        Where both wait, the halt is last.
+        """
+        while True:
+            for number in (RESUME, HALT):
+                if number in signal.sigpending():
+                    signal.sigwait({number})
+                    self._pass_on(number)
+            await asyncio.sleep(HEAR)
+
+    def _pass_on(self, number: signal.Signals) -> None:
+        self._info(f"{number.name} is passed on to every node")
+        for child in self._children:
+            child.pass_on(number)
 
     async def _stop(self, keepers: Iterable[asyncio.Task[None]]) -> None:
         """Stop all nodes in order; each further signal speeds that up."""

@@ -10,6 +10,10 @@ from types import FrameType
 
 from actors.runtime.node.node import Node
 
+HALT, RESUME = signal.SIGUSR1, signal.SIGUSR2
+HALTS = frozenset({HALT, RESUME})
+"""Signals that a process of ours blocks until it handles them; what it starts inherits that."""
+
 
 @contextmanager
 def signal_handlers(node: Node) -> Iterator[None]:
@@ -18,6 +22,8 @@ def signal_handlers(node: Node) -> Iterator[None]:
     The first SIGINT or SIGTERM stops it in order, a second at once; SIGUSR1 halts trading, and
     SIGUSR2 resumes it. To one node of several, the first SIGINT says that the whole run ends: it
     cancels what is open, and stays up for the others until SIGTERM or a second SIGINT.
+
+    What came while SIGUSR1 and SIGUSR2 were blocked is done now; of both, the halt.
     """
     asked = interrupted = False
 
@@ -45,12 +51,16 @@ def signal_handlers(node: Node) -> Iterator[None]:
     meanings = {
         signal.SIGINT: stop,
         signal.SIGTERM: stop,
-        signal.SIGUSR1: halt,
-        signal.SIGUSR2: resume,
+        HALT: halt,
+        RESUME: resume,
     }
     before = {number: signal.signal(number, handler) for number, handler in meanings.items()}
+    if signal.sigpending() >= HALTS:
+        signal.sigwait({RESUME})
+    mask = signal.pthread_sigmask(signal.SIG_UNBLOCK, HALTS)
     try:
         yield
     finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, mask)
         for number, handler in before.items():
             signal.signal(number, handler)
