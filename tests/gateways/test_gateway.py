@@ -33,6 +33,8 @@ from actors.events.venue import (
     OrderMassStatus,
     OrderMassStatusRequest,
     OrderStatusRequest,
+    TradeCaptureReport,
+    TradeCaptureReportRequest,
 )
 from actors.model.fills import ExecutionMemory
 from actors.testing import SECOND, START, ActorTest
@@ -205,8 +207,44 @@ def test_an_order_in_doubt_is_asked_about_while_the_venue_can_be_reached(kit: Ac
     of = buy(3)
     unknown = OrderUnknown(ORDER_ID, of.strategy, of.instrument, 1)
 
-    assert kit.given(unknown) == [OrderStatusRequest(ORDER_ID, of.instrument)]
+    assert kit.given(unknown) == [
+        TradeCaptureReportRequest(ORDER_ID, of.instrument, client_order_id=ORDER_ID),
+        OrderStatusRequest(ORDER_ID, of.instrument),
+    ]
     assert kit.given(LOST, unknown) == [LOST]
+
+
+def test_after_each_connection_trades_since_the_last_known_one_are_asked_for_first(
+    kit: ActorTest,
+) -> None:
+    kit.given(report_fill(buy(3), 1, exec_id="T-1"), report_fill(buy(3), 1, exec_id="T-2"), LOST)
+
+    assert kit.given(RESTORED)[1:] == [
+        TradeCaptureReportRequest("0-gateway-2", BTC, after="T-2"),
+        OrderMassStatusRequest("0-gateway-2"),
+    ]
+
+
+def test_a_trade_is_told_once_however_it_was_heard_of(kit: ActorTest) -> None:
+    known, missed = (report_fill(buy(3), 1, exec_id=f"T-{n}") for n in (1, 2))
+    answer = TradeCaptureReport("0-gateway-1", BTC, (known, missed))
+    kit.given(known)
+
+    assert kit.given(answer, answer) == [missed]
+    assert kit.given(missed) == [ReportRepeated(ORDER_ID, "T-2")]
+
+
+def test_a_connection_that_is_lost_for_good_halts_trading_once(kit: ActorTest) -> None:
+    lost = ConnectionLost("market", "the ledger is another one", final=True)
+    halt = HaltTrading(
+        "the venue is lost for good: the ledger is another one",
+        "gateway-0-1",
+        owner="gateway",
+        since=START,
+    )
+
+    assert kit.given(lost, lost) == [lost, halt, lost]
+    assert kit.state.halted == halt.reason
 
 
 def test_an_answer_about_an_order_is_passed_on_every_time(kit: ActorTest) -> None:

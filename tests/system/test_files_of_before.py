@@ -10,13 +10,10 @@ from pathlib import Path
 
 import pytest
 
-import kaiju.events
-from actors.events.event import Event
 from actors.runtime.journal.data_directory import JOURNALS, NODE_FILE
 from actors.runtime.journal.segments import JournalReader
 from actors.runtime.moved import present_path
-from actors.runtime.schema import schema_table
-from kaiju.record.completion import completed
+from actors.runtime.schema import as_known
 from kaiju.record.record import Record, Recorded
 from tests.kit.commands import KAIJU
 from tests.kit.paths import ROOT
@@ -58,11 +55,9 @@ def last_steps(run: Path) -> dict[str, int]:
 
 
 def recorded(run: Path) -> list[Recorded]:
-    """Return the record of a run, each event with the fields that it has now."""
-    classes = [c for c in vars(kaiju.events).values() if isinstance(c, type)]
-    schema = schema_table(c for c in classes if issubclass(c, Event))["events"]
+    """Return the record of a run, each event with the fields that it had when the run began."""
     with Record(run) as record:
-        return [each._replace(event=completed(each.event, schema)) for each in record]
+        return [each._replace(event=as_known(each.event, record.schema)) for each in record]
 
 
 @pytest.mark.parametrize("run", RUNS)

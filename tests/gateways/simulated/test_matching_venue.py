@@ -30,6 +30,8 @@ from actors.events.venue import (
     OrderMassStatusRequest,
     OrderStatus,
     OrderStatusRequest,
+    TradeCaptureReport,
+    TradeCaptureReportRequest,
 )
 from actors.model.book import Book
 from actors.model.money import fee, fee_rate, notional
@@ -38,7 +40,7 @@ from actors.testing import SECOND, ActorTest, SystemTest
 from gateways.gateway import Gateway
 from gateways.simulated.base import VenueSettings
 from gateways.simulated.engine.matching_venue import BackgroundCancel, BackgroundOrder, Venue
-from gateways.simulated.engine.venue_orders import Listing, VenueRequest
+from gateways.simulated.engine.venue_orders import Listing, VenueReport, VenueRequest
 from gateways.simulated.exchange import SimulatedExchange
 from tests.kit.builders import (
     BTCUSD_INVERSE,
@@ -121,6 +123,7 @@ def test_a_report_of_a_trade_says_everything_about_it(venue: Venue) -> None:
         fee_currency="USDT",
         liquidity=Liquidity.TAKER,
         transact_time=7,
+        cum_amount=5_050,
     )
 
 
@@ -223,7 +226,7 @@ def test_asked_about_an_order_the_venue_says_how_it_stands_open_or_ended(venue: 
     assert open_one == [
         ExecutionReport(
             "a", "5", "", ExecType.ORDER_STATUS, OrdStatus.PARTIALLY_FILLED, NAME, BUY,
-            0, 0, 5, 2, transact_time=3,
+            0, 0, 5, 2, transact_time=3, cum_amount=5_050,
         )
     ]  # fmt: skip
     assert ended == [
@@ -233,6 +236,27 @@ def test_asked_about_an_order_the_venue_says_how_it_stands_open_or_ended(venue: 
         )
     ]  # fmt: skip
     assert (venue.desk.executions, draw(venue.markets[NAME].book)) == (executed, book)
+
+
+def test_asked_for_trades_the_venue_tells_those_after_the_one_that_is_named(venue: Venue) -> None:
+    made = executions(
+        venue.handle(limit("a", BUY, 5, 101), now=7).reports
+        + venue.handle(limit("b", BUY, 1, 102), now=7).reports
+    )
+    trades = [report for report in made if report.exec_type is ExecType.TRADE]
+    known, others = trades[0], tuple(trades[1:])
+
+    def asked(instrument: str = NAME, **about: str) -> list[VenueReport]:
+        return venue.handle(TradeCaptureReportRequest("q", instrument, **about), now=9).reports
+
+    assert asked(after=known.exec_id) == [TradeCaptureReport("q", NAME, others)]
+    assert (
+        asked()
+        == asked(after="of another ledger")
+        == [TradeCaptureReport("q", NAME, tuple(trades))]
+    )
+    assert asked(client_order_id="b") == [TradeCaptureReport("q", NAME, (trades[-1],))]
+    assert asked("ETHUSDT.SIM") == [TradeCaptureReport("q", "ETHUSDT.SIM", ())]
 
 
 def test_asked_about_an_order_that_it_never_saw_the_venue_says_so(venue: Venue) -> None:

@@ -9,9 +9,15 @@ from hypothesis import strategies as st
 
 from actors.events.event import Event
 from actors.events.market import DepthSnapshot, RequestSnapshot
-from actors.events.venue import OrderMassStatus, OrderMassStatusRequest
+from actors.events.venue import (
+    OrderMassStatus,
+    OrderMassStatusRequest,
+    TradeCaptureReport,
+    TradeCaptureReportRequest,
+)
 from actors.runtime import codec
 from gateways.simulated.session.messages import (
+    BEFORE,
     LARGEST_BODY,
     VERSION,
     ClientAlive,
@@ -21,6 +27,8 @@ from gateways.simulated.session.messages import (
     Logon,
     LogonAccepted,
     LogonRefused,
+    MassCancel,
+    MassCanceled,
     NotConnected,
     NumberedReport,
     ReportsHandled,
@@ -31,6 +39,8 @@ from gateways.simulated.session.messages import (
     ToVenue,
     VenueAlive,
     encode,
+    encode_before,
+    refusal_of_before,
 )
 from tests.kit.builders import buy, report_new
 from tests.kit.venue_client import market_order, resting_order
@@ -39,17 +49,22 @@ TO_VENUE: list[Event] = [
     Logon("s", "c", again=True, after=-1),
     SessionRequest("s", 1, 1, resting_order()),
     SessionRequest("s", 1, 2, OrderMassStatusRequest("r")),
+    SessionRequest("s", 1, 3, TradeCaptureReportRequest("r", "BTCUSDT.SIM", after="T-1")),
+    Logon("s", "c", True, 9, "token", "journal", "ledger", "A-1 T-1 7"),
     ReportsHandled("s", 1, 16),
+    MassCancel("r", instrument="BTCUSDT.SIM"),
     Subscribe(),
     RequestSnapshot("BTCUSDT.SIM"),
     ClientAlive(),
 ]
 FROM_VENUE: list[Event] = [
-    LogonAccepted(b"\0\1", "s", 1, 0, 0),
+    LogonAccepted(b"\0\1", "s", 1, 0, 0, "ledger"),
     LogonRefused(b"\0\1", "s", "why", final=True),
     SessionEnded(b"\0\1", "s", 1, "why"),
     NumberedReport("s", 1, report_new(buy(1))),
     NumberedReport("s", 2, OrderMassStatus("r", ())),
+    NumberedReport("s", 3, TradeCaptureReport("r", "BTCUSDT.SIM", (report_new(buy(1)),))),
+    MassCanceled(b"\0\1", "r", 2),
     Subscribed(),
     DepthSnapshot("BTCUSDT.SIM", 7, ((10, 1),), ((11, 2),)),
     VenueAlive(),
@@ -109,6 +124,24 @@ def test_what_the_venue_says_arrives_as_it_was(event: Event) -> None:
 )
 def test_a_frame_that_nobody_can_mean_is_refused_with_a_reason(frame: bytes, expected: str) -> None:
     assert reason(Codec(ToVenue), frame) == expected
+
+
+def test_a_logon_of_the_version_before_is_refused_in_words_that_it_understands() -> None:
+    logon = ["gateways.Logon", "s", "c", False, 3]  # all that version 1 has
+    answer = refusal_of_before(bytes((BEFORE,)) + codec.encode(logon))
+
+    assert answer is not None
+    assert answer[0] == BEFORE
+    assert codec.decode(answer[1:]) == [
+        "gateways.LogonRefused",
+        b"",
+        "s",
+        "this venue speaks version 2 of the wire, the client version 1",
+        True,
+    ]
+    assert refusal_of_before(encode(Logon("s", "c", again=False, after=3))) is None
+    assert refusal_of_before(encode_before(ClientAlive())) is None
+    assert refusal_of_before(b"") is None
 
 
 def test_a_number_beyond_64_bits_arrives() -> None:

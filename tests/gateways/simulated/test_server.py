@@ -17,6 +17,8 @@ from actors.events.venue import (
     OrderMassStatusRequest,
     OrderStatus,
     OrderStatusRequest,
+    TradeCaptureReport,
+    TradeCaptureReportRequest,
 )
 from actors.testing import ActorTest
 from gateways.simulated.engine.venue_orders import VenueRequest
@@ -24,17 +26,22 @@ from gateways.simulated.session.messages import (
     Logon,
     LogonAccepted,
     LogonRefused,
+    MassCancel,
+    MassCanceled,
     NumberedReport,
     ReportsHandled,
     SessionEnded,
     SessionRequest,
+    mark_of,
 )
 from gateways.simulated.session.server import VenueServer
-from gateways.simulated.session.server_socket import LogonRequested
+from gateways.simulated.session.server_socket import LogonRequested, MassCancelRequested
 from tests.kit.builders import buy, report_fill, report_new
 from tests.kit.venue_client import resting_order
 
 HERE, THERE = b"\0here", b"\0there"
+LEDGER = "0"
+"""A session of virtual time."""
 
 
 def logon(
@@ -44,8 +51,17 @@ def logon(
     client: str = "one",
     again: bool = False,
     connection: bytes = HERE,
+    **past: str,
 ) -> LogonRequested:
-    return LogonRequested(connection, Logon(session, client, again=again, after=after))
+    return LogonRequested(connection, Logon(session, client, again=again, after=after, **past))
+
+
+def refused(kit: ActorTest, requested: LogonRequested) -> str:
+    """Return why a logon is refused, for good."""
+    [refusal] = kit.given(requested)
+    assert isinstance(refusal, LogonRefused)
+    assert refusal.final
+    return refusal.reason
 
 
 def request(
@@ -77,8 +93,8 @@ def trading(kit: ActorTest) -> ActorTest:
 
 def test_each_logon_has_a_new_incarnation_and_says_how_far_reports_go(kit: ActorTest) -> None:
     assert kit.given(logon(), logon(after=0)) == [
-        LogonAccepted(HERE, "s", 1, 0, 0),
-        LogonAccepted(HERE, "s", 2, 0, 0),
+        LogonAccepted(HERE, "s", 1, 0, 0, LEDGER),
+        LogonAccepted(HERE, "s", 2, 0, 0, LEDGER),
     ]
 
 
@@ -139,19 +155,19 @@ def test_a_logon_gets_every_report_after_the_one_that_it_names(trading: ActorTes
     trading.given(fill)
 
     assert trading.given(logon(after=0)) == [
-        LogonAccepted(HERE, "s", 2, 0, 2),
+        LogonAccepted(HERE, "s", 2, 0, 2, LEDGER),
         NumberedReport("s", 1, accepted_order()),
         NumberedReport("s", 2, fill),
     ]
     assert trading.given(logon(after=1)) == [
-        LogonAccepted(HERE, "s", 3, 1, 2),
+        LogonAccepted(HERE, "s", 3, 1, 2, LEDGER),
         NumberedReport("s", 2, fill),
     ]
-    assert trading.given(logon(after=2)) == [LogonAccepted(HERE, "s", 4, 2, 2)]
+    assert trading.given(logon(after=2)) == [LogonAccepted(HERE, "s", 4, 2, 2, LEDGER)]
 
 
 def test_a_logon_without_a_past_begins_behind_all_reports(trading: ActorTest) -> None:
-    assert trading.given(logon(after=-1)) == [LogonAccepted(HERE, "s", 2, 1, 1)]
+    assert trading.given(logon(after=-1)) == [LogonAccepted(HERE, "s", 2, 1, 1, LEDGER)]
     assert trading.given(filled_order()) == [NumberedReport("s", 2, filled_order())]
 
 
@@ -166,7 +182,7 @@ def test_what_a_gateway_has_handled_is_not_kept(trading: ActorTest) -> None:
             "s",
             "the gateway wants the reports after 0 and said before that it had 1: its own journal"
             " is an older copy",
-            final=False,
+            final=True,
         )
     ]
 
@@ -185,8 +201,66 @@ def test_a_gateway_that_knows_more_than_the_ledger_is_refused(trading: ActorTest
             "s",
             "the gateway has report 2 and this ledger ends at 1: it is another venue's, or an"
             " older copy",
-            final=False,
+            final=True,
         )
+    ]
+
+
+def test_a_gateway_that_traded_in_another_ledger_is_refused(trading: ActorTest) -> None:
+    assert trading.given(logon(after=1, ledger=LEDGER))[0] == LogonAccepted(
+        HERE, "s", 2, 1, 1, LEDGER
+    )
+    assert refused(trading, logon(after=-1, ledger="q7xk2b9d")) == (
+        "the gateway has traded in the ledger q7xk2b9d, this one is 0"
+    )
+
+
+@pytest.mark.parametrize("handled", [0, 1])
+def test_a_ledger_that_was_restored_and_went_on_is_known_by_what_a_report_said(
+    trading: ActorTest, handled: int
+) -> None:
+    newest = mark_of(accepted_order())
+    trading.given(ReportsHandled("s", 1, handled))
+    assert trading.given(logon(after=1, newest=newest)) == [
+        LogonAccepted(HERE, "s", 2, 1, 1, LEDGER)
+    ]
+
+    assert refused(trading, logon(after=1, newest="A-9 E-9 9")) == (
+        f"report 1 was 'A-9 E-9 9' to the gateway and is {newest!r} here: the ledger or the"
+        " gateway's journal is an older copy that went on"
+    )
+
+
+def test_a_journal_that_another_one_has_followed_is_refused(kit: ActorTest) -> None:
+    kit.given(logon(journal="first"), logon(after=-1, client="two", journal="second"))
+
+    assert refused(kit, logon(after=0, journal="first")) == (
+        "the session goes on in the journal second, and this gateway's is first"
+    )
+
+
+def test_a_mass_cancel_needs_no_session_and_is_answered_with_what_stays_open(
+    kit: ActorTest,
+) -> None:
+    cancel = MassCancel("q", instrument="BTCUSDT.SIM")
+
+    assert kit.given(MassCancelRequested(THERE, cancel)) == [
+        OrderMassCancelRequest("BTCUSDT.SIM"),
+        OrderMassStatusRequest("q", ("BTCUSDT.SIM",)),
+    ]
+    assert kit.given(OrderMassStatus("q", (), ("BTCUSDT.SIM",))) == [MassCanceled(THERE, "q", 0)]
+    assert (kit.state.askers, kit.state.cancelers) == ([], [])
+
+
+def test_trades_are_told_to_the_session_that_asked_and_are_its_own(kit: ActorTest) -> None:
+    asked = TradeCaptureReportRequest("q", "BTCUSDT.SIM")
+    kit.given(logon(), logon(session="t", connection=THERE))
+    kit.given(request(1, resting_order("A-1")), request(1, resting_order("B-1"), session="t"))
+
+    assert kit.given(request(2, asked)) == [asked]
+    ours, theirs = filled_order("A-1"), filled_order("B-1")
+    assert kit.given(TradeCaptureReport("q", "BTCUSDT.SIM", (ours, theirs))) == [
+        NumberedReport("s", 1, TradeCaptureReport("q", "BTCUSDT.SIM", (ours,)))
     ]
 
 
@@ -197,13 +271,13 @@ def test_another_process_takes_the_session_over_and_the_first_cannot_take_it_bac
 
     assert kit.given(logon(after=0, client="two", connection=THERE)) == [
         SessionEnded(HERE, "s", 1, "another process logged on"),
-        LogonAccepted(THERE, "s", 2, 0, 0),
+        LogonAccepted(THERE, "s", 2, 0, 0, LEDGER),
     ]
     assert kit.given(logon(after=0, client="one", again=True)) == [
         LogonRefused(HERE, "s", "another process has taken the session over", final=True)
     ]
     assert kit.given(logon(after=0, client="two", again=True, connection=THERE)) == [
-        LogonAccepted(THERE, "s", 3, 0, 0)
+        LogonAccepted(THERE, "s", 3, 0, 0, LEDGER)
     ]
 
 

@@ -36,7 +36,10 @@ def test_a_whole_chain_has_no_warning(tmp_path: Path) -> None:
         (
             GATEWAY,
             "[oms.requests, risk.control, market.connection]",
-            "'gateway' handles ExecutionReport, OrderMassStatus, which 'market.reports' emits",
+            (
+                "'gateway' handles ExecutionReport, TradeCaptureReport, OrderMassStatus, which"
+                " 'market.reports' emits"
+            ),
         ),
         (
             "inputs: [oms.orders]\n  pnl",
