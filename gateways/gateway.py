@@ -10,6 +10,7 @@ from pydantic import Field
 
 from actors.events.durations import MILLISECOND
 from actors.events.event import Event
+from actors.events.order_words import ExecType
 from actors.events.orders import (
     CancelAll,
     CancelAllVerified,
@@ -41,6 +42,8 @@ from actors.events.venue import (
     OrderMassStatus,
     OrderMassStatusRequest,
     OrderStatusRequest,
+    TradeCaptureReport,
+    TradeCaptureReportRequest,
 )
 from actors.model.cancel_all import ALL, CancelAllProgress
 from actors.model.fills import ExecutionMemory, content_of, key_of
@@ -62,7 +65,8 @@ class Gateway(Actor):
     orders there are not reconciled, or trading is halted: in doubt, nothing that could increase
     exposure is sent. Cancels always are.
 
-    After each connection, and after its own recovery, the gateway asks the venue for open orders.
+    After each connection, and after its own recovery, the gateway asks the venue for trades since
+    the last that it knows, then for open orders; a trade is told once, however it was heard of.
     Order management compares them with its own; new orders are sent once it has said which
     instruments are in doubt, in all others.
 
@@ -99,6 +103,8 @@ class Gateway(Actor):
         """What was reported."""
         cancel_all: CancelAllProgress = msgspec.field(default_factory=CancelAllProgress)
         """What halts had canceled."""
+        newest_trades: dict[str, str] = msgspec.field(default_factory=dict)
+        """`exec_id` of the newest trade, by instrument."""
 
     outputs: ClassVar[Mapping[str, tuple[type[Event], ...]]] = {
         "venue": (
@@ -107,6 +113,7 @@ class Gateway(Actor):
             OrderMassCancelRequest,
             OrderStatusRequest,
             OrderMassStatusRequest,
+            TradeCaptureReportRequest,
         ),
         "reports": (ExecutionReport, OrderMassStatus),
         "repeats": (ReportRepeated,),
@@ -154,9 +161,13 @@ class Gateway(Actor):
 
     @handles(OrderUnknown)
     def on_order_unknown(self, unknown: OrderUnknown) -> None:
-        """Ask the venue what became of the order, if it can be reached."""
-        if self._connected():
-            self.emit(OrderStatusRequest(unknown.client_order_id, unknown.instrument))
+        """Ask the venue what became of the order, its trades first, if it can be reached."""
+        if not self._connected():
+            return
+        if self.tells_trades():
+            about = (unknown.client_order_id, unknown.instrument)
+            self.emit(TradeCaptureReportRequest(*about, client_order_id=unknown.client_order_id))
+        self.emit(OrderStatusRequest(unknown.client_order_id, unknown.instrument))
 
     @handles(CancelAll)
     def on_cancel_all(self, cancel: CancelAll) -> None:
@@ -193,13 +204,17 @@ class Gateway(Actor):
 
         Where an id comes again with another content, order management has to know of both.
         """
-        if report.exec_id:
-            content = f"{report.client_order_id} {report.exec_type} {content_of(report)}"
-            known = self.state.executions.remember(key_of(report), content, self.now)
-            if known == content:
-                self.emit(ReportRepeated(report.client_order_id, report.exec_id))
-                return
-        self.emit(report)
+        if report.exec_id and not self._is_news(report):
+            self.emit(ReportRepeated(report.client_order_id, report.exec_id))
+        else:
+            self.emit(report)
+
+    @handles(TradeCaptureReport)
+    def on_trade_capture_report(self, answer: TradeCaptureReport) -> None:
+        """Pass on the trades of which no report came."""
+        for trade in answer.trades:
+            if self._is_news(trade):
+                self.emit(trade)
 
     @handles(ConnectionEstablished, ConnectionLost, ConnectionRestored)
     def on_connection(self, connection: Connection) -> None:
@@ -256,6 +271,10 @@ class Gateway(Actor):
         if (self.state.awaited or self.state.cancel_all.request_id) and self._connected():
             self._ask_for_open_orders()
 
+    def tells_trades(self) -> bool:
+        """Return whether the venue answers what our trades were."""
+        return any(TradeCaptureReport in classes for classes in self.heard.values())
+
     def snapshot(self, output: str) -> Iterable[Event]:
         """Return the last news of the connection; orders and reports are never repeated."""
         connection = self.state.connection
@@ -283,6 +302,14 @@ class Gateway(Actor):
             return f"input {stream} is stale: {reason}"
         return ""
 
+    def _is_news(self, report: ExecutionReport) -> bool:
+        content = f"{report.client_order_id} {report.exec_type} {content_of(report)}"
+        if self.state.executions.remember(key_of(report), content, self.now) == content:
+            return False
+        if report.exec_type is ExecType.TRADE:
+            self.state.newest_trades[report.instrument] = report.exec_id
+        return True
+
     def _connected(self) -> bool:
         return not isinstance(self.state.connection, ConnectionLost | None)
 
@@ -293,6 +320,9 @@ class Gateway(Actor):
         scopes = [self._await_cancels(halt) for halt in state.halts.entries.values()]
         for instrument in sorted({each for scope in scopes for each in scope}):
             self.emit(OrderMassCancelRequest(instrument))
+        if self.tells_trades():
+            for instrument, newest in state.newest_trades.items():
+                self.emit(TradeCaptureReportRequest(state.awaited, instrument, after=newest))
         if state.cancel_all.scopes:
             state.cancel_all.request_id = state.awaited
         self._ask_for_open_orders()

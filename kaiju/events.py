@@ -90,6 +90,8 @@ from actors.events.venue import (
     OrderMassStatusRequest,
     OrderStatus,
     OrderStatusRequest,
+    TradeCaptureReport,
+    TradeCaptureReportRequest,
 )
 
 __all__ = [
@@ -169,6 +171,8 @@ __all__ = [
     "TimerFired",
     "TopOfBook",
     "Trade",
+    "TradeCaptureReport",
+    "TradeCaptureReportRequest",
     "TradingState",
     "TradingStateChanged",
     "TransitionFailed",

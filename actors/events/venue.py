@@ -56,6 +56,8 @@ class OrderCancelRequest(Event):
 
     client_order_id: str
     instrument: str
+    account: str = ""
+    """Of the venue, as the topology names it; empty for the venue's only one."""
 
 
 class OrderMassCancelRequest(Event):
@@ -66,6 +68,8 @@ class OrderMassCancelRequest(Event):
     emitted_by = (Role.GATEWAY,)
 
     instrument: str = ""
+    account: str = ""
+    """Of the venue, as the topology names it; empty for the venue's only one."""
 
 
 class OrderStatusRequest(Event):
@@ -79,6 +83,8 @@ class OrderStatusRequest(Event):
 
     client_order_id: str
     instrument: str
+    account: str = ""
+    """Of the venue, as the topology names it; empty for the venue's only one."""
 
 
 class OrderMassStatusRequest(Event):
@@ -93,6 +99,27 @@ class OrderMassStatusRequest(Event):
     request_id: str
     instruments: tuple[str, ...] = ()
     """What it asks about; empty for all."""
+    account: str = ""
+    """Of the venue, as the topology names it; empty for the venue's only one."""
+
+
+class TradeCaptureReportRequest(Event):
+    """A gateway asks its venue for our trades, oldest first (FIX AD).
+
+    The answer is one `TradeCaptureReport` behind all reports of what happened before it.
+    """
+
+    request = True
+    emitted_by = (Role.GATEWAY,)
+
+    request_id: str
+    instrument: str
+    after: str = ""
+    """`exec_id` of the newest trade that is known; empty for all that the venue keeps."""
+    client_order_id: str = ""
+    """The order whose trades are wanted; empty for those of all."""
+    account: str = ""
+    """Of the venue, as the topology names it; empty for the venue's only one."""
 
 
 class OrderStatus(Event):
@@ -106,6 +133,8 @@ class OrderStatus(Event):
     ord_status: OrdStatus
     cum_qty: int
     leaves_qty: int
+    account: str = ""
+    """Of the venue, as the topology names it; empty for the venue's only one."""
 
 
 class OrderMassStatus(Event):
@@ -158,3 +187,14 @@ class ExecutionReport(Event):
     """Concluded from the venue's totals, not reported: its amount is known, its price is not."""
     orig_client_order_id: str = ""
     """The order's first client order id, where a replacement gave it another."""
+
+
+class TradeCaptureReport(Event):
+    """Our trades as their venue keeps them, oldest first (FIX AE)."""
+
+    emitted_by = FROM_VENUES
+
+    request_id: str
+    instrument: str
+    trades: tuple[ExecutionReport, ...]
+    """As they were reported; none is new."""

@@ -12,7 +12,7 @@ or ``["event", tag]``. An event is encoded as the array ``[tag, field, field, ..
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from functools import cache
 from typing import Any
 
@@ -23,6 +23,9 @@ from actors.events.event import Event, tag_of
 
 Type = str | list[Any]
 """A type of the table, as the module's docstring describes it."""
+
+Fields = Mapping[str, list[list[Any]]]
+"""What a table has of events: their fields, by tag."""
 
 SCALARS: dict[type[inspect.Type], str] = {
     inspect.IntType: "int",
@@ -48,6 +51,44 @@ def schema_table(classes: Iterable[type[Event]]) -> dict[str, Any]:
                 _field(field, enums, waiting) for field in _described(event_class).fields
             ]
     return {"events": dict(sorted(events.items())), "enums": dict(sorted(enums.items()))}
+
+
+def earlier_of(one: Fields, other: Fields) -> Fields:
+    """Return the fields of every event of either schema, of each the ones with fewer."""
+    both = [one, other]
+    return {
+        tag: min((schema[tag] for schema in both if tag in schema), key=len)
+        for tag in {**one, **other}
+    }
+
+
+def as_known(event: list[Any], events: Fields) -> list[Any]:
+    """Return an event, ``[tag, field, field, ...]``, without fields that were appended since.
+
+    Args:
+        event: as it is written now.
+        events: those of a table, of a time before; what it does not have stays whole.
+    """
+    tag, *values = event
+    fields = events.get(tag)
+    if fields is None:
+        return event
+    known = zip(fields, values, strict=False)
+    return [tag, *(_value_as_known(field[1], value, events) for field, value in known)]
+
+
+def _value_as_known(kind: Type, value: Any, events: Fields) -> Any:
+    match kind, value:
+        case (["event", _], list()) | ("any", [str(), *_]):
+            return as_known(value, events)
+        case ["optional", inner], _:
+            return _value_as_known(inner, value, events)
+        case ["list", inner], list():
+            return [_value_as_known(inner, item, events) for item in value]
+        case ["tuple", *inners], list():
+            pairs = zip(inners, value, strict=False)
+            return [_value_as_known(inner, item, events) for inner, item in pairs]
+    return value
 
 
 @cache  # half of what it takes to begin a segment, and the same every time

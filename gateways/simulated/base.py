@@ -19,6 +19,7 @@ from actors.events.venue import (
     OrderMassCancelRequest,
     OrderMassStatusRequest,
     OrderStatusRequest,
+    TradeCaptureReportRequest,
 )
 from actors.model.money import fee_rate
 from actors.runtime.actor import Actor, handles
@@ -88,6 +89,7 @@ class SimulatedVenue(Actor):
         OrderMassCancelRequest,
         OrderStatusRequest,
         OrderMassStatusRequest,
+        TradeCaptureReportRequest,
     )
     def on_request(self, request: VenueRequest) -> None:
         """Deliver the request to the venue after its latency."""

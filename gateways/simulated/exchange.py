@@ -17,7 +17,7 @@ from actors.events.system import (
     StreamReset,
     TimerFired,
 )
-from actors.events.venue import ExecutionReport, OrderMassStatus
+from actors.events.venue import ExecutionReport, OrderMassStatus, TradeCaptureReport
 from actors.runtime.actor import handles
 from actors.runtime.settings import Duration, InstrumentId
 from gateways.simulated.base import SimulatedVenue, VenueSettings, VenueState
@@ -58,7 +58,7 @@ class SimulatedExchange(SimulatedVenue):
         "depth": (DepthSnapshot, DepthDiff),
         "quotes": (Quote,),
         "trades": (Trade,),
-        "reports": (ExecutionReport, OrderMassStatus),
+        "reports": (ExecutionReport, OrderMassStatus, TradeCaptureReport),
         "connection": (ConnectionEstablished,),
     }
 

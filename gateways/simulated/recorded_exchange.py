@@ -10,7 +10,7 @@ import msgspec
 from actors.events.event import Event
 from actors.events.market import DepthDiff, DepthSnapshot, Quote, Trade
 from actors.events.system import ConnectionEstablished, StreamReset
-from actors.events.venue import ExecutionReport, OrderMassStatus
+from actors.events.venue import ExecutionReport, OrderMassStatus, TradeCaptureReport
 from actors.runtime.actor import handles
 from gateways.simulated.base import SimulatedVenue, VenueState
 from gateways.simulated.engine.recorded_venue import RecordedVenue
@@ -28,7 +28,7 @@ class RecordedExchange(SimulatedVenue):
         venue: RecordedVenue = msgspec.field(default_factory=RecordedVenue)
 
     outputs: ClassVar[Mapping[str, tuple[type[Event], ...]]] = {
-        "reports": (ExecutionReport, OrderMassStatus),
+        "reports": (ExecutionReport, OrderMassStatus, TradeCaptureReport),
         "connection": (ConnectionEstablished,),
     }
 

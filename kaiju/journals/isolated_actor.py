@@ -71,6 +71,14 @@ class IsolatedActor:
         """The actor itself."""
         return self.replay.actor
 
+    @property
+    def same_until(self) -> int:
+        """The last step before the code or the settings of the actor change again."""
+        now = _configuration(self._segment)
+        later = (s for s, last in self._segments if last > self.replay.step)
+        changed = (s.first_step for s in later if _configuration(s) != now)
+        return next(changed, self.last_step + 1) - 1
+
     def start(self) -> None:
         """Begin with the first step, or with the oldest snapshot where that is no longer kept.
 

@@ -13,7 +13,7 @@ from typing import Generic, NamedTuple, Protocol, TypeVar
 
 import msgspec
 
-from kaiju.record.completion import Schema, completed, later_of
+from actors.runtime.schema import Fields, as_known, earlier_of
 from kaiju.record.record import Record, Recorded
 from kaiju.record.scales import Scales
 from kaiju.record.trades import Account, Amounts, Fill, Order, TradeHistory
@@ -102,7 +102,7 @@ def differences(before: Record, after: Record) -> Differences:
     sides = TradeHistory(), TradeHistory()
     counts = [0, 0]
     divergence = None
-    schema = later_of(before.schema, after.schema)
+    schema = earlier_of(before.schema, after.schema)
     for pair in zip_longest(before, after):
         if divergence is None and pair[0] != pair[1] and not _same(*pair, schema):
             divergence = Divergence(counts[0], *pair)
@@ -125,11 +125,11 @@ def differences(before: Record, after: Record) -> Differences:
     )
 
 
-def _same(before: Recorded | None, after: Recorded | None, schema: Schema) -> bool:
+def _same(before: Recorded | None, after: Recorded | None, schema: Fields) -> bool:
     """Tell whether two events differ by no more than fields that were appended since."""
     if before is None or after is None:
         return False
-    one, other = (each._replace(event=completed(each.event, schema)) for each in (before, after))
+    one, other = (each._replace(event=as_known(each.event, schema)) for each in (before, after))
     return one == other
 
 

@@ -207,10 +207,7 @@ def test_an_order_in_doubt_is_asked_about_while_the_venue_can_be_reached(kit: Ac
     of = buy(3)
     unknown = OrderUnknown(ORDER_ID, of.strategy, of.instrument, 1)
 
-    assert kit.given(unknown) == [
-        TradeCaptureReportRequest(ORDER_ID, of.instrument, client_order_id=ORDER_ID),
-        OrderStatusRequest(ORDER_ID, of.instrument),
-    ]
+    assert kit.given(unknown) == [OrderStatusRequest(ORDER_ID, of.instrument)]
     assert kit.given(LOST, unknown) == [LOST]
 
 
@@ -218,11 +215,28 @@ def test_after_each_connection_trades_since_the_last_known_one_are_asked_for_fir
     kit: ActorTest,
 ) -> None:
     kit.given(report_fill(buy(3), 1, exec_id="T-1"), report_fill(buy(3), 1, exec_id="T-2"), LOST)
+    kit.actor.heard = {"market.reports": (ExecutionReport, TradeCaptureReport)}
 
     assert kit.given(RESTORED)[1:] == [
         TradeCaptureReportRequest("0-gateway-2", BTC, after="T-2"),
         OrderMassStatusRequest("0-gateway-2"),
     ]
+
+
+def test_the_trades_of_an_order_in_doubt_are_asked_for_before_its_status(kit: ActorTest) -> None:
+    of = buy(3)
+    kit.actor.heard = {"market.reports": (ExecutionReport, TradeCaptureReport)}
+
+    assert kit.given(OrderUnknown(ORDER_ID, of.strategy, of.instrument, 1)) == [
+        TradeCaptureReportRequest(ORDER_ID, of.instrument, client_order_id=ORDER_ID),
+        OrderStatusRequest(ORDER_ID, of.instrument),
+    ]
+
+
+def test_a_venue_that_does_not_tell_trades_is_not_asked_for_them(kit: ActorTest) -> None:
+    kit.given(report_fill(buy(3), 1, exec_id="T-1"), LOST)
+
+    assert kit.given(RESTORED)[1:] == [OrderMassStatusRequest("0-gateway-2")]
 
 
 def test_a_trade_is_told_once_however_it_was_heard_of(kit: ActorTest) -> None:
@@ -232,19 +246,6 @@ def test_a_trade_is_told_once_however_it_was_heard_of(kit: ActorTest) -> None:
 
     assert kit.given(answer, answer) == [missed]
     assert kit.given(missed) == [ReportRepeated(ORDER_ID, "T-2")]
-
-
-def test_a_connection_that_is_lost_for_good_halts_trading_once(kit: ActorTest) -> None:
-    lost = ConnectionLost("market", "the ledger is another one", final=True)
-    halt = HaltTrading(
-        "the venue is lost for good: the ledger is another one",
-        "gateway-0-1",
-        owner="gateway",
-        since=START,
-    )
-
-    assert kit.given(lost, lost) == [lost, halt, lost]
-    assert kit.state.halted == halt.reason
 
 
 def test_an_answer_about_an_order_is_passed_on_every_time(kit: ActorTest) -> None:

@@ -93,7 +93,7 @@ class JournalFiles(ABC):
 
     def damaged_step(self, step: int, error: Exception) -> DamagedFileError:
         """Return the error of a step whose frame is whole, and what it holds is not ours."""
-        segment = max(s for s in self._segments if s.first_step <= step)
+        segment = self._segment_of(step)
         with FrameFile(segment.path) as file:
             offset = file.end_of(STEP, step - segment.first_step)
         return DamagedFileError(segment.path, offset, f"step {step}: {error}")
@@ -113,6 +113,13 @@ class JournalFiles(ABC):
         """
         newest = self.last_step if at_most is None else min(at_most, self.last_step)
         return self._snapshots.newest(at_least=self._oldest_start(), at_most=newest)
+
+    def header_of(self, step: int) -> Mapping[str, Any]:
+        """Return the header of the segment that a step is in."""
+        return self._segment_of(step).header
+
+    def _segment_of(self, step: int) -> Segment:
+        return max(s for s in self._segments if s.first_step <= step)
 
     def _oldest_start(self) -> int:
         """Return the earliest step behind which every step is still there."""

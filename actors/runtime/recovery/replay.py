@@ -19,8 +19,8 @@ from actors.runtime.handlers import handler_table, inbox_table
 from actors.runtime.journal.segments import JournalFiles
 from actors.runtime.journal.steps import SKIPPED, read_step, step_decoder
 from actors.runtime.recovery.capture import NOT_YET, capture, classes_read, forget, restore
+from actors.runtime.schema import as_known
 from actors.runtime.snapshot import ActorSnapshot, decode_snapshot
-from actors.runtime.timers import SetTimer
 
 if TYPE_CHECKING:
     from actors.runtime.actor import Actor
@@ -95,8 +95,6 @@ class JournalReplay:
         self._resets: dict[str, Position] = {}
         """What was read, by stream, once the snapshot of its last reset was."""
         self._output_of = {c: o for o, classes in actor.outputs.items() for c in classes}
-        emits: Any = reduce(or_, self._output_of, StopActor)
-        self._read_effects = codec.decoder(tuple[tuple[emits, ...], tuple[SetTimer, ...]] | None)
 
     def restore(self, snapshot: ActorSnapshot) -> None:
         """Make the actor know what it knew at a snapshot."""
@@ -148,7 +146,7 @@ class JournalReplay:
                     loop.discard()
                     again = f"raised {type(error).__name__}: {error}"
                     raise self._diverged(number, node_step, effects, again) from error
-                if found != effects and found != self._as_written_today(number, effects):
+                if found != effects and not self._repeated(number, effects):
                     loop.discard()
                     raise self._diverged(number, node_step, effects, found)
                 if outbox:
@@ -176,17 +174,20 @@ class JournalReplay:
         snapshot.next_seq, snapshot.positions = dict(self.next_seq), self.positions
         return snapshot
 
-    def _as_written_today(self, step: int, effects: Raw) -> Raw | None:
-        """Return outputs and timers with the fields that were appended to events since.
+    def _repeated(self, step: int, effects: Raw) -> bool:
+        """Tell whether a step did again what it had done, in the words that its writer had.
 
-        None where they are no outputs of this actor.
+        Fields that were appended to events since are no difference.
         """
         try:
-            return Raw(codec.encode(self._read_effects(effects)))
+            outputs, timers = codec.decode(effects)
         except codec.WideIntegerError as error:
             raise self._files.damaged_step(step, error) from error
-        except msgspec.DecodeError:
-            return None
+        schema = self._files.header_of(step)["schema"]["events"]
+        found = codec.encode((self._loop.outbox, self._loop.requested))
+        again, again_timers = codec.decode(found)
+        events = ([as_known(e, schema) for e in each] for each in (outputs, again))
+        return timers == again_timers and next(events) == next(events)
 
     def _note_reset(self, event: StreamReset) -> None:
         stream = event.stream

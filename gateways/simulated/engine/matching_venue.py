@@ -20,6 +20,7 @@ from actors.events.venue import (
     OrderMassCancelRequest,
     OrderMassStatusRequest,
     OrderStatusRequest,
+    TradeCaptureReportRequest,
 )
 from gateways.simulated.engine.limit_order_book import LimitOrderBook, Match
 from gateways.simulated.engine.venue_orders import (
@@ -88,7 +89,7 @@ class Venue(msgspec.Struct):
                 for own in self.desk.works_in(request.instrument):
                     self.markets[own.instrument].book.remove(own.order_id)
                     output.reports.append(self.desk.cancel(own, now))
-            case OrderStatusRequest() | OrderMassStatusRequest():
+            case OrderStatusRequest() | OrderMassStatusRequest() | TradeCaptureReportRequest():
                 return VenueOutput([self.desk.answer(request, now)], [])
         for instrument in self._touched(request.instrument, output.reports):
             self._publish_top(instrument, now, output)

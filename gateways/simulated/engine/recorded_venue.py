@@ -18,6 +18,7 @@ from actors.events.venue import (
     OrderMassCancelRequest,
     OrderMassStatusRequest,
     OrderStatusRequest,
+    TradeCaptureReportRequest,
 )
 from gateways.simulated.engine.queue_position import (
     BookDepth,
@@ -62,7 +63,7 @@ class RecordedVenue(msgspec.Struct):
                 return [self._cancel(own, now)]
             case OrderMassCancelRequest():
                 return [self._cancel(own, now) for own in self.desk.works_in(request.instrument)]
-            case OrderStatusRequest() | OrderMassStatusRequest():
+            case OrderStatusRequest() | OrderMassStatusRequest() | TradeCaptureReportRequest():
                 return [self.desk.answer(request, now)]
 
     def on_quote(self, quote: Quote, now: int) -> list[ExecutionReport]:

@@ -26,21 +26,23 @@ from actors.events.venue import (
     OrderMassStatusRequest,
     OrderStatus,
     OrderStatusRequest,
+    TradeCaptureReport,
+    TradeCaptureReportRequest,
 )
 from actors.model.money import fee, notional
 from actors.model.rejection import rejection
 from gateways.simulated.engine.filters import filter_refusal
 
-StatusRequest: TypeAlias = OrderStatusRequest | OrderMassStatusRequest
+StatusRequest: TypeAlias = OrderStatusRequest | OrderMassStatusRequest | TradeCaptureReportRequest
 VenueRequest: TypeAlias = (
     NewOrderSingle | OrderCancelRequest | OrderMassCancelRequest | StatusRequest
 )
-VenueReport: TypeAlias = ExecutionReport | OrderMassStatus
+VenueReport: TypeAlias = ExecutionReport | OrderMassStatus | TradeCaptureReport
 
 OPPOSITE: Final = {Side.BUY: Side.SELL, Side.SELL: Side.BUY}
 
 REMEMBERED: Final = 4096
-"""Ended orders that are remembered, at least."""
+"""Ended orders, and trades, that are remembered, at least."""
 
 UNKNOWN_ORDER = "unknown order"
 SELF_TRADE = "self-trade prevention: the rest would meet an order of our own"
@@ -67,6 +69,8 @@ class RestingOrder(msgspec.Struct, gc=False):
     """0 for a market order."""
     cum_qty: int = 0
     status: OrdStatus = OrdStatus.NEW
+    cum_amount: int = 0
+    """Of all fills, in settle units."""
 
     @property
     def leaves_qty(self) -> int:
@@ -92,6 +96,8 @@ class VenueOrders(msgspec.Struct):
     """Working orders by instrument."""
     order_ids: int = 0
     executions: int = 0
+    trades: list[ExecutionReport] = []
+    """Reports of the newest trades, oldest first."""
 
     def refusal(self, order: NewOrderSingle, opposite_px: int) -> str:
         """Return why a new order is refused; empty if it is accepted.
@@ -150,7 +156,9 @@ class VenueOrders(msgspec.Struct):
         listing = self.listings[own.instrument]
         maker = liquidity is Liquidity.MAKER
         rate = listing.maker_rate if maker else listing.taker_rate
-        return ExecutionReport(
+        amount = notional(listing.instrument, qty, px)
+        own.cum_amount += amount
+        report = ExecutionReport(
             client_order_id=own.client_order_id,
             venue_order_id=str(own.order_id),
             exec_id=self._next_exec_id(),
@@ -162,11 +170,16 @@ class VenueOrders(msgspec.Struct):
             last_px=px,
             cum_qty=own.cum_qty,
             leaves_qty=own.leaves_qty,
-            fee=fee(notional(listing.instrument, qty, px), rate),
+            fee=fee(amount, rate),
             fee_currency=listing.instrument.settle,
             liquidity=liquidity,
             transact_time=now,
+            cum_amount=own.cum_amount,
         )
+        self.trades.append(report)
+        if len(self.trades) > 2 * REMEMBERED:
+            del self.trades[:REMEMBERED]
+        return report
 
     def expire(self, own: RestingOrder, text: str, now: int) -> ExecutionReport:
         """End a working order for the venue's own reason."""
@@ -191,9 +204,11 @@ class VenueOrders(msgspec.Struct):
         return self._report(_unknown(request), ExecType.CANCEL_REJECTED, now, UNKNOWN_ORDER)
 
     def answer(self, request: StatusRequest, now: int) -> VenueReport:
-        """Return the status of one order, open or ended, or of all open ones; changes nothing."""
+        """Return the status of one order, or of all open ones, or trades; changes nothing."""
         if isinstance(request, OrderMassStatusRequest):
             return self._list(request)
+        if isinstance(request, TradeCaptureReportRequest):
+            return self._trades_of(request)
         own = self.working.get(request.client_order_id) or self.ended.get(request.client_order_id)
         if own is not None and own.instrument == request.instrument:
             return self._report(own, ExecType.ORDER_STATUS, now)
@@ -231,6 +246,16 @@ class VenueOrders(msgspec.Struct):
         )
         return OrderMassStatus(request.request_id, listed, request.instruments)
 
+    def _trades_of(self, request: TradeCaptureReportRequest) -> TradeCaptureReport:
+        found: list[ExecutionReport] = []
+        for trade in reversed(self.trades):
+            if request.after and trade.exec_id == request.after:
+                break
+            ours = request.client_order_id in ("", trade.client_order_id)
+            if ours and trade.instrument == request.instrument:
+                found.append(trade)
+        return TradeCaptureReport(request.request_id, request.instrument, tuple(reversed(found)))
+
     def _end(self, own: RestingOrder, status: OrdStatus) -> None:
         own.status = status
         del self.working[own.client_order_id]
@@ -267,6 +292,7 @@ class VenueOrders(msgspec.Struct):
             text=text,
             transact_time=now,
             ord_rej_reason=reason,
+            cum_amount=own.cum_amount,
         )
 
 

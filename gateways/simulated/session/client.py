@@ -40,6 +40,7 @@ from gateways.simulated.session.messages import (
     NumberedReport,
     ReportsHandled,
     SessionRequest,
+    mark_of,
 )
 from gateways.sockets import Endpoint
 
@@ -85,6 +86,10 @@ class VenueGateway(Gateway):
         """Requests that never left this process."""
         owed: dict[str, Cancel] = msgspec.field(default_factory=dict)
         """Cancels that were not sent, and will be after the next logon."""
+        ledger: str = ""
+        """Id of the ledger in which it trades; empty before the first logon."""
+        newest: str = ""
+        """What the last report said, as `mark_of` gives it."""
 
     outputs: ClassVar[Mapping[str, tuple[type[Event], ...]]] = {
         **Gateway.outputs,
@@ -112,11 +117,15 @@ class VenueGateway(Gateway):
             self.emit(self.state.halts.begin(halt, self.session))
             self.state.halted = self.state.halts.reason()
 
+    def tells_trades(self) -> bool:
+        """See `Gateway.tells_trades`; a venue that has an id of its ledger does."""
+        return bool(self.state.ledger)
+
     @handles(LogonAccepted)
     def on_logon_accepted(self, accepted: LogonAccepted) -> None:
         """Send in the new incarnation from now on, owed cancels first."""
         state = self.state
-        state.incarnation = accepted.incarnation
+        state.incarnation, state.ledger = accepted.incarnation, accepted.ledger
         if state.handled < 0:
             state.handled = accepted.after
         self.emit(SessionBegan(accepted.incarnation))
@@ -139,7 +148,7 @@ class VenueGateway(Gateway):
             return
         if number > state.handled + 1:
             self.emit(LogonNeeded(f"report {state.handled + 1} was not handled"))
-        state.handled = number
+        state.handled, state.newest = number, mark_of(numbered.report)
         if number % ACKNOWLEDGED_EVERY == 0:
             self.emit(ReportsHandled(self.settings.venue_session, state.incarnation, number))
         report = numbered.report
@@ -170,7 +179,9 @@ class VenueGateway(Gateway):
         connection = Connection(
             self.name,
             settings.endpoint,
-            OrderSession(settings.venue_session, state.handled),
+            OrderSession(
+                settings.venue_session, state.handled, self.session, state.ledger, state.newest
+            ),
             self.actor_ref.tell,
             known=state.handled >= 0,
         )

@@ -18,6 +18,7 @@ from gateways.simulated.session.messages import (
     SessionRequest,
     Subscribe,
     Subscribed,
+    mark_of,
 )
 
 
@@ -43,14 +44,20 @@ class OrderSession:
     Args:
         session: its name.
         after: number of the last report that the gateway has; -1 for none.
+        journal: id of the journal that has these reports.
+        ledger: id of the ledger that the gateway met last; empty for none.
+        newest: what the last report said, as `mark_of` gives it; empty for none.
     """
 
-    def __init__(self, session: str, after: int) -> None:
+    def __init__(
+        self, session: str, after: int, journal: str = "", ledger: str = "", newest: str = ""
+    ) -> None:
         self.ready = False
         self._session = session
         self._client = uuid4().hex
         self._again = False
         self._after = after
+        self._journal, self._ledger, self._newest = journal, ledger, newest
         self._last_report = 0
         self._incarnation = 0
         self._seq = 0
@@ -59,7 +66,15 @@ class OrderSession:
         """Return the logon; requests of the previous one are no longer sent."""
         self.ready = False
         self._incarnation = 0
-        return Logon(self._session, self._client, again=self._again, after=self._after)
+        return Logon(
+            self._session,
+            self._client,
+            again=self._again,
+            after=self._after,
+            journal=self._journal,
+            ledger=self._ledger,
+            newest=self._newest,
+        )
 
     def hear(self, event: Event) -> Event | None:
         """Take reports in the order of their numbers; a missing one ends the connection."""
@@ -68,12 +83,14 @@ class OrderSession:
                 self._again = True
                 self._incarnation, self._seq = event.incarnation, 0
                 self._after, self._last_report = event.after, event.last_report
+                self._ledger = event.ledger
             case NumberedReport():
                 if event.number > self._after + 1:
                     raise ConnectionEndedError(
                         f"report {self._after + 1} is missing, {event.number} came"
                     )
-                self._after = max(self._after, event.number)
+                if event.number > self._after:
+                    self._after, self._newest = event.number, mark_of(event.report)
             case LogonRefused():
                 raise ConnectionEndedError(event.reason, final=event.final)
             case SessionEnded():

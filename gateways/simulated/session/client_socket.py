@@ -19,8 +19,10 @@ from actors.events.system import (
 )
 from actors.runtime.ref import ActorDeadError
 from gateways.simulated.session.messages import (
+    BEFORE,
     HEARTBEAT,
     SILENCE,
+    VERSION,
     ClientAlive,
     Codec,
     FrameError,
@@ -28,6 +30,7 @@ from gateways.simulated.session.messages import (
     NotConnected,
     VenueAlive,
     encode,
+    encode_before,
 )
 from gateways.sockets import ClientSocket, Wake
 
@@ -167,13 +170,16 @@ class Connection:
         linger = 0.0
         try:
             self._send(socket, self._session.greeting())
-            heard = said = time.monotonic()
+            heard = said = began = time.monotonic()
+            asked = False
             while not self._closing:
                 socket.wait(HEARTBEAT)
                 now = time.monotonic()
                 for frame in socket.receive():
                     heard = now
                     self._hear(frame)
+                if heard == began and not asked and now - began > SILENCE / 2:
+                    asked = socket.send(encode_before(ClientAlive()))  # it would not hear ours
                 self._drain(socket)
                 if now - heard > SILENCE:
                     raise ConnectionEndedError(f"the venue was silent for {SILENCE:g} s")
@@ -189,6 +195,9 @@ class Connection:
         try:
             event = self._codec.decode(frame)
         except FrameError as error:
+            if frame[:1] == bytes((BEFORE,)):
+                text = f"the venue speaks version {BEFORE} of the wire, this client {VERSION}"
+                raise ConnectionEndedError(text) from error
             self.discarded[error.reason] += 1
             count = self.discarded[error.reason]
             self._pass_on(MessageDiscarded(self._endpoint, count, error.reason, str(error)))

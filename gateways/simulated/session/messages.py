@@ -4,8 +4,10 @@ A frame is a version byte and one event of this module, or one that it wraps, in
 **session** belongs to one gateway: a logon raises its incarnation, requests carry it, and the venue
 drops requests of an older one. So after a logon nothing sent earlier can still arrive, and "unknown
 order" is final. Reports of a session are numbered without gaps; the logon says which the gateway
-has, and the venue sends all later ones. A **subscription** to market data has no history: whoever
-connects asks for snapshots.
+has, and the venue sends all later ones. It also says in which ledger the gateway has traded, what
+the newest report said, and whose journal has all that: if the venue has it otherwise, one of the
+two was restored from a copy, and the logon is refused for good. A **subscription** to market data
+has no history: whoever connects asks for snapshots.
 """
 
 from __future__ import annotations
@@ -17,11 +19,13 @@ import msgspec
 from actors.events.event import LARGEST, Event
 from actors.events.market import DepthDiff, DepthSnapshot, Quote, RequestSnapshot, Trade
 from actors.events.role import Role
-from actors.events.venue import NewOrderSingle
+from actors.events.venue import ExecutionReport, NewOrderSingle
 from actors.runtime import codec
 from gateways.simulated.engine.venue_orders import VenueReport, VenueRequest
 
-VERSION: Final = 1
+VERSION: Final = 2
+BEFORE: Final = 1
+"""The version before, whose speakers are refused in words that they understand."""
 LARGEST_BODY: Final = 4 * 2**20
 """Bytes; a snapshot of a deep book needs a hundredth of that."""
 HEARTBEAT: Final = 0.5
@@ -46,6 +50,14 @@ class Logon(Event):
     """Number of the last report that it has; -1 to get none of the past."""
     keeps: bool = False
     """Whether the venue forgets none of the reports: somebody else will ask for them."""
+    token: str = ""
+    """Says that the client may trade here; empty where the venue asks for none."""
+    journal: str = ""
+    """Id of the journal that has these reports, the session of its run."""
+    ledger: str = ""
+    """Id of the ledger that it met last; empty for none."""
+    newest: str = ""
+    """What the report `after` said, as `mark_of` gives it; empty where it has none."""
 
 
 class LogonAccepted(Event):
@@ -58,6 +70,8 @@ class LogonAccepted(Event):
     """The next report has the number after this."""
     last_report: int
     """Number of the newest report."""
+    ledger: str = ""
+    """Id of the venue's ledger, made at random once and kept in it."""
 
 
 class LogonRefused(Event):
@@ -110,6 +124,9 @@ class ReportsHandled(Event):
 
 class Subscribe(Event):
     """A request for market data."""
+
+    token: str = ""
+    """As in `Logon`."""
 
 
 class Subscribed(Event):
@@ -193,6 +210,33 @@ def encode(event: Event) -> bytes:
             f"a {type(event).__name__} has {len(frame)} bytes, allowed are {LARGEST_BODY}"
         )
     return frame
+
+
+_LOGON = Codec(Logon)
+
+
+def encode_before(event: Event) -> bytes:
+    """Return the frame of an event that the version before has, too."""
+    return bytes((BEFORE,)) + codec.encode(event)
+
+
+def refusal_of_before(frame: bytes) -> bytes | None:
+    """Return the answer to a logon in the version before; None where it is anything else."""
+    if frame[:1] != bytes((BEFORE,)):
+        return None
+    try:
+        logon = _LOGON.decode(bytes((VERSION,)) + frame[1:])
+    except FrameError:
+        return None
+    text = f"this venue speaks version {VERSION} of the wire, the client version {BEFORE}"
+    return encode_before(LogonRefused(b"", logon.session, text, final=True))
+
+
+def mark_of(report: VenueReport) -> str:
+    """Return what tells a report from any other that has its number in another ledger."""
+    if isinstance(report, ExecutionReport):
+        return f"{report.client_order_id} {report.exec_id} {report.transact_time}"
+    return report.request_id
 
 
 def _problem(event: Event) -> str:

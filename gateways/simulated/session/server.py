@@ -21,6 +21,8 @@ from actors.events.venue import (
     OrderMassStatus,
     OrderMassStatusRequest,
     OrderStatusRequest,
+    TradeCaptureReport,
+    TradeCaptureReportRequest,
 )
 from actors.runtime.actor import Actor, handles
 from actors.runtime.envelope import Envelope
@@ -34,8 +36,12 @@ from gateways.simulated.session.messages import (
     ReportsHandled,
     SessionEnded,
     SessionRequest,
+    mark_of,
 )
-from gateways.simulated.session.server_socket import LogonRequested, ServerSocketThread
+from gateways.simulated.session.server_socket import (
+    LogonRequested,
+    ServerSocketThread,
+)
 from gateways.sockets import Endpoint
 
 REMEMBERED = 4096
@@ -55,6 +61,10 @@ class Session(msgspec.Struct):
     last_report: int = 0
     reports: list[NumberedReport] = []
     """Reports that the gateway may still ask for, oldest first."""
+    journal: str = ""
+    """Id of the journal that has the reports of this session."""
+    forgotten_mark: str = ""
+    """What the newest forgotten report said; empty where it is not known."""
 
     @property
     def forgotten(self) -> int:
@@ -63,7 +73,15 @@ class Session(msgspec.Struct):
 
     def forget(self, number: int) -> None:
         """Keep only the reports after `number`."""
-        del self.reports[: max(0, number - self.forgotten)]
+        gone = number - self.forgotten
+        if gone > 0:
+            self.forgotten_mark = mark_of(self.reports[gone - 1].report)
+            del self.reports[:gone]
+
+    def mark(self, number: int) -> str:
+        """Return what the report `number` said, one that is kept or the last forgotten."""
+        place = number - self.forgotten - 1
+        return self.forgotten_mark if place < 0 else mark_of(self.reports[place].report)
 
 
 class VenueServer(Actor):
@@ -89,7 +107,7 @@ class VenueServer(Actor):
         working: dict[str, bool] = msgspec.field(default_factory=dict)
         """Client order ids of working orders."""
         askers: list[str] = msgspec.field(default_factory=list)
-        """Sessions that wait for a list of open orders, oldest first."""
+        """Sessions that wait for open orders or trades, oldest first."""
         unowned: int = 0
         """Reports that belonged to no session."""
 
@@ -100,6 +118,7 @@ class VenueServer(Actor):
             OrderMassCancelRequest,
             OrderStatusRequest,
             OrderMassStatusRequest,
+            TradeCaptureReportRequest,
         ),
         "snapshots": (RequestSnapshot,),
         "wire": (
@@ -127,9 +146,10 @@ class VenueServer(Actor):
         logon, connection = requested.logon, requested.connection
         session = self.state.sessions.setdefault(logon.session, Session())
         taken = logon.again and session.client != logon.client
-        reason = "another process has taken the session over" if taken else _misfit(session, logon)
+        reason = "another process has taken the session over" if taken else ""
+        reason = reason or _stranger(session, logon, self.session) or _misfit(session, logon)
         if reason:
-            self.emit(LogonRefused(connection, logon.session, reason, final=taken))
+            self.emit(LogonRefused(connection, logon.session, reason, final=True))
             return
         if session.incarnation and session.client != logon.client:
             self._end(logon.session, session, "another process logged on")
@@ -139,10 +159,17 @@ class VenueServer(Actor):
         after = session.last_report if logon.after < 0 else logon.after
         if logon.keeps:
             after = session.forgotten
+        else:
+            session.journal = logon.journal
         session.forget(after)
         self.emit(
             LogonAccepted(
-                connection, logon.session, session.incarnation, after, session.last_report
+                connection,
+                logon.session,
+                session.incarnation,
+                after,
+                session.last_report,
+                self.session,
             )
         )
         for report in session.reports:
@@ -185,11 +212,16 @@ class VenueServer(Actor):
     @handles(OrderMassStatus)
     def on_order_mass_status(self, status: OrderMassStatus) -> None:
         """Send the list to the session that asked, with its own orders; answers come in order."""
-        owners, asker = self.state.owners, self.state.askers.pop(0)
-        orders = tuple(
-            order for order in status.orders if owners.get(order.client_order_id, asker) == asker
-        )
+        asker = self.state.askers.pop(0)
+        orders = tuple(o for o in status.orders if self._is_of(asker, o.client_order_id))
         self._report(asker, msgspec.structs.replace(status, orders=orders))
+
+    @handles(TradeCaptureReport)
+    def on_trade_capture_report(self, answer: TradeCaptureReport) -> None:
+        """Send its own trades to the session that asked."""
+        asker = self.state.askers.pop(0)
+        trades = tuple(t for t in answer.trades if self._is_of(asker, t.client_order_id))
+        self._report(asker, msgspec.structs.replace(answer, trades=trades))
 
     @handles(DepthSnapshot, DepthDiff, Quote, Trade)
     def on_market_data(self, event: MarketData) -> None:
@@ -213,7 +245,7 @@ class VenueServer(Actor):
     def _remember(self, name: str, request: VenueRequest) -> None:
         state = self.state
         match request:
-            case OrderMassStatusRequest():
+            case OrderMassStatusRequest() | TradeCaptureReportRequest():
                 state.askers.append(name)
             case NewOrderSingle() | OrderCancelRequest() | OrderStatusRequest():
                 state.owners.setdefault(request.client_order_id, name)
@@ -221,6 +253,9 @@ class VenueServer(Actor):
             idle = (order_id for order_id in state.owners if order_id not in state.working)
             for order_id in tuple(islice(idle, REMEMBERED)):
                 del state.owners[order_id]
+
+    def _is_of(self, name: str, client_order_id: str) -> bool:
+        return self.state.owners.get(client_order_id, name) == name
 
     def _report(self, name: str, report: VenueReport) -> None:
         session = self.state.sessions.get(name)
@@ -272,17 +307,37 @@ class WirePort:
         self._socket_thread.close()
 
 
+def _stranger(session: Session, logon: Logon, ledger: str) -> str:
+    """Return why a gateway's past belongs elsewhere; empty if it is of this ledger and session."""
+    if logon.ledger and logon.ledger != ledger:
+        return f"the gateway has traded in the ledger {logon.ledger}, this one is {ledger}"
+    if logon.after >= 0 and session.journal not in ("", logon.journal):
+        return (
+            f"the session goes on in the journal {session.journal}, and this gateway's is"
+            f" {logon.journal or 'not named'}"
+        )
+    return ""
+
+
 def _misfit(session: Session, logon: Logon) -> str:
-    """Return why the reports that a gateway wants are not available; empty if they are."""
+    """Return why the reports that a gateway has are not those of its session; empty if they are."""
+    if logon.after < 0:
+        return ""
     if logon.after > session.last_report:
         return (
             f"the gateway has report {logon.after} and this ledger ends at {session.last_report}:"
             " it is another venue's, or an older copy"
         )
-    if 0 <= logon.after < session.forgotten:
+    if logon.after < session.forgotten:
         return (
             f"the gateway wants the reports after {logon.after} and said before that it had"
             f" {session.forgotten}: its own journal is an older copy"
+        )
+    mark = session.mark(logon.after)
+    if mark and logon.newest and mark != logon.newest:
+        return (
+            f"report {logon.after} was {logon.newest!r} to the gateway and is {mark!r} here:"
+            " the ledger or the gateway's journal is an older copy that went on"
         )
     return ""
 

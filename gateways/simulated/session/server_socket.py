@@ -34,6 +34,7 @@ from gateways.simulated.session.messages import (
     ToVenue,
     VenueAlive,
     encode,
+    refusal_of_before,
 )
 from gateways.sockets import ServerSocket, Wake
 
@@ -135,6 +136,8 @@ class ServerSocketThread:
                 event = self._codec.decode(frame)
             except FrameError as error:
                 self._discard(error.reason, str(error))
+                if (refusal := refusal_of_before(frame)) is not None:
+                    socket.send(peer, refusal)
             else:
                 self._hear(socket, peer, event, now)
         self._drain(socket)

@@ -26,8 +26,6 @@ from gateways.simulated.session.messages import (
     Logon,
     LogonAccepted,
     LogonRefused,
-    MassCancel,
-    MassCanceled,
     NumberedReport,
     ReportsHandled,
     SessionEnded,
@@ -35,7 +33,7 @@ from gateways.simulated.session.messages import (
     mark_of,
 )
 from gateways.simulated.session.server import VenueServer
-from gateways.simulated.session.server_socket import LogonRequested, MassCancelRequested
+from gateways.simulated.session.server_socket import LogonRequested
 from tests.kit.builders import buy, report_fill, report_new
 from tests.kit.venue_client import resting_order
 
@@ -53,7 +51,8 @@ def logon(
     connection: bytes = HERE,
     **past: str,
 ) -> LogonRequested:
-    return LogonRequested(connection, Logon(session, client, again=again, after=after, **past))
+    plain = Logon(session, client, again=again, after=after)
+    return LogonRequested(connection, msgspec.structs.replace(plain, **past))
 
 
 def refused(kit: ActorTest, requested: LogonRequested) -> str:
@@ -237,19 +236,6 @@ def test_a_journal_that_another_one_has_followed_is_refused(kit: ActorTest) -> N
     assert refused(kit, logon(after=0, journal="first")) == (
         "the session goes on in the journal second, and this gateway's is first"
     )
-
-
-def test_a_mass_cancel_needs_no_session_and_is_answered_with_what_stays_open(
-    kit: ActorTest,
-) -> None:
-    cancel = MassCancel("q", instrument="BTCUSDT.SIM")
-
-    assert kit.given(MassCancelRequested(THERE, cancel)) == [
-        OrderMassCancelRequest("BTCUSDT.SIM"),
-        OrderMassStatusRequest("q", ("BTCUSDT.SIM",)),
-    ]
-    assert kit.given(OrderMassStatus("q", (), ("BTCUSDT.SIM",))) == [MassCanceled(THERE, "q", 0)]
-    assert (kit.state.askers, kit.state.cancelers) == ([], [])
 
 
 def test_trades_are_told_to_the_session_that_asked_and_are_its_own(kit: ActorTest) -> None:
