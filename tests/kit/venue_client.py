@@ -47,10 +47,14 @@ class VenueProcess:
         folder: of its socket; its name must be short.
         data: of its ledger.
         topology: what it is.
+        token: file with the token that it asks for; None for none.
     """
 
-    def __init__(self, folder: Path, data: Path, topology: Path = VENUE) -> None:
+    def __init__(
+        self, folder: Path, data: Path, topology: Path = VENUE, token: Path | None = None
+    ) -> None:
         self.endpoint = f"ipc://{folder}/v"
+        self._token: list[str | Path] = [] if token is None else ["--token", token]
         self.data = data
         self.log = folder / "venue.log"
         self._topology = topology
@@ -59,7 +63,16 @@ class VenueProcess:
     def start(self) -> Self:
         with self.log.open("ab") as log:
             self.process = subprocess.Popen(
-                [*KAIJU, "venue", self._topology, "--data", self.data, "--bind", self.endpoint],
+                [
+                    *KAIJU,
+                    "venue",
+                    self._topology,
+                    "--data",
+                    self.data,
+                    "--bind",
+                    self.endpoint,
+                    *self._token,
+                ],
                 cwd=ROOT,
                 stdout=log,
                 stderr=log,
@@ -122,8 +135,10 @@ class RawClient:
             self._heard += [self._codec.decode(frame) for frame in self._socket.receive()]
         raise AssertionError(f"no {event_class.__name__} within {patience:g} s")
 
-    def log_on(self, after: int = -1, session: str = "test", client: str = "one") -> LogonAccepted:
-        self.say(Logon(session, client, again=False, after=after))
+    def log_on(
+        self, after: int = -1, session: str = "test", client: str = "one", token: str = ""
+    ) -> LogonAccepted:
+        self.say(Logon(session, client, again=False, after=after, token=token))
         accepted = self.hear(LogonAccepted)
         self.session, self.incarnation, self._seq = session, accepted.incarnation, 0
         return accepted
