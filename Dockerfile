@@ -27,7 +27,7 @@ ENV PATH=/opt/kaiju/bin:$PATH \
 
 RUN useradd --uid 10001 --no-create-home --shell /usr/sbin/nologin kaiju \
     && install -d -o kaiju -g kaiju /kaiju/data /kaiju/keys \
-    && install -d -o kaiju -g kaiju -m 700 /kaiju/secret \
+    && install -d -o kaiju -g kaiju -m 700 /kaiju/secret /kaiju/token \
     && install -d /kaiju/user
 COPY --from=build /opt/kaiju /opt/kaiju
 WORKDIR /kaiju

@@ -12,7 +12,7 @@ from kaiju.cli.options import TopologyFile
 from topology.check.check import check_file
 from topology.deploy.compose import render_compose, render_prometheus, write_all
 from topology.errors import RefusedError
-from topology.links.keygen import make_keys
+from topology.links.keygen import make_keys, make_token
 
 
 def keys_command(
@@ -31,6 +31,9 @@ def keys_command(
             metavar="DIR", help="Where the secret keys go instead, such as to another volume."
         ),
     ] = None,
+    token: Annotated[
+        bool, typer.Option("--token", help="Make the token of a venue instead, DIR/venue.token.")
+    ] = False,
 ) -> None:
     """Make the missing key pairs of a topology's nodes; none is ever overwritten.
 
@@ -41,8 +44,14 @@ def keys_command(
     **Example**
 
     - `kaiju keys topology/paper.yaml --dir keys`
+    - `kaiju keys topology/venue.yaml --dir keys --token`: what `token_file:` of the venue and of
+      those who trade there names
     """
     with exit_on_error():
+        if token:
+            path, made = make_token(directory)
+            typer.echo(f"{path}: {'made' if made else 'already there'}")
+            return
         known = check_file(file).topology.nodes
         for node in nodes or known:
             if node not in known:

@@ -27,6 +27,10 @@ def venue_command(
             help="Where to listen instead of what FILE says: tcp://HOST:PORT or ipc:///PATH.",
         ),
     ] = "",
+    token: Annotated[
+        Path | None,
+        typer.Option(metavar="FILE", help="File with the token that clients must have, mode 0600."),
+    ] = None,
 ) -> None:
     """Run a simulated venue as a process of its own, by the machine's clock, until it is stopped.
 
@@ -34,8 +38,8 @@ def venue_command(
     again with the same DIR, the venue continues where it was; its clients log on again and get
     the reports that they missed.
 
-    Clients need no key: an endpoint that other machines can reach is for networks in which
-    everybody may trade.
+    An endpoint that other machines can reach needs a token, by `--token` or as the topology says
+    (`token_file`, `token_env`): who does not have it, neither trades nor gets market data.
 
     **Examples**
 
@@ -47,5 +51,5 @@ def venue_command(
     actor failed.
     """
     with exit_on_error(interrupted="stopped at once"):
-        code = serve(VenueOptions(file, data, bind))
+        code = serve(VenueOptions(file, data, bind, token))
     raise typer.Exit(code)

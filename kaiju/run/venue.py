@@ -10,7 +10,7 @@ from rich.console import Console
 from actors.runtime.clock import LiveClock
 from actors.runtime.errors import ExitCode
 from gateways.simulated.session.server import VenueServer
-from gateways.sockets import ServerSocket, Wake, is_local
+from gateways.sockets import ServerSocket, Wake
 from kaiju.run.build import compose
 from kaiju.run.run_file import new_session
 from kaiju.run.signals import signal_handlers
@@ -26,11 +26,13 @@ class VenueOptions:
         file: the topology.
         data: directory of the ledger; the venue continues from what it holds.
         bind: where to listen; empty for what the topology says.
+        token: file with the token of its clients; None for what the topology says.
     """
 
     file: Path
     data: Path
     bind: str = ""
+    token: Path | None = None
 
 
 def serve(options: VenueOptions) -> int:
@@ -39,6 +41,7 @@ def serve(options: VenueOptions) -> int:
     Raises:
         TopologyError: the file has mistakes; the text lists all of them.
         RefusedError: the file has no venue server, or more than one, or its endpoint is taken.
+        TokenError: the token of its clients cannot be read.
         DataDirectoryError: the ledger is another node's, or cannot be read.
         RecoveryError: its journals do not fit together, or an actor does not repeat its.
         DamagedFileError: a journal is damaged.
@@ -48,11 +51,17 @@ def serve(options: VenueOptions) -> int:
     errors = Console(stderr=True, soft_wrap=True, highlight=False)
     checked = check_file(options.file)
     name = _venue_server(checked)
-    if options.bind:
-        checked = check_file(options.file, overrides=[f"{name}.endpoint={options.bind}"])
+    overrides = [f"{name}.endpoint={options.bind}"] if options.bind else []
+    if options.token is not None:
+        overrides.append(f"{name}.token_file={options.token.resolve()}")
+    if overrides:
+        checked = check_file(options.file, overrides=overrides)
     for warning in checked.findings.warnings:
         errors.print(str(warning), markup=False)
-    settings = VenueServer.Settings.model_validate(checked.topology.actors[name].settings)
+    settings = VenueServer.Settings.model_validate(
+        checked.topology.actors[name].settings, context={"base": options.file.resolve().parent}
+    )
+    settings.read_token()  # before the ledger is touched
     _refuse_taken(settings.endpoint)
     node = compose(
         checked,
@@ -61,10 +70,6 @@ def serve(options: VenueOptions) -> int:
         data=options.data,
         clock=LiveClock(),
     )
-    if not is_local(settings.endpoint):
-        errors.print(
-            f"warning: {settings.endpoint}: everybody who can reach it can trade", markup=False
-        )
     Console(highlight=False, soft_wrap=True).print(
         f"{checked.topology.name}: on {settings.endpoint}, ledger in {options.data}; Ctrl-C stops",
         markup=False,

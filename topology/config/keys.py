@@ -17,6 +17,8 @@ from actors.runtime.errors import ExitCode, KaijuError
 KEY = re.compile(r"[0-9a-zA-Z.\-:+=^!/*?&<>()\[\]{}@%$#]{40}")
 PUBLIC, SECRET = ".public", ".secret"
 """Suffixes of the two files of a pair."""
+TOKEN = "venue.token"  # noqa: S105 - the name of its file
+"""What says to a venue who may trade there."""
 SECRETS = Path("/run/secrets")
 """Folder of secrets in a container, where file modes do not matter: nobody else is in it."""
 SECRET_FILE = "KAIJU_SECRET_FILE"  # noqa: S105 - its name, no secret

@@ -17,11 +17,14 @@ from topology.check.check import CheckedTopology
 from topology.config.document import as_yaml
 from topology.deploy.services import (
     HTTP,
+    TOKEN_SERVICE,
+    TOKEN_VOLUME,
     VENUE,
     grafana_service,
     keys_service,
     node_service,
     prometheus_service,
+    token_service,
     venue_service,
 )
 from topology.errors import RefusedError
@@ -50,15 +53,16 @@ def render_compose(checked: CheckedTopology, file: str) -> str:
     for name in topology.nodes:
         services[f"keys-{name}"] = keys_service(file, name, built=not services)
     for name, node in topology.nodes.items():
-        services[node.host] = node_service(file, name, node, list(topology.nodes))
+        trades = name in _trading(checked)
+        services[node.host] = node_service(file, name, node, list(topology.nodes), trades=trades)
         services[node.host]["labels"] = {"kaiju.topology": digest_of(checked, name)}
     if venue:
-        services[VENUE] = venue_service(venue)
+        services |= {TOKEN_SERVICE: token_service(file), VENUE: venue_service(venue)}
     services |= {"prometheus": prometheus_service(), "grafana": grafana_service()}
     targets = (f"{name}={target}" for name, target in _targets(checked).items())
     services["prometheus"]["labels"] = {"kaiju.targets": " ".join(targets)}
     volumes = ["data", "keys", *(f"secret-{name}" for name in topology.nodes)]
-    volumes += [VENUE] if venue else []
+    volumes += [VENUE, TOKEN_VOLUME] if venue else []
     document = {
         "name": "kaiju",
         "services": services,
@@ -171,6 +175,14 @@ def _endpoints(checked: CheckedTopology) -> list[str]:
         for name, setting in settings.items()
         if setting
     ]
+
+
+def _trading(checked: CheckedTopology) -> set[str]:
+    """Return the nodes that reach the venue in a container."""
+    if not _venue_of(checked):
+        return set()
+    actors = checked.topology.actors.items()
+    return {entry.node for name, entry in actors if checked.classes[name].venue_endpoint}
 
 
 def _venue_of(checked: CheckedTopology) -> str:

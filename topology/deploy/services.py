@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from topology.config.keys import SECRET
+from topology.config.keys import SECRET, TOKEN
 from topology.config.spec import NodeSpec
 
 HOME = "/kaiju"
@@ -13,6 +13,10 @@ HTTP = 2
 VENUE = "venue"
 """Host name of the simulated venue in a container of its own."""
 VENUE_FILE = "topology/venue.yaml"
+TOKEN_FOLDER = f"{HOME}/token"
+TOKEN_SERVICE = f"keys-{VENUE}"
+TOKEN_VOLUME = "venue-token"  # noqa: S105 - its name
+MADE = {"condition": "service_completed_successfully"}
 LOGGING = {"driver": "json-file", "options": {"max-size": "10m", "max-file": "3"}}
 
 
@@ -55,7 +59,19 @@ def keys_service(file: str, node: str, *, built: bool) -> dict[str, Any]:
     }
 
 
-def node_service(file: str, name: str, node: NodeSpec, nodes: list[str]) -> dict[str, Any]:
+def token_service(file: str) -> dict[str, Any]:
+    """Return the service that makes the venue's token, unless there is one, and ends."""
+    return {
+        **_ours(),
+        "command": ["keys", file, f"--dir={TOKEN_FOLDER}", "--token"],
+        "network_mode": "none",
+        "volumes": [f"{TOKEN_VOLUME}:{TOKEN_FOLDER}"],
+    }
+
+
+def node_service(
+    file: str, name: str, node: NodeSpec, nodes: list[str], *, trades: bool
+) -> dict[str, Any]:
     """Return a node's service.
 
     Args:
@@ -63,8 +79,9 @@ def node_service(file: str, name: str, node: NodeSpec, nodes: list[str]) -> dict
         name: of the node.
         node: what the topology says of it.
         nodes: all nodes: their public keys must exist first.
+        trades: whether it reaches the venue, and needs its token.
     """
-    made = {"condition": "service_completed_successfully"}
+    before = [f"keys-{other}" for other in nodes] + ([TOKEN_SERVICE] if trades else [])
     return {
         **_ours(),
         "command": [
@@ -78,13 +95,14 @@ def node_service(file: str, name: str, node: NodeSpec, nodes: list[str]) -> dict
         "restart": "unless-stopped",
         # Time to empty its mailboxes and write its report.
         "stop_grace_period": "2m",
-        "depends_on": {f"keys-{other}": made for other in nodes},
+        "depends_on": dict.fromkeys(before, MADE),
         "volumes": [
             f"./topology:{HOME}/topology:ro",
             f"./user:{HOME}/user:ro",
             f"data:{HOME}/data",
             f"keys:{HOME}/keys:ro",
             f"secret-{name}:{HOME}/secret:ro",
+            *([f"{TOKEN_VOLUME}:{TOKEN_FOLDER}:ro"] if trades else []),
         ],
         # In bash, because a probe that starts Python is slow.
         "healthcheck": _check(
@@ -102,10 +120,21 @@ def venue_service(endpoint: str) -> dict[str, Any]:
     port = endpoint.rpartition(":")[2]
     return {
         **_ours(),
-        "command": ["venue", VENUE_FILE, f"--data={HOME}/data", f"--bind=tcp://0.0.0.0:{port}"],
+        "command": [
+            "venue",
+            VENUE_FILE,
+            f"--data={HOME}/data",
+            f"--bind=tcp://0.0.0.0:{port}",
+            f"--token={TOKEN_FOLDER}/{TOKEN}",
+        ],
         "restart": "unless-stopped",
         "stop_grace_period": "30s",
-        "volumes": [f"./topology:{HOME}/topology:ro", f"{VENUE}:{HOME}/data"],
+        "depends_on": {TOKEN_SERVICE: MADE},
+        "volumes": [
+            f"./topology:{HOME}/topology:ro",
+            f"{VENUE}:{HOME}/data",
+            f"{TOKEN_VOLUME}:{TOKEN_FOLDER}:ro",
+        ],
         "healthcheck": _check("bash", "-c", f"exec 3<>/dev/tcp/127.0.0.1/{port}", seconds=5),
     }
 

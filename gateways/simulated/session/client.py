@@ -10,6 +10,7 @@ from pydantic import Field
 
 from actors.events.event import Event
 from actors.events.market import DepthDiff, DepthSnapshot, Quote, RequestSnapshot, Trade
+from actors.events.reference import Instrument
 from actors.events.role import Role
 from actors.events.system import (
     ActorRecovered,
@@ -43,6 +44,7 @@ from gateways.simulated.session.messages import (
     mark_of,
 )
 from gateways.sockets import Endpoint
+from gateways.tokens import TokenSettings
 
 ACKNOWLEDGED_EVERY: Final = 16
 """Reports after which the venue is told that it may forget them."""
@@ -65,7 +67,7 @@ class VenueGateway(Gateway):
     cancel is emitted again, and the venue is asked about what may have arrived.
     """
 
-    class Settings(Gateway.Settings):
+    class Settings(Gateway.Settings, TokenSettings):
         """Which venue, and in which session."""
 
         endpoint: Endpoint = "tcp://127.0.0.1:7100"
@@ -105,7 +107,15 @@ class VenueGateway(Gateway):
     @classmethod
     def emergency(cls, settings: Settings) -> VenueEmergency:
         """Return what takes the session over and cancels all; see `Actor.emergency`."""
-        return VenueEmergency(settings.endpoint, settings.venue_session)
+        return VenueEmergency(settings.endpoint, settings.venue_session, settings.read_token)
+
+    @classmethod
+    def check_settings(
+        cls, settings: Any, instruments: Mapping[str, Instrument]
+    ) -> Iterable[tuple[tuple[str, ...], str]]:
+        """See `Actor.check_settings`: a venue that others can reach needs a token."""
+        yield from super().check_settings(settings, instruments)
+        yield from settings.token_mistakes(settings.endpoint)
 
     @handles(ConnectionEstablished, ConnectionLost, ConnectionRestored)
     def on_connection(self, connection: ConnectionNews) -> None:
@@ -184,6 +194,7 @@ class VenueGateway(Gateway):
             ),
             self.actor_ref.tell,
             known=state.handled >= 0,
+            token=settings.read_token(),
         )
         return [
             SessionPort(
@@ -202,7 +213,7 @@ class VenueFeed(Actor):
     lost, and an old book must not pass for the current one.
     """
 
-    class Settings(Actor.Settings):
+    class Settings(TokenSettings):
         """Which venue."""
 
         endpoint: Endpoint = "tcp://127.0.0.1:7100"
@@ -227,6 +238,14 @@ class VenueFeed(Actor):
 
     settings: Settings
     state: State
+
+    @classmethod
+    def check_settings(
+        cls, settings: Any, instruments: Mapping[str, Instrument]
+    ) -> Iterable[tuple[tuple[str, ...], str]]:
+        """See `Actor.check_settings`: a venue that others can reach needs a token."""
+        yield from super().check_settings(settings, instruments)
+        yield from settings.token_mistakes(settings.endpoint)
 
     def on_start(self) -> None:
         """Ask for all books: after a restart, the connection may be up already."""
@@ -279,6 +298,7 @@ class VenueFeed(Actor):
             MarketDataSession(),
             self.actor_ref.tell,
             known=self.state.connection is not None,
+            token=self.settings.read_token(),
         )
         return [VenuePort(connection, virtual=self.virtual_time)]
 

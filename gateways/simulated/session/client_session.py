@@ -62,7 +62,7 @@ class OrderSession:
         self._incarnation = 0
         self._seq = 0
 
-    def greeting(self) -> Event:
+    def greeting(self) -> Logon:
         """Return the logon; requests of the previous one are no longer sent."""
         self.ready = False
         self._incarnation = 0
@@ -125,7 +125,7 @@ class MarketDataSession:
     def __init__(self) -> None:
         self.ready = False
 
-    def greeting(self) -> Event:
+    def greeting(self) -> Subscribe:
         """Return the subscription."""
         self.ready = False
         return Subscribe()
@@ -135,6 +135,8 @@ class MarketDataSession:
         match event:
             case Subscribed():
                 self.ready = True
+            case LogonRefused():
+                raise ConnectionEndedError(event.reason, final=event.final)
             case DepthSnapshot() | DepthDiff() | Quote() | Trade():
                 return event
         return None

@@ -10,6 +10,8 @@ from collections.abc import Callable, Iterable
 from contextlib import suppress
 from typing import Final, Protocol
 
+from msgspec.structs import replace
+
 from actors.events.event import Event
 from actors.events.system import (
     ConnectionEstablished,
@@ -27,7 +29,9 @@ from gateways.simulated.session.messages import (
     Codec,
     FrameError,
     FromVenue,
+    Logon,
     NotConnected,
+    Subscribe,
     VenueAlive,
     encode,
     encode_before,
@@ -60,7 +64,7 @@ class ClientSession(Protocol):
     ready: bool
     """Whether the venue has accepted us and sent everything we had missed."""
 
-    def greeting(self) -> Event:
+    def greeting(self) -> Logon | Subscribe:
         """Return the first message of a new connection, which replaces any earlier state."""
 
     def hear(self, event: Event) -> Event | None:
@@ -89,6 +93,7 @@ class Connection:
         session: what is sent and received.
         tell: hands an event to the actor; called on the connection's thread.
         known: whether there was a connection before, in another process.
+        token: what the venue asks of its clients; empty for nothing.
     """
 
     def __init__(
@@ -99,6 +104,7 @@ class Connection:
         tell: Callable[[Event], None],
         *,
         known: bool,
+        token: str = "",
     ) -> None:
         self.discarded: Counter[str] = Counter()
         """Number of frames that could not be decoded, by reason."""
@@ -107,6 +113,7 @@ class Connection:
         self._session = session
         self._tell = tell
         self._known = known
+        self._token = token
         self._up = False
         self._last_reason = ""
         self._codec = Codec(FromVenue)
@@ -169,7 +176,7 @@ class Connection:
         socket = ClientSocket(self._endpoint, self._wake)
         linger = 0.0
         try:
-            self._send(socket, self._session.greeting())
+            self._send(socket, replace(self._session.greeting(), token=self._token))
             heard = said = began = time.monotonic()
             asked = False
             while not self._closing:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any, Final
 from uuid import uuid4
 
@@ -28,6 +28,7 @@ from gateways.simulated.session.messages import (
     encode,
 )
 from gateways.sockets import ClientSocket, Wake
+from gateways.tokens import TokenError
 
 LISTINGS: Final = 2
 """Empty lists in a row after which nothing is open: a venue may still have been placing an order
@@ -45,10 +46,11 @@ class VenueEmergency:
     Args:
         endpoint: where the venue listens.
         session: its name.
+        token: returns what the venue asks of its clients.
     """
 
-    def __init__(self, endpoint: str, session: str) -> None:
-        self._endpoint, self._session = endpoint, session
+    def __init__(self, endpoint: str, session: str, token: Callable[[], str] = lambda: "") -> None:
+        self._endpoint, self._session, self._token = endpoint, session, token
         self._incarnation = self._seq = 0
         self._codec = Codec(FromVenue)
 
@@ -65,7 +67,12 @@ class VenueEmergency:
             wake.close()
 
     def _cancel_all(self, socket: ClientSocket, deadline: float) -> str:
-        self._say(socket, Logon(self._session, uuid4().hex, again=False, after=-1, keeps=True))
+        try:
+            token = self._token()
+        except TokenError as error:
+            return str(error)
+        logon = Logon(self._session, uuid4().hex, again=False, after=-1, keeps=True, token=token)
+        self._say(socket, logon)
         for event in self._heard(socket, deadline, "the venue did not accept the logon"):
             if isinstance(event, LogonRefused):
                 return f"the venue refused the logon: {event.reason}"

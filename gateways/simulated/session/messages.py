@@ -75,7 +75,7 @@ class LogonAccepted(Event):
 
 
 class LogonRefused(Event):
-    """The session is refused to this gateway."""
+    """The session, or market data, is refused to this client."""
 
     connection: bytes
     session: str

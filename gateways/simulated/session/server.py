@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from itertools import islice
-from typing import ClassVar
+from typing import Any, ClassVar
 
 import msgspec
 
 from actors.events.event import Event
 from actors.events.market import DepthDiff, DepthSnapshot, Quote, RequestSnapshot, Trade
 from actors.events.order_words import ExecType
+from actors.events.reference import Instrument
 from actors.events.role import Role
 from actors.events.system import MessageDiscarded
 from actors.events.venue import (
@@ -43,6 +44,7 @@ from gateways.simulated.session.server_socket import (
     ServerSocketThread,
 )
 from gateways.sockets import Endpoint
+from gateways.tokens import TokenSettings
 
 REMEMBERED = 4096
 """Ended orders whose session is remembered, at least."""
@@ -92,11 +94,11 @@ class VenueServer(Actor):
     all orders covers those of all sessions.
     """
 
-    class Settings(Actor.Settings):
-        """Where the venue is reached."""
+    class Settings(TokenSettings):
+        """Where the venue is reached, and by whom."""
 
         endpoint: Endpoint = "tcp://127.0.0.1:7100"
-        """There is no authentication: only those who may trade must be able to reach it."""
+        """Where it listens; an address that other hosts can reach needs a token."""
 
     class State(Actor.State):
         """Sessions, and the session of each order."""
@@ -139,6 +141,14 @@ class VenueServer(Actor):
 
     settings: Settings
     state: State
+
+    @classmethod
+    def check_settings(
+        cls, settings: Any, instruments: Mapping[str, Instrument]
+    ) -> Iterable[tuple[tuple[str, ...], str]]:
+        """See `Actor.check_settings`: a venue that others can reach needs a token."""
+        yield from super().check_settings(settings, instruments)
+        yield from settings.token_mistakes(settings.endpoint)
 
     @handles(LogonRequested)
     def on_logon_requested(self, requested: LogonRequested) -> None:
@@ -240,7 +250,8 @@ class VenueServer(Actor):
 
     def ports(self) -> Sequence[WirePort]:
         """Return the port that owns the socket."""
-        return [WirePort(ServerSocketThread(self.settings.endpoint, self.actor_ref.tell))]
+        settings, tell = self.settings, self.actor_ref.tell
+        return [WirePort(ServerSocketThread(settings.endpoint, tell, settings.read_token()))]
 
     def _remember(self, name: str, request: VenueRequest) -> None:
         state = self.state

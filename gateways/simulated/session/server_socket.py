@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterable
 from contextlib import suppress
 
 import msgspec
+from msgspec.structs import replace
 
 from actors.events.event import Event
 from actors.events.market import RequestSnapshot
@@ -37,6 +38,7 @@ from gateways.simulated.session.messages import (
     refusal_of_before,
 )
 from gateways.sockets import ServerSocket, Wake
+from gateways.tokens import is_token
 
 log = logging.getLogger("kaiju")
 
@@ -66,10 +68,12 @@ class ServerSocketThread:
     Args:
         endpoint: where to listen.
         tell: hands an event to the venue's server actor; called on the socket's thread.
+        token: what every client must have; empty where everybody may trade who can connect.
     """
 
-    def __init__(self, endpoint: str, tell: Callable[[Event], None]) -> None:
+    def __init__(self, endpoint: str, tell: Callable[[Event], None], token: str = "") -> None:
         self.endpoint = endpoint
+        self._token = token
         self.discarded: Counter[str] = Counter()
         """Number of frames that were discarded, by reason."""
         self._tell = tell
@@ -151,10 +155,14 @@ class ServerSocketThread:
 
     def _hear(self, socket: ServerSocket, peer: bytes, event: ToVenue, now: float) -> None:
         known = self._peers.get(peer)
+        if isinstance(event, Logon | Subscribe) and not is_token(event.token, self._token):
+            self._refuse(socket, peer, event)
+            return
         match event:
             case Logon():
                 self._peers[peer] = ConnectedClient(now)
-                self._pass_on(LogonRequested(peer, event))
+                # The server actor's journal is no place for a secret.
+                self._pass_on(LogonRequested(peer, replace(event, token="")))
                 return
             case Subscribe():
                 self._peers[peer] = ConnectedClient(now, subscribed=True)
@@ -171,6 +179,13 @@ class ServerSocketThread:
                 self._pass_on(event)
             case ClientAlive():
                 pass
+
+    def _refuse(self, socket: ServerSocket, peer: bytes, event: Logon | Subscribe) -> None:
+        kind = type(event).__name__
+        self._discard("unauthorized", f"a {kind} without the token of this venue")
+        reason = "the token is not this venue's" if event.token else "this venue asks for a token"
+        session = event.session if isinstance(event, Logon) else ""
+        socket.send(peer, encode(LogonRefused(peer, session, reason, final=True)))
 
     def _drain(self, socket: ServerSocket) -> None:
         while self._outbox:
