@@ -16,10 +16,12 @@ from actors.runtime.journal.commits import Commits
 from actors.runtime.journal.data_directory import DataDirectory
 from actors.runtime.journal.steps import StepJournal
 from actors.runtime.node.supervision import Supervisor
+from actors.runtime.node.surroundings import Surroundings
 from actors.runtime.ports import PortRunner
 from actors.runtime.recovery.recovery import Recovery
 from actors.testing import ActorTest
 from gateways.gateway import Gateway
+from gateways.simulated.session import server_socket
 from gateways.simulated.session.client import VenueGateway
 from gateways.simulated.session.messages import NumberedReport, SessionRequest
 from gateways.simulated.session.server import VenueServer
@@ -66,6 +68,16 @@ def forget_positions(patch: Patch) -> None:
         return {}
 
     patch.setattr(Recovery, "_positions_of", nothing_read)
+
+
+def let_strangers_in(patch: Patch) -> None:
+    """A venue takes any token for its own."""
+    patch.setattr(server_socket, "is_token", lambda _found, _expected: True)
+
+
+def take_any_memory(patch: Patch) -> None:
+    """Nobody looks at how much memory a node has."""
+    patch.setattr(Surroundings, "_look_at_memory", lambda _surroundings, _now: None)
 
 
 def forget_epochs(patch: Patch) -> None:
@@ -232,6 +244,16 @@ SAFEGUARDS = [
         take_repeated_reports,
         "gateways/simulated/test_client.py::test_reports_are_passed_on_once_whatever_comes_again",
         gateway,
+    ),
+    Safeguard(
+        let_strangers_in,
+        "gateways/simulated/test_venue_token.py::test_a_logon_without_the_token_does_not_reach_the_venues_actor",
+        lambda *_: (),
+    ),
+    Safeguard(
+        take_any_memory,
+        "runtime/node/test_surroundings.py::test_a_node_at_its_memory_limit_halts_cancels_and_ends",
+        directory,
     ),
     Safeguard(
         trade_in_doubt,

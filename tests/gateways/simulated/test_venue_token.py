@@ -11,6 +11,7 @@ from pathlib import Path
 
 import pytest
 
+from actors.events.event import Event
 from actors.events.order_words import ExecType
 from actors.events.venue import ExecutionReport
 from actors.runtime.clock import LiveClock
@@ -26,6 +27,7 @@ from gateways.simulated.session.messages import (
     Subscribe,
     Subscribed,
 )
+from gateways.simulated.session.server_socket import LogonRequested, ServerSocketThread
 from tests.kit.builders import BTCUSDT
 from tests.kit.commands import KAIJU, kaiju
 from tests.kit.node_processes import free_port
@@ -35,6 +37,7 @@ from tests.kit.waiting import PATIENCE, until
 
 pytestmark = pytest.mark.xdist_group("live")
 
+RIGHT = "right-horse-battery-staple"
 WRONG = "wrong-horse-battery-staple"
 
 
@@ -69,6 +72,26 @@ def test_a_token_is_made_once_and_for_its_owner_alone(folder: Path, token_file: 
     assert token_file.read_bytes() == before
     assert token_file.stat().st_mode & 0o777 == 0o600
     assert len(before.strip()) == 64
+
+
+def test_a_logon_without_the_token_does_not_reach_the_venues_actor() -> None:
+    told: list[Event] = []
+    server = ServerSocketThread(f"tcp://127.0.0.1:{free_port()}", told.append, RIGHT)
+    server.open()
+    try:
+        with RawClient(server.endpoint) as stranger, RawClient(server.endpoint) as client:
+            stranger.say(Logon("kaiju", "stranger", again=False, after=-1, token=WRONG))
+            stranger.hear(LogonRefused, patience=5.0)
+            client.say(Logon("kaiju", "client", again=False, after=-1, token=RIGHT))
+            until(lambda: logons(told), "a logon")
+    finally:
+        server.close()
+    [logon] = logons(told)
+    assert (logon.client, logon.token) == ("client", "")
+
+
+def logons(told: list[Event]) -> list[Logon]:
+    return [event.logon for event in told if isinstance(event, LogonRequested)]
 
 
 @pytest.mark.parametrize(("found", "why"), [("", "asks for a token"), (WRONG, "not this venue's")])

@@ -25,7 +25,7 @@ MORE_THAN_ANY_DISK = 1 << 62
 def test_a_node_at_its_memory_limit_halts_cancels_and_ends(tmp_path: Path) -> None:
     outside = Outside()
     node = trading(tmp_path, LiveClock(), Disk(), outside, ticks=10**9, memory_limit=1)
-    node.run(60 * SECOND)
+    node.run(10 * SECOND)
 
     assert node.halts.reason.endswith("bytes of memory, memory_limit is 1")
     assert node.stop_reason == node.halts.reason
