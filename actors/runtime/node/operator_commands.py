@@ -147,7 +147,8 @@ class OperatorCommands:
         elif name == "flatten":
             return self._flatten(command, reason)
         elif name == "resume":
-            return self._supervisor.resume(reason, by=command.who, why=command.why)
+            refusal = self._supervisor.resume(reason, by=command.who, why=command.why)
+            return refusal if halts.own else ""  # what others own, they are told to lift as well
         else:
             return f"there is no command {name!r}; there are {', '.join(COMMANDS)}"
         return ""
