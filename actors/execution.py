@@ -88,6 +88,8 @@ class Execution(Actor):
         """Pending timer; 0 for none."""
         waiting: dict[str, QuoteIntent] = {}
         """Quotes that wait for a lift which is on its way, by strategy and instrument."""
+        leaving: bool = False
+        """Whether a stop leaves open orders at the venue."""
 
     outputs: ClassVar[Mapping[str, tuple[type[Event], ...]]] = {
         "orders": (SubmitOrder,),
@@ -212,9 +214,8 @@ class Execution(Actor):
     @handles(HaltTrading)
     def on_halt_trading(self, halt: HaltTrading) -> None:
         """Cancel everything that the halt covers and take no intents until trading resumes."""
-        halts = self.state.halts
-        if halts.take(halt) or not halt.owner:
-            self.state.halted = bool(halts.reason())
+        if self.state.halts.take(halt) or not halt.owner:
+            self.state.halted = bool(self.state.halts.reason())
             self._cancel_what_must_go()
 
     @handles(OperatorCommand)
@@ -241,15 +242,15 @@ class Execution(Actor):
                     self._quote(intent)
 
     @handles(StopRequested)
-    def on_stop_requested(self, _stop: StopRequested) -> None:
-        """Cancel everything and take no intents any more."""
-        self.state.stopping = True
+    def on_stop_requested(self, stop: StopRequested) -> None:
+        """Take no intents any more, and cancel everything that is not to be left open."""
+        self.state.stopping, self.state.leaving = True, stop.leaves
         self._cancel_what_must_go()
 
     @handles(ActorRecovered)
     def on_actor_recovered(self, _recovered: ActorRecovered) -> None:
         """Take intents again: the stop was that of the process before."""
-        self.state.stopping = False
+        self.state.stopping = self.state.leaving = False
 
     @handles(TimerFired)
     def on_timer(self, _timer: TimerFired) -> None:
@@ -262,7 +263,7 @@ class Execution(Actor):
 
     def busy(self) -> bool:
         """Return True while an own order has not ended."""
-        return bool(self.state.quoting or self.state.taking)
+        return bool(self.state.quoting or self.state.taking) and not self.state.leaving
 
     def _quote(self, intent: QuoteIntent) -> None:
         quotes = self.state.quotes.setdefault(intent.strategy, {})
@@ -322,7 +323,8 @@ class Execution(Actor):
 
     def _must_go(self, strategy: str, instrument: str) -> bool:
         state = self.state
-        return state.halted or state.stopping or bool(self._halt_of(strategy, instrument))
+        ending = state.stopping and not state.leaving
+        return state.halted or ending or bool(self._halt_of(strategy, instrument))
 
     def _halt_of(self, strategy: str, instrument: str) -> str:
         return self.state.halts.reason(instrument=instrument, strategy=strategy)
@@ -407,9 +409,8 @@ class Execution(Actor):
             self._withdraw(strategy, instrument)
 
     def _cancel_what_must_go(self) -> None:
-        flattening = self.state.halts.flattening
         for strategy, instrument in self._places():
-            if flattening or self._must_go(strategy, instrument):
+            if self.state.halts.flattening or self._must_go(strategy, instrument):
                 self._withdraw(strategy, instrument)
         self._cancel_taking()
 

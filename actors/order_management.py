@@ -237,8 +237,8 @@ class OrderManagement(Actor):
         self._sweep()
 
     def busy(self) -> bool:
-        """Return True while an order of ours is open."""
-        return any(not record.external for record in self.state.table.open.values())
+        """Return True while an order of ours is open that a stop does not leave open."""
+        return any(self._is_ours_to_end(record) for record in self.state.table.open.values())
 
     def open_orders(self) -> Mapping[str, SubmitOrder]:
         """Return all orders that have not ended, whoever placed them."""
@@ -248,10 +248,18 @@ class OrderManagement(Actor):
         """Return which of our orders are open, and of which it is not known."""
         unknown, known = list[str](), list[str]()
         for order_id, record in self.state.table.open.items():
-            if not record.external:
+            if self._is_ours_to_end(record):
                 (unknown if record.status is OrdStatus.UNKNOWN else known).append(order_id)
         texts = (_counted(known, "open"), _counted(unknown, "of unknown fate"))
         return "; ".join(text for text in texts if text)
+
+    def _is_ours_to_end(self, record: OrderRecord) -> bool:
+        """Tell whether an order has to end with the run: ours, unless it works and is left so."""
+        if record.external:
+            return False
+        return not (
+            self.leaves_orders and record.status in (OrdStatus.NEW, OrdStatus.PARTIALLY_FILLED)
+        )
 
     def _complete(self) -> None:
         reconciliations = self.state.reconciliations

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from typing import ClassVar, TypeAlias
+from typing import ClassVar, Literal, TypeAlias
 
 import msgspec
 from pydantic import Field
@@ -79,6 +79,9 @@ class Gateway(Actor):
 
         status_interval: Duration = Field(default=5_000_000_000, gt=0)
         """The venue is asked again after this long without a completed reconciliation."""
+        on_stop: Literal["cancel", "leave"] = "cancel"
+        """What becomes of open orders at an ordinary stop, if all gateways say so; a halt cancels
+        them all the same."""
         cancel_interval: Duration = Field(default=500 * MILLISECOND, gt=0)
         """Between two times that a halt has everything canceled, while something is open."""
 

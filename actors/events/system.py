@@ -169,6 +169,8 @@ class StopRequested(Event):
     """Control: the run is ending; sources pause and execution cancels what is open."""
 
     reason: str
+    leaves: bool = False
+    """Whether what is open stays at the venue instead."""
 
 
 class ActorFailed(Event):

@@ -69,6 +69,8 @@ class Actor(AddressedActor):
     """True where all that the ports write is the run's record, in the run's directory."""
     durable: bool = False
     """Whether what the actor does is kept; set by the node."""
+    leaves_orders: bool = False
+    """Whether a stop leaves open orders at the venue; set by the node."""
 
     name: str
     settings: Any

@@ -15,6 +15,7 @@ from actors.runtime.node.links import Links
 from actors.runtime.node.node import Node
 from actors.runtime.node.outside import Outside
 from actors.runtime.poller import Poller
+from gateways.gateway import Gateway
 from topology.check.check import CheckedTopology
 from topology.config.class_loader import settings_context
 from topology.config.spec import Topology
@@ -47,7 +48,7 @@ def compose(
         TopologyError: the file has mistakes; the text lists every one of them.
     """
     node = Node(
-        NodeConfig(**{**_config(checked.topology, name), **config}),
+        NodeConfig(**{**_config(checked, name), **config}),
         clock=clock,
         poller=poller,
         disk=disk,
@@ -73,10 +74,14 @@ def compose(
     return node
 
 
-def _config(topology: Topology, name: str) -> dict[str, Any]:
+def _config(checked: CheckedTopology, name: str) -> dict[str, Any]:
+    topology = checked.topology
     journal = topology.journal
+    gateways = [actor for actor, found in checked.classes.items() if issubclass(found, Gateway)]
+    on_stop = {topology.actors[actor].settings.get("on_stop") for actor in gateways}
     return {
         "name": name or topology.name,
+        "leaves_orders": on_stop == {"leave"},
         "memory_limit": _memory_limit(topology, name),
         "min_free": journal.min_free,
         "segment_bytes": journal.segment_bytes,

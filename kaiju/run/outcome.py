@@ -129,6 +129,10 @@ def finish(finished: FinishedRun, shown: Presentation) -> Outcome:
         shown.errors().print(f"error: {problem}", markup=False)
     if node.halts.in_part:
         shown.errors().print(f"warning: {_halt_text(node.halts)}", markup=False)
+    kept = sorted(name for actor in node.actors.values() for name in actor.open_orders())
+    if node.config.leaves_orders and kept:
+        text = f"left open at the venue, as `on_stop: leave` says: {', '.join(kept)}"
+        shown.console().print(text, markup=False, soft_wrap=True)
     left_open = [f"{a.name}: {left}" for a in node.actors.values() if (left := a.left_open())]
     for left in left_open:
         shown.errors().print(f"error: {left}", markup=False)

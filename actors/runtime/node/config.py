@@ -53,6 +53,7 @@ class NodeConfig:
         segment_bytes: of an actor's journal after which a snapshot is taken.
         retention: how much of a journal is kept beyond what recovery needs.
         max_held: bytes that may wait in memory for a disk that refuses them; then the run ends.
+        leaves_orders: whether an ordinary stop leaves open orders at the venue.
         memory_limit: bytes of the process at which trading halts and the run ends; 0 for none.
         min_free: bytes of the data's disk below which it is told that it will be full.
     """
@@ -74,6 +75,7 @@ class NodeConfig:
     segment_bytes: int = SEGMENT_BYTES
     retention: Retention = EVERYTHING
     max_held: int = MAX_HELD
+    leaves_orders: bool = False
     memory_limit: int = 0
     min_free: int = 0
 

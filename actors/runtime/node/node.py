@@ -389,13 +389,13 @@ class Node:
         self._ending = True
         self.loop.close_sources()
         self.loop.until = NO_LIMIT  # the others may still have business here
-        self._control.announce(StopRequested(self.end_reason))
+        self._control.announce(StopRequested(self.end_reason, self.config.leaves_orders))
 
     def _begin_stop(self) -> None:
         self._look_at_the_clock()
         self._stop.begin(self.stop_reason, self.loop.now, business=self.links is None)
         if self.links is None:
-            self._control.announce(StopRequested(self.stop_reason))
+            self._control.announce(StopRequested(self.stop_reason, self.config.leaves_orders))
         else:
             self.links.stop_reading()
 

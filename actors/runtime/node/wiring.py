@@ -82,6 +82,7 @@ class Wiring:
         actor.session, actor.directory = self._session, self.config.directory
         actor.instruments, actor.currencies = self.instruments, self.currencies
         actor.accepts = accepts
+        actor.leaves_orders = self.config.leaves_orders
         actor.durable = durable != "none"
         if actor.durable:
             self.durable[name] = durable == "fsync"
