@@ -64,6 +64,37 @@ def test_a_halt_is_not_echoed_by_a_node_that_was_killed_meanwhile() -> None:
     assert core.kept.entries == md.kept.entries == {}
 
 
+def kept_from_before(reason: str) -> HaltEntries:
+    """Return what a control journal holds that was written before entries had owners and ids."""
+    kept = HaltEntries()
+    kept.take(HaltTrading(reason))
+    return kept
+
+
+def test_a_copy_in_a_journal_of_before_is_not_echoed_and_ends_with_its_halt() -> None:
+    core, md = NodeWithHalts("core"), NodeWithHalts("md", kept_from_before("node core: by hand"))
+    assert md.halts.own == ()
+    assert md.halts.lifted_by == "node core, where it began"
+    core.connect(md)
+
+    assert (core.halts.reason, md.halts.reason) == ("", "")
+    assert core.said == []
+    assert md.kept.entries == {}
+
+
+def test_a_copy_in_a_journal_of_before_lasts_while_its_halt_does() -> None:
+    core = NodeWithHalts("core", kept_from_before("by hand"))
+    md = NodeWithHalts("md", kept_from_before("node core: by hand"))
+    core.connect(md)
+    assert md.halts.resume("seen") != ""
+    assert md.halts.reason == "node core: by hand"
+    assert md.said == []
+    core.halts.resume("seen")
+
+    assert (core.halts.reason, md.halts.reason) == ("", "")
+    assert core.kept.entries == md.kept.entries == {}
+
+
 def test_a_node_publishes_its_own_entries_alone() -> None:
     core, md = two_nodes()
     md.halts.halt("by hand")
@@ -107,6 +138,29 @@ def test_a_halt_of_a_node_that_was_not_heard_since_the_start_is_lifted_by_hand()
 
     assert alone.halts.reason == ""
     assert alone.kept.entries == {}
+
+
+def test_each_lift_is_logged_with_who_and_why(caplog: pytest.LogCaptureFixture) -> None:
+    core, md = two_nodes()
+    core.halts.halt("by hand")
+    core.halts.hear("oms", OVERFILL)
+    md.halts.wait_for_disk("the journal", OSError("full"))
+    with caplog.at_level(logging.WARNING):
+        core.halts.hear("oms", ResumeTrading("confirmed", "oms-0-1"))
+        md.halts.wait_for_disk("the journal", None)
+        core.halts.resume("`kaiju resume`", by="ann", why="looked at it")
+
+    before = "trading resumed: "
+    lifted = [t.removeprefix(before) for t in caplog.messages if t.startswith(before)]
+    full = "the disk is full or fails: full"
+    assert lifted == [
+        "node core has resumed; by node core; lifted: node core: overfill (BTCUSDT.SIM)",
+        "confirmed; by oms; lifted: overfill (BTCUSDT.SIM)",
+        f"node md has resumed; by node md; lifted: node md: {full}",
+        f"the disk takes what the journal has again; by the disk; lifted: {full}",
+        "node core has resumed; by node core; lifted: node core: by hand",
+        "`kaiju resume`; by ann; lifted: by hand; why: looked at it",
+    ]
 
 
 def test_the_log_says_by_what_a_halt_is_lifted_and_who_resumed_why(
