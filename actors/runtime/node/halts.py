@@ -6,6 +6,7 @@ A node publishes what it owns and nothing else, so no entry comes back to where 
 from __future__ import annotations
 
 import logging
+import re
 from collections.abc import Callable, Iterable, Sequence
 
 from msgspec.structs import replace
@@ -24,6 +25,8 @@ NO_ROOM = "the disk is full or fails"
 """Begins the reason of every halt that ends by itself."""
 NODE = "node "
 """Begins the owner of a copy; no actor has a name with a space."""
+OLD_COPY = re.compile(rf"({NODE}\S+): ")
+"""How the reason of a copy begins in a journal from before entries had owners and ids."""
 OPERATOR = "an operator"
 """Who lifts by hand."""
 
@@ -155,7 +158,7 @@ class Halts:
         for copy in copies.values():
             self._raise(copy)
         held = self.entries.entries
-        gone = [held[k] for k in list(held) if held[k].owner == owner and k not in copies]
+        gone = [held[k] for k in list(held) if _origin(held[k]) == owner and k not in copies]
         self._lift(gone, f"{owner} has resumed", owner)
 
     def resume(self, reason: str, down: Sequence[str] = (), *, by: str = "", why: str = "") -> str:
@@ -175,7 +178,7 @@ class Halts:
             log.error("trading stays halted: %s", refusal)
             return f"trading stays halted: {refusal}"
         held = list(self.entries.entries.values())
-        others = [entry for entry in held if entry.owner in self._heard]
+        others = [entry for entry in held if _origin(entry) in self._heard]
         if others:
             refusal = f"until it is resumed there too: {'; '.join(map(_text, others))}"
             log.error("trading stays halted %s", refusal)
@@ -274,8 +277,16 @@ def is_part(entry: HaltTrading) -> bool:
     return bool(entry.instrument or entry.strategy)
 
 
+def _origin(entry: HaltTrading) -> str:
+    """Return the owner of a copy, such as ``node core``; empty for what was raised here."""
+    if entry.owner.startswith(NODE):
+        return entry.owner
+    before = not entry.owner and not entry.halt_id and OLD_COPY.match(entry.reason)
+    return before[1] if before else ""
+
+
 def _is_copy(entry: HaltTrading) -> bool:
-    return entry.owner.startswith(NODE)
+    return bool(_origin(entry))
 
 
 def _copy(owner: str, entry: HaltTrading) -> HaltTrading:
@@ -290,8 +301,8 @@ def _text(entry: HaltTrading) -> str:
 
 def lifted_by(entry: HaltTrading) -> str:
     """Return what ends an entry of the trading state."""
-    if _is_copy(entry):
-        return f"{entry.owner}, where it began"
+    if origin := _origin(entry):
+        return f"{origin}, where it began"
     if entry.level is TradingState.KILL:
         return "`kaiju resume`, by a person who says why"
     if entry.reason.startswith(NO_ROOM):
