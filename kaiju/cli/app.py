@@ -5,6 +5,7 @@ from __future__ import annotations
 import typer
 
 from actors.runtime.errors import ExitCode
+from kaiju.cli.audit import audit_command
 from kaiju.cli.check import check_command, graph_command, schema_command
 from kaiju.cli.deploy import keys_command, render_command
 from kaiju.cli.export import export_command
@@ -47,6 +48,7 @@ HELP = """Run an event-driven trading system from one topology file.
 - `kaiju state RUN ACTOR --at STEP` prints what an actor knew
 - `kaiju status RUN`, `orders`, `positions`, `fills` and `limits` show a running system
 - `kaiju halt RUN`, `reduce`, `cancel-all`, `flatten`, `disable`, `kill` and `resume` control it
+- `kaiju audit RUN` exports who halted, resumed and commanded what, under which limits
 
 Begin with `kaiju run topology/paper.yaml --for 60s`: a synthetic market, two strategies and
 no network.
@@ -94,3 +96,4 @@ app.command("cancel-all")(cancel_all_command)
 app.command("disable")(disable_command)
 app.command("kill")(kill_command)
 app.command("flatten")(flatten_command)
+app.command("audit")(audit_command)

@@ -244,7 +244,19 @@ def test_a_damaged_record_is_refused_with_its_place(topology: Path, tmp_path: Pa
 
 @pytest.mark.parametrize(
     "command",
-    ["run", "replay", "check", "graph", "schema", "export", "status", "halt", "resume", "disable"],
+    [
+        "run",
+        "replay",
+        "check",
+        "graph",
+        "schema",
+        "export",
+        "status",
+        "halt",
+        "resume",
+        "disable",
+        "audit",
+    ],
 )
 def test_help_teaches_by_example(command: str) -> None:
     assert f"kaiju {command}" in " ".join(kaiju(command, "--help").output.split())

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import getpass
 import json
 import signal
 import subprocess
@@ -132,6 +133,18 @@ def test_a_kill_outlives_the_process_and_is_lifted_by_resume(tmp_path: Path) -> 
         assert run.command("resume", "--why", "compared").exit_code == 0
         assert not (run.run / KILL).exists()
         assert run.stop() == 0
+        trail = json.loads(run.command("audit", "--json").stdout)
+        who = getpass.getuser()
+        decided = [(e["kind"], e["who"], e["what"].split()[0], e["why"]) for e in trail]
+        assert [entry for entry in decided if entry[0] != "limit"] == [
+            ("halt", who, "KILL", f"{who}: unknown positions"),
+            ("command", who, "kill", "unknown positions"),
+            ("resume", who, "KILL", "compared"),
+            ("command", who, "resume", "compared"),
+        ]
+        limits = [e["what"] for e in trail if (e["kind"], e["who"]) == ("limit", "risk")]
+        assert "max_position.* = 2" in limits
+        assert [e["time"] for e in trail] == sorted(e["time"] for e in trail)
 
 
 def test_every_position_is_closed_and_stays_so_across_a_restart(tmp_path: Path) -> None:
