@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from actors.runtime.node.admin_socket import PLACE
 from topology.config.keys import SECRET, TOKEN
 from topology.config.spec import NodeSpec
 
@@ -92,6 +93,8 @@ def node_service(
             f"--secret={HOME}/secret/{name}{SECRET}",
             "--metrics-host=0.0.0.0",
         ],
+        # On the volume of all nodes: whoever is in one container reaches the nodes in all.
+        "environment": {PLACE: f"{HOME}/data"},
         "restart": "unless-stopped",
         # Time to empty its mailboxes and write its report.
         "stop_grace_period": "2m",

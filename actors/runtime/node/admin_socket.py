@@ -23,6 +23,8 @@ from typing import Final
 MAX_PATH_LENGTH: Final = 107
 """Bytes of a Unix socket's path."""
 PREFIX: Final = "kaiju-"
+PLACE: Final = "KAIJU_SOCKETS"
+"""Variable with a directory that all nodes of a run see, where that is not so of /run and /tmp."""
 ADMIN_FILE: Final = "admin"
 """Holds the path of a running node's socket, in the node's directory."""
 MAX_CONNECTIONS: Final = 32
@@ -205,7 +207,9 @@ def _who(connection: socket.socket) -> str:
 def _make_folder() -> Path:
     """Make a directory that only we can enter, with a path that leaves room for a socket's."""
     problem: OSError | None = None
-    for base in (f"/run/user/{os.getuid()}", tempfile.gettempdir(), "/tmp"):  # noqa: S108
+    given = os.environ.get(PLACE)
+    usual = (f"/run/user/{os.getuid()}", tempfile.gettempdir(), "/tmp")  # noqa: S108
+    for base in usual if given is None else (given,):
         longest = f"{base}/{PREFIX}12345678/{ADMIN_FILE}"
         if len(os.fsencode(longest)) <= MAX_PATH_LENGTH:
             try:

@@ -6,6 +6,7 @@ import getpass
 import os
 import socket
 import stat
+import tempfile
 from collections.abc import Iterator
 from http import HTTPStatus
 from pathlib import Path
@@ -18,6 +19,7 @@ from actors.runtime.node.admin_socket import (
     MAX_CONNECTIONS,
     MAX_PATH_LENGTH,
     MAX_REQUEST,
+    PLACE,
     AdminRequest,
     AdminSocket,
 )
@@ -47,6 +49,17 @@ def test_only_its_owner_can_reach_it_and_the_directory_of_the_node_says_where_it
     assert stat.S_IMODE(admin.path.parent.stat().st_mode) == 0o700
     assert len(os.fsencode(admin.path)) <= MAX_PATH_LENGTH
     assert (tmp_path / ADMIN_FILE).read_text() == f"{admin.path}\n"
+
+
+def test_containers_keep_their_sockets_where_all_of_them_see_them(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with tempfile.TemporaryDirectory() as volume:
+        monkeypatch.setenv(PLACE, volume)
+        admin = AdminSocket(tmp_path)
+        assert admin.path.parent.parent == Path(volume)
+        assert stat.S_IMODE(admin.path.parent.stat().st_mode) == 0o700
+        admin.close()
 
 
 def test_a_request_has_the_name_that_the_kernel_gives_and_one_answer(admin: AdminSocket) -> None:
