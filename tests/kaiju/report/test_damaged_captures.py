@@ -55,6 +55,7 @@ def test_the_end_of_the_run_says_what_was_discarded_by_reason(topology: Path) ->
         ("day3.gz", "empty: the file is empty"),
     ):
         assert f"error: feed: BTCUSDT.BINANCE/{file}: {problem}" in result.stderr
+    assert "error: feed: 702 of 710 messages were discarded, allowed is 1%" in result.stderr
     assert SUMMARY in result.output
     found = json.loads((directory / "report.json").read_text())["discarded"]
     assert found == [
@@ -115,3 +116,16 @@ def test_discarded_messages_are_a_metric_by_actor_and_reason(topology: Path) -> 
         'kaiju_messages_discarded_total{actor="feed",reason="unreadable"} 1.0',
         'kaiju_messages_discarded_total{actor="feed",reason="empty"} 1.0',
     ]
+
+
+@pytest.mark.parametrize(("damaged", "code"), [(2, 0), (3, 1)])
+def test_a_recording_may_be_damaged_up_to_its_share(
+    tmp_path: Path, damaged: int, code: int
+) -> None:
+    sound = [quote(n, n) for n in range(1, 250)]
+    write(tmp_path / "day1.gz", snapshot(0, 10), *[GARBAGE] * damaged, *sound)
+    file = tmp_path / "played.yaml"
+    file.write_text(PLAYED)
+    result, _ = run(file)
+    assert result.exit_code == code, result.output
+    assert ("messages were discarded, allowed is 1%" in result.stderr) == bool(code)
