@@ -28,6 +28,8 @@ WIDTH = 140
 """Columns of output where there is no terminal to measure."""
 REPORT = "report.json"
 """Name of the report for programs in the run's directory."""
+MAX_DISCARDED = 0.01
+"""Share of its messages that an actor may discard in a run that went well."""
 LOOK_NS = 500_000_000
 """Real time between two looks at the running node; drawing one takes the loop 20 ms."""
 
@@ -163,6 +165,7 @@ def _report(
         for lost in view.discarded
         if lost.reason in SINGLE
     ]
+    problems += _discarded_beyond_share(view)
     history = None
     try:
         history = load_history(directory)
@@ -180,6 +183,16 @@ def _report(
 
 def _halt_text(halts: Halts) -> str:
     return f"trading was halted: {halts.reason}; lifted by: {halts.lifted_by}"
+
+
+def _discarded_beyond_share(view: NodeView) -> Iterator[str]:
+    for actor in view.statistics.actors:
+        count = sum(found.count for found in view.discarded if found.actor == actor.name)
+        if count > MAX_DISCARDED * actor.handled:
+            yield (
+                f"{actor.name}: {count:,} of {actor.handled:,} messages were discarded,"
+                f" allowed is {MAX_DISCARDED:.0%}"
+            )
 
 
 def _write(report: Report, history: RunHistory | None, directory: Path, copy: Path | None) -> None:
