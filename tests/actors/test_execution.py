@@ -28,7 +28,7 @@ from actors.events.system import (
 from actors.execution import Execution
 from actors.model.quoting import QuoteSide, WorkingQuote
 from actors.runtime.actor import Actor, handles
-from actors.testing import SECOND, ActorTest, SystemTest
+from actors.testing import SECOND, START, ActorTest, SystemTest
 from tests.kit.builders import (
     BTCUSDT,
     ETHUSDT,
@@ -55,8 +55,16 @@ def execution() -> ActorTest:
 
 
 def quoted(
-    n: int, side: Side, qty: int, px: int, *, strategy: str = "maker", instrument: str = BTC
+    n: int,
+    side: Side,
+    qty: int,
+    px: int,
+    *,
+    strategy: str = "maker",
+    instrument: str = BTC,
+    after: int = 0,
 ) -> SubmitOrder:
+    """Return a quote's order that was decided `after` so many nanoseconds."""
     return order(
         side,
         qty,
@@ -65,6 +73,7 @@ def quoted(
         strategy=strategy,
         instrument=instrument,
         post_only=True,
+        decided_at=START + after,
     )
 
 
@@ -184,7 +193,7 @@ def test_a_new_intent_after_a_refusal_waits_for_the_backoff() -> None:
 
     assert kit.given(quote(9_991, 5, 10_010, 5), quote(9_992, 5, 10_010, 5)) == []
     assert kit.advance(BACKOFF - 1) == []
-    assert kit.advance(1) == [quoted(3, Side.BUY, 5, 9_992)]
+    assert kit.advance(1) == [quoted(3, Side.BUY, 5, 9_992, after=BACKOFF)]
 
 
 def test_a_rejected_quote_is_placed_at_once_after_a_reconciliation() -> None:
@@ -221,7 +230,7 @@ def test_an_order_that_ended_unasked_backs_off() -> None:
     kit = quoting()
 
     assert kit.given(expired(BID, text="would cross"), quote(9_989, 5, 10_010, 5)) == []
-    assert kit.advance(BACKOFF) == [quoted(3, Side.BUY, 5, 9_989)]
+    assert kit.advance(BACKOFF) == [quoted(3, Side.BUY, 5, 9_989, after=BACKOFF)]
 
 
 def test_a_rejected_cancel_is_tried_again_later() -> None:
@@ -242,7 +251,9 @@ def test_a_rejected_cancel_of_an_order_that_is_wanted_again_is_left_at_that() ->
 
 def test_a_rejected_cancel_of_a_signals_order_is_tried_again_while_everything_must_go() -> None:
     kit = execution()
-    taken = order(Side.BUY, 3, 0, client_order_id="0-execution-1", strategy="taker")
+    taken = order(
+        Side.BUY, 3, 0, client_order_id="0-execution-1", strategy="taker", decided_at=START
+    )
     kit.given(signal(Side.BUY, 3), OrderSubmitted(taken))
 
     assert kit.given(HaltTrading("by hand"), cancel_rejected(taken)) == [cancel(taken)]
@@ -252,7 +263,9 @@ def test_a_rejected_cancel_of_a_signals_order_is_tried_again_while_everything_mu
 
 def test_a_rejected_cancel_of_a_signals_order_is_left_at_that_once_trading_resumed() -> None:
     kit = execution()
-    taken = order(Side.BUY, 3, 0, client_order_id="0-execution-1", strategy="taker")
+    taken = order(
+        Side.BUY, 3, 0, client_order_id="0-execution-1", strategy="taker", decided_at=START
+    )
     kit.given(signal(Side.BUY, 3), OrderSubmitted(taken), HaltTrading("by hand"))
 
     assert kit.given(ResumeTrading("all clear"), cancel_rejected(taken)) == []
@@ -273,7 +286,7 @@ def test_strategies_and_instruments_are_quoted_apart() -> None:
 
 def test_a_signal_becomes_a_market_order() -> None:
     assert execution().given(signal(Side.BUY, 3)) == [
-        order(Side.BUY, 3, 0, client_order_id="0-execution-1", strategy="taker")
+        order(Side.BUY, 3, 0, client_order_id="0-execution-1", strategy="taker", decided_at=START)
     ]
 
 
@@ -286,8 +299,20 @@ def test_a_signal_with_a_limit_becomes_an_ioc_order() -> None:
             client_order_id="0-execution-1",
             strategy="taker",
             time_in_force=TimeInForce.IOC,
+            decided_at=START,
         )
     ]
+
+
+def test_an_order_is_as_old_as_its_intent_however_late_execution_hears_of_it() -> None:
+    system = SystemTest()
+    system.add("careful", Careless, settings={"qty": 3})
+    system.add("execution", Execution, inputs=["careful.signals"])
+    system.run(SECOND)
+
+    [intent], [sent] = system.envelopes("careful.signals"), system.emitted("execution.orders")
+    assert isinstance(sent, SubmitOrder)
+    assert sent.decided_at == intent.time
 
 
 def test_every_signal_is_an_order_of_its_own() -> None:
@@ -420,8 +445,16 @@ def test_a_strategy_that_says_what_cannot_be_meant_fails_alone() -> None:
     assert failures
     assert all(text.startswith("careless (Careless) raised ValueError: ") for text in failures)
     assert not system.node.halts.reason
+    [intent] = system.envelopes("careful.signals")
     assert system.emitted("execution.orders") == [
-        order(Side.BUY, 3, 0, client_order_id="0-execution-1", strategy="careful")
+        order(
+            Side.BUY,
+            3,
+            0,
+            client_order_id="0-execution-1",
+            strategy="careful",
+            decided_at=intent.time,
+        )
     ]
 
 

@@ -36,7 +36,7 @@ from actors.risk import Risk
 from actors.runtime.actor import Actor, handles
 from actors.runtime.node.halts import Halts
 from actors.runtime.trading_state import HaltEntries
-from actors.testing import SECOND, ActorTest, SystemTest
+from actors.testing import SECOND, START, ActorTest, SystemTest
 from gateways.gateway import Gateway
 from tests.kit.builders import (
     BTCUSDT,
@@ -221,7 +221,9 @@ def execution() -> ActorTest:
 
 def bid_and_ask(number: int, px: int) -> list[Event]:
     def quoted(n: int, side: Side, px: int) -> Event:
-        return order(side, 5, px, client_order_id=f"0-execution-{n}", post_only=True)
+        return order(
+            side, 5, px, client_order_id=f"0-execution-{n}", post_only=True, decided_at=START
+        )
 
     return [quoted(number, Side.BUY, px), quoted(number + 1, Side.SELL, px + 20)]
 

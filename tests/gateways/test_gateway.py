@@ -101,6 +101,15 @@ def test_an_order_goes_to_the_venue_as_it_was_approved(kit: ActorTest) -> None:
     ]
 
 
+def test_an_order_older_than_a_second_is_rejected_and_a_cancel_is_not(kit: ActorTest) -> None:
+    old = msgspec.structs.replace(buy(3), decided_at=START - SECOND - 1)
+    young = msgspec.structs.replace(buy(3), decided_at=START - SECOND)
+
+    assert kit.given(OrderSubmitted(old)) == [refusal("the order is more than 1 s old")]
+    assert [type(event) for event in kit.given(OrderSubmitted(young))] == [NewOrderSingle]
+    assert kit.given(pending_cancel(old)) == [OrderCancelRequest(ORDER_ID, BTC)]
+
+
 def test_a_cancel_goes_to_the_venue(kit: ActorTest) -> None:
     order = buy(3)
 

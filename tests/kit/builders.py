@@ -88,6 +88,7 @@ def order(
     instrument: str = BTCUSDT.instrument,
     time_in_force: TimeInForce = TimeInForce.GTC,
     post_only: bool = False,
+    decided_at: int = 0,
 ) -> SubmitOrder:
     """Return a limit order, or a market order where `px` is 0."""
     return SubmitOrder(
@@ -100,6 +101,7 @@ def order(
         time_in_force if px else TimeInForce.IOC,
         px,
         post_only,
+        decided_at=decided_at,
     )
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Iterable
 
 import msgspec
@@ -23,11 +24,14 @@ from actors.events.venue import (
     OrderMassCancelRequest,
     OrderMassStatusRequest,
 )
+from actors.runtime.clock import FOREVER
 from actors.runtime.envelope import Envelope
 from actors.testing import START, ActorTest
+from gateways.ages import LeaveBy
 from gateways.simulated.engine.venue_orders import VenueReport, VenueRequest
 from gateways.simulated.session.client import SessionBegan, SessionPort, VenueFeed, VenueGateway
 from gateways.simulated.session.client_session import (
+    DatedRequest,
     LogonNeeded,
     MarketDataSession,
     OrderSession,
@@ -113,6 +117,17 @@ def test_an_order_that_was_not_sent_is_rejected(on: ActorTest) -> None:
     assert on.state.unsent == 1
 
 
+def test_an_order_that_became_too_old_on_its_way_is_rejected_with_that_reason(
+    on: ActorTest,
+) -> None:
+    reason = "the order is more than 1 s old"
+
+    [rejected] = on.given(RequestUnsent(1, resting_order("A-1"), reason))
+
+    assert isinstance(rejected, ExecutionReport)
+    assert rejected.text == f"the order was not sent: {reason}"
+
+
 def test_a_cancel_that_was_not_sent_is_sent_after_the_next_logon(on: ActorTest) -> None:
     everything = OrderMassCancelRequest()
     unsent = [RequestUnsent(1, CANCEL), RequestUnsent(1, everything), RequestUnsent(1, CANCEL)]
@@ -183,6 +198,31 @@ def test_each_request_is_meant_for_the_logon_after_which_it_was_emitted() -> Non
         SessionRequest("kaiju", 5, 0, order),
         handled,
     ]
+
+
+def test_an_order_alone_may_leave_only_until_a_moment() -> None:
+    connection = SentConnection()
+    port = SessionPort(connection, "kaiju", 4, lambda _order, _root: LeaveBy(7, "too old"))
+
+    order = resting_order()
+    port.perform(envelopes(order, CANCEL))
+
+    assert connection.sent == [
+        DatedRequest(SessionRequest("kaiju", 4, 0, order), 7, "too old"),
+        SessionRequest("kaiju", 4, 0, CANCEL),
+    ]
+
+
+def test_what_is_too_old_when_it_is_its_turn_is_not_sent_and_takes_no_number() -> None:
+    talk, order = OrderSession("kaiju", -1), resting_order()
+    talk.hear(accepted(1))
+    late = DatedRequest(meant(order, 1), time.monotonic_ns() - 1, "too old")
+    early = DatedRequest(meant(order, 1), FOREVER, "too old")
+
+    assert talk.say(late) is None
+    assert talk.unsent(late) == RequestUnsent(1, order, "too old")
+    assert talk.say(early) == SessionRequest("kaiju", 1, 1, order)
+    assert talk.unsent(early) == RequestUnsent(1, order)
 
 
 def meant(body: VenueRequest, incarnation: int) -> SessionRequest:
