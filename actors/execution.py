@@ -358,8 +358,14 @@ class Execution(Actor):
                 time_in_force,
                 order.px,
                 post_only,
+                decided_at=self._decided_at(),
             )
         )
+
+    def _decided_at(self) -> int:
+        """Return when a strategy decided what is done now, or we did, where a quote stands."""
+        envelope = self.envelope
+        return envelope.time if isinstance(envelope.event, INTENTS) else self.now
 
     def _cancel(self, order: OwnOrder) -> None:
         order.canceling = True

@@ -8,7 +8,7 @@ from typing import ClassVar, Literal, TypeAlias
 import msgspec
 from pydantic import Field
 
-from actors.events.durations import MILLISECOND
+from actors.events.durations import MILLISECOND, SECOND
 from actors.events.event import Event
 from actors.events.order_words import ExecType
 from actors.events.orders import (
@@ -51,6 +51,7 @@ from actors.model.rejection import rejection
 from actors.runtime.actor import Actor, handles
 from actors.runtime.settings import Duration
 from actors.runtime.trading_state import HaltEntries, is_halted, lift_streams
+from gateways.ages import too_old
 
 CANCEL_ALL = "cancel all"
 """Name of the timer after which everything is canceled again."""
@@ -84,6 +85,10 @@ class Gateway(Actor):
         them all the same."""
         cancel_interval: Duration = Field(default=500 * MILLISECOND, gt=0)
         """Between two times that a halt has everything canceled, while something is open."""
+        max_order_age: Duration = Field(default=SECOND, gt=0)
+        """Since the intent: an older order is rejected instead of sent; cancels never are."""
+        max_tick_age: Duration = Field(default=2 * SECOND, gt=0)
+        """Since our feed had what began the order's chain; judged where the order leaves a node."""
 
     class State(Actor.State):
         """The connection, the halt, the reconciliation and the reports seen."""
@@ -289,6 +294,9 @@ class Gateway(Actor):
         )
         if halted:
             return f"trading is halted: {halted}"
+        oldest = self.now - self.settings.max_order_age
+        if order.decided_at < oldest and order.decided_at:
+            return too_old(self.settings.max_order_age)
         connection = self.state.connection
         if connection is None:
             return "no connection to the venue: none was established yet"

@@ -122,6 +122,10 @@ class Loop:
             self.heads.append((first[0], actor, first[1], source, self._inboxes[actor]))
             heapify(self.heads)
 
+    def has(self, actor: str) -> bool:
+        """Return whether an actor is one of this node."""
+        return actor in self._inboxes
+
     def set_timer(self, actor: str, name: str, delay_ns: int) -> int:
         """Buffer a timer of the present step and return its id."""
         timer_id = self.timer_ids.get(actor, 0) + 1

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any, ClassVar, Final, TypeAlias
 
 import msgspec
@@ -23,10 +23,14 @@ from actors.events.system import (
 )
 from actors.events.venue import NewOrderSingle, OrderCancelRequest, OrderMassCancelRequest
 from actors.runtime.actor import Actor, handles
-from actors.runtime.envelope import Envelope
+from actors.runtime.clock import FOREVER
+from actors.runtime.envelope import Envelope, Root
+from actors.runtime.stream_name import owner_of
+from gateways.ages import AgeLimits, LeaveBy, leave_by
 from gateways.gateway import Connection as ConnectionNews
 from gateways.gateway import Gateway
 from gateways.simulated.session.client_session import (
+    DatedRequest,
     LogonNeeded,
     MarketDataSession,
     OrderSession,
@@ -45,6 +49,11 @@ from gateways.simulated.session.messages import (
 )
 from gateways.sockets import Endpoint
 from gateways.tokens import TokenSettings
+
+
+def _at_any_time(_order: NewOrderSingle, _root: Root) -> LeaveBy:
+    return LeaveBy(FOREVER, "")
+
 
 ACKNOWLEDGED_EVERY: Final = 16
 """Reports after which the venue is told that it may forget them."""
@@ -171,7 +180,8 @@ class VenueGateway(Gateway):
         state.unsent += 1
         match request:
             case NewOrderSingle():
-                self.emit(self._rejection(request, "the order was not sent: no session"))
+                reason = unsent.reason or "no session"
+                self.emit(self._rejection(request, f"the order was not sent: {reason}"))
             case OrderCancelRequest() | OrderMassCancelRequest():
                 if unsent.incarnation < state.incarnation:
                     self.emit(request)
@@ -201,9 +211,15 @@ class VenueGateway(Gateway):
                 connection,
                 settings.venue_session,
                 state.incarnation,
+                self._leave_by,
                 virtual=self.virtual_time,
             )
         ]
+
+    def _leave_by(self, order: NewOrderSingle, root: Root) -> LeaveBy:
+        limits = AgeLimits(self.settings.max_order_age, self.settings.max_tick_age)
+        loop = self.context.loop
+        return leave_by(order, root, limits, lambda stream: loop.has(owner_of(stream)))
 
 
 class VenueFeed(Actor):
@@ -354,15 +370,23 @@ class SessionPort(VenuePort):
         connection: not open yet.
         session: its name.
         incarnation: of the last logon known to the gateway.
+        leave_by: returns until when the order in an envelope may leave; by default for ever.
         virtual: see `VenuePort`.
     """
 
     def __init__(
-        self, connection: Connection, session: str, incarnation: int, *, virtual: bool = False
+        self,
+        connection: Connection,
+        session: str,
+        incarnation: int,
+        leave_by: Callable[[NewOrderSingle, Root], LeaveBy] = _at_any_time,
+        *,
+        virtual: bool = False,
     ) -> None:
         super().__init__(connection, virtual=virtual)
         self._session = session
         self._incarnation = incarnation
+        self._leave_by = leave_by
 
     def perform(self, envelopes: Sequence[Envelope]) -> None:
         """See `VenuePort.perform`."""
@@ -376,7 +400,14 @@ class SessionPort(VenuePort):
             elif isinstance(event, ReportsHandled | LogonNeeded):
                 yield event
             else:
-                yield SessionRequest(self._session, self._incarnation, 0, event)
+                request = SessionRequest(self._session, self._incarnation, 0, event)
+                yield self._dated(request, envelope.root)
+
+    def _dated(self, request: SessionRequest, root: Root) -> Event:
+        if not isinstance(request.body, NewOrderSingle):
+            return request
+        moment, reason = self._leave_by(request.body, root)
+        return request if moment == FOREVER else DatedRequest(request, moment, reason)
 
 
 def _about(cancel: Cancel) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from uuid import uuid4
 
 from actors.events.event import Event
@@ -30,6 +31,16 @@ class RequestUnsent(Event):
     body: VenueRequest
     reason: str = ""
     """Why; empty where there was no session."""
+
+
+class DatedRequest(Event):
+    """A request that may leave until a moment; it is inside of this process alone."""
+
+    wrapped: SessionRequest
+    leave_by: int
+    """Nanoseconds of the monotonic clock."""
+    reason: str
+    """Why it is not sent afterwards."""
 
 
 class LogonNeeded(Event):
@@ -106,6 +117,8 @@ class OrderSession:
             case SessionRequest() if event.incarnation == self._incarnation:
                 self._seq += 1
                 return SessionRequest(event.session, event.incarnation, self._seq, event.body)
+            case DatedRequest() if time.monotonic_ns() <= event.leave_by:
+                return self.say(event.wrapped)
             case ReportsHandled() if event.incarnation == self._incarnation:
                 return event
             case LogonNeeded() if self.ready:
@@ -116,6 +129,10 @@ class OrderSession:
         """Return that the request was not sent."""
         if isinstance(event, SessionRequest):
             return RequestUnsent(event.incarnation, event.body)
+        if isinstance(event, DatedRequest):
+            late = time.monotonic_ns() > event.leave_by
+            request, reason = event.wrapped, event.reason if late else ""
+            return RequestUnsent(request.incarnation, request.body, reason)
         return None
 
 
