@@ -192,7 +192,8 @@ class PortRunner(Outlet):
         else:
             self.refused = None
             if len(kept) < len(batch):
-                reader.drop("not journaled", len(batch) - len(kept))
+                why = "emergency" if self.only_cancels else "not journaled"
+                reader.drop(why, len(batch) - len(kept))
             reader.handled += len(kept)
             reader.position += len(batch)
 

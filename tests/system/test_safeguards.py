@@ -11,10 +11,14 @@ import msgspec
 import pytest
 
 from actors.events.orders import SubmitOrder
+from actors.events.system import OperatorCommand
 from actors.runtime.journal import frames
 from actors.runtime.journal.commits import Commits
 from actors.runtime.journal.data_directory import DataDirectory
 from actors.runtime.journal.steps import StepJournal
+from actors.runtime.node.kill import KillFile
+from actors.runtime.node.operator_commands import OperatorCommands
+from actors.runtime.node.port_runners import PortRunners
 from actors.runtime.node.supervision import Supervisor
 from actors.runtime.node.surroundings import Surroundings
 from actors.runtime.ports import PortRunner
@@ -78,6 +82,27 @@ def let_strangers_in(patch: Patch) -> None:
 def take_any_memory(patch: Patch) -> None:
     """Nobody looks at how much memory a node has."""
     patch.setattr(Surroundings, "_look_at_memory", lambda _surroundings, _now: None)
+
+
+def overlook_kill(patch: Patch) -> None:
+    """Nobody looks for KILL."""
+    patch.setattr(KillFile, "read", lambda _file: None)
+
+
+def repeat_commands(patch: Patch) -> None:
+    """A command is done as often as it comes."""
+    take = OperatorCommands.take
+
+    def without_memory(commands: OperatorCommands, command: OperatorCommand) -> str:
+        commands._taken.clear()
+        return take(commands, command)
+
+    patch.setattr(OperatorCommands, "take", without_memory)
+
+
+def leave_ports_open(patch: Patch) -> None:
+    """In an emergency the ports stay as they are."""
+    patch.setattr(PortRunners, "let_out_only_cancels", lambda _runners: None)
 
 
 def forget_epochs(patch: Patch) -> None:
@@ -254,6 +279,19 @@ SAFEGUARDS = [
         take_any_memory,
         "runtime/node/test_surroundings.py::test_a_node_at_its_memory_limit_halts_cancels_and_ends",
         directory,
+    ),
+    Safeguard(
+        overlook_kill,
+        "runtime/node/test_kill.py::test_a_node_hears_of_kill_before_its_first_input",
+        directory,
+    ),
+    Safeguard(
+        repeat_commands,
+        "runtime/node/test_operator_commands.py::test_a_command_that_is_repeated_is_done_once",
+    ),
+    Safeguard(
+        leave_ports_open,
+        "runtime/test_ports.py::test_a_port_that_is_closed_lets_out_cancels_and_nothing_else",
     ),
     Safeguard(
         trade_in_doubt,
