@@ -55,8 +55,7 @@ class BoundedServer:
 
     def __init__(self, host: str, port: int, answer: Callable[[str], Answer]) -> None:
         self._answer = answer
-        self._listener = socket.create_server((host, port), backlog=MAX_CONNECTIONS)
-        self._listener.setblocking(False)
+        self._listener = _listening(host, port)
         self.port: int = self._listener.getsockname()[1]
         """Where it listens."""
         self._selector = selectors.DefaultSelector()
@@ -167,6 +166,19 @@ class _Connection:
         self.peer, self.began = peer, began
         self.request = b""
         self.answer = memoryview(b"")
+
+
+def _listening(host: str, port: int) -> socket.socket:
+    listener = socket.socket()
+    try:
+        listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        listener.bind((host, port))
+        listener.listen(MAX_CONNECTIONS)
+        listener.setblocking(False)
+    except OSError:
+        listener.close()
+        raise
+    return listener
 
 
 def _encoded(answer: Answer, *, bare: bool = False) -> bytes:
