@@ -48,11 +48,12 @@ from tests.kit.builders import (
     signal,
     top,
 )
+from tests.kit.risk_kit import risk
 
 BTC = BTCUSDT.instrument
 HALT = HaltTrading("by hand", "core-0-1")
 RESUME = ResumeTrading("seen", "core-0-1", by="an operator")
-LIFT = HaltLifted("core-0-1", "seen", "an operator")
+LIFT = HaltLifted("node test: core-0-1", "seen", "an operator")
 
 
 class Desk(Actor):
@@ -189,13 +190,26 @@ def test_a_lift_on_its_way_does_not_lift_the_same_halt_raised_again() -> None:
     assert kit.state.halts == HaltEntries()
 
 
-def test_the_lift_of_a_copy_is_that_of_the_entry_on_the_node_where_it_began() -> None:
-    copy = HaltTrading("node md: by hand", "node md: core-0-1", owner="node md")
+def test_one_id_on_two_nodes_is_two_halts_with_a_lift_each() -> None:
+    own = HaltTrading("ann asked for it", "operator-1", "operator")
+    copy = HaltTrading("node md: ann asked for it", "node md: operator-1", "node md")
     kit = oms("oms.inbox")
-    kit.given(copy)
+    kit.given(own, copy)
+    there = HaltLifted("node md: operator-1", "seen", "ann")
 
-    assert kit.given(LIFT) == [LIFT]
+    assert kit.given(there) == [there]
+    assert kit.state.halts.entries == {"operator-1": own}
+    kit.given(HaltLifted("node test: operator-1", "seen", "ann"))
     assert kit.state.halts.entries == {}
+
+
+def test_risk_says_of_a_copy_where_it_began() -> None:
+    kit = risk()
+    kit.given(HaltTrading("node md: by hand", "node md: operator-1", "node md"))
+    resume = ResumeTrading("seen", "node md: operator-1", "node md", by="node md")
+    lifts = [event for event in kit.given(resume) if isinstance(event, HaltLifted)]
+
+    assert lifts == [HaltLifted("node md: operator-1", "seen", "node md")]
 
 
 def test_a_lift_that_was_lost_is_made_up_for_by_resuming_again() -> None:

@@ -181,7 +181,7 @@ def test_a_lift_that_comes_the_slow_way_ends_it_too(kit: ActorTest) -> None:
     kit.actor.heard = {"gateway.inbox": (HaltLifted,)}
     kit.given(HALT, listing(2, BTC), completed(2), ResumeTrading("seen", "core-0-1", by="ann"))
     assert kit.advance(INTERVAL) != []
-    kit.given(HaltLifted("core-0-1", "seen", "ann"), listing(3, BTC), completed(3))
+    kit.given(HaltLifted("node test: core-0-1", "seen", "ann"), listing(3, BTC), completed(3))
 
     assert kit.advance(60 * SECOND) == []
 

@@ -12,7 +12,7 @@ DECLARED = {
 }
 GIVEN = {
     *("name", "settings", "state", "session", "directory", "instruments", "currencies"),
-    *("accepts", "heard", "roles", "stale"),
+    *("accepts", "heard", "roles", "node_name", "leaves_orders", "stale"),
 }
 DONE_IN_HANDLERS = {"emit", "now", "virtual_time", "rng", "envelope", "set_timer", "cancel_timer"}
 OVERRIDDEN = {
@@ -27,7 +27,7 @@ OVERRIDDEN = {
         "progress",
         "ports",
     ),
-    *("read_before", "lost_power"),
+    *("read_before", "lost_power", "emergency", "open_orders"),
 }
 
 
