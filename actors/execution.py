@@ -234,7 +234,9 @@ class Execution(Actor):
     def on_halt_lifted(self, lift: HaltLifted) -> None:
         """Take intents again: everything approved before has been refused."""
         state = self.state
-        if state.halts.take_lift(lift, self.envelope.id[0], lift_streams(self.heard)):
+        if state.halts.take_lift(
+            lift, self.node_name, self.envelope.id[0], lift_streams(self.heard)
+        ):
             state.halted = bool(state.halts.reason())
             for key, intent in list(state.waiting.items()):
                 if not self._must_go(intent.strategy, intent.instrument):

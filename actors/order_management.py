@@ -189,13 +189,15 @@ class OrderManagement(Actor):
         streams = lift_streams(self.heard)
         lifted = self.state.halts.expect_lift(resume, streams)
         if not streams:
-            for lift in lifts_of(resume, lifted):
+            for lift in lifts_of(resume, lifted, self.node_name):
                 self.emit(lift)
 
     @handles(HaltLifted)
     def on_halt_lifted(self, lift: HaltLifted) -> None:
         """Let orders through again where nothing else halts them, and pass the lift on."""
-        if self.state.halts.take_lift(lift, self.envelope.id[0], lift_streams(self.heard)):
+        if self.state.halts.take_lift(
+            lift, self.node_name, self.envelope.id[0], lift_streams(self.heard)
+        ):
             self.emit(lift)
 
     @handles(OrderMassStatus)

@@ -220,10 +220,11 @@ class Risk(Actor):
 
         A denial of another order that bore the same id gives back nothing.
         """
-        held = self.state.exposures.reservations.get(end.client_order_id)
-        another = held is not None and held.instrument != end.instrument
-        if not (another and isinstance(end, OrderDenied)):
-            self.state.exposures.release(end.client_order_id)
+        if isinstance(end, OrderDenied):
+            held = self.state.exposures.reservations.get(end.client_order_id)
+            if held is not None and held.instrument != end.instrument:
+                return
+        self.state.exposures.release(end.client_order_id)
 
     @handles(PositionUpdated)
     def on_position_updated(self, position: PositionUpdated) -> None:
@@ -274,7 +275,7 @@ class Risk(Actor):
 
         The day's loss stays.
         """
-        for lift in lifts_of(resume, self.state.halts.lift(resume)):
+        for lift in lifts_of(resume, self.state.halts.lift(resume), self.node_name):
             self.emit(lift)
         self._follow(resume.reason)
 

@@ -203,7 +203,9 @@ class Gateway(Actor):
     @handles(HaltLifted)
     def on_halt_lifted(self, lift: HaltLifted) -> None:
         """Send new orders again, where what is lifted was all that kept them back."""
-        self.state.halts.take_lift(lift, self.envelope.id[0], lift_streams(self.heard))
+        self.state.halts.take_lift(
+            lift, self.node_name, self.envelope.id[0], lift_streams(self.heard)
+        )
         self._note_lifted()
 
     @handles(ExecutionReport)

@@ -144,7 +144,8 @@ class HaltLifted(Event):
     emitted_by = (Role.APPROVER, Role.OMS)
 
     halt_id: str
-    """As its owner named it; empty for all of which `ResumeTrading` was heard."""
+    """Its id, behind ``node NAME: `` of where it began; empty for all of which `ResumeTrading` was
+    heard."""
     reason: str
     by: str = ""
     """Who lifts it."""

@@ -76,6 +76,8 @@ class Actor(AddressedActor):
     settings: Any
     state: Any
     session: str
+    node_name: str
+    """Name of the node that it is on, for what is told to others; decide nothing by it."""
     directory: Path | None
     """The run's directory, for ports that keep files; None where the node keeps none."""
     instruments: Mapping[str, Instrument]

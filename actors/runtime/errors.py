@@ -20,13 +20,7 @@ class ExitCode(IntEnum):
         ),
     )
     MISUSED = 2, "the topology or the command is wrong; nothing was begun"
-    HALTED = (
-        3,
-        (
-            "trading as a whole or at a venue is halted, or orders are open or of unknown fate at"
-            " the end"
-        ),
-    )
+    HALTED = 3, "all trading or a venue is halted, or orders are open or of unknown fate at the end"
     JOURNAL = 4, "a journal could not be synced; the process ended at once"
     KILLED = 5, "KILL is in force"
 

@@ -21,6 +21,8 @@ from actors.runtime.statistics import HaltRecord
 
 SCOPE = ("venue", "account", "instrument", "strategy")
 """Fields of an entry that say what it is about."""
+NODE = "node "
+"""Begins the owner of a copy, and its id: no actor has a name with a space."""
 FLATTEN = "operator-flatten"
 """Begins the id of the entry under which an operator closes all positions."""
 SEVERITY = {level: number for number, level in enumerate(TradingState)}
@@ -83,11 +85,12 @@ class HaltEntries(msgspec.Struct):
         self.leaving.update((halt.halt_id, True) for halt in found if halt.halt_id)
         return self._forget([halt for halt in found if not halt.halt_id])
 
-    def take_lift(self, lift: HaltLifted, stream: str, streams: Sequence[str]) -> bool:
+    def take_lift(self, lift: HaltLifted, node: str, stream: str, streams: Sequence[str]) -> bool:
         """Forget what a lift names once it came on every stream; return whether it has.
 
         Args:
             lift: what came.
+            node: the one of the actor that keeps the entries.
             stream: on which it came.
             streams: all that say `HaltLifted`.
         """
@@ -96,8 +99,9 @@ class HaltEntries(msgspec.Struct):
             self.lifts[lift.halt_id] = seen
             return False
         if lift.halt_id:
-            named = [h for h in self.entries.values() if id_of(h) == lift.halt_id]
-            self._forget([halt for halt in named if not self._is_outdated(key_of(halt))])
+            named = self.entries.get(lift.halt_id.removeprefix(f"{NODE}{node}: "))
+            if named is not None and not self._is_outdated(key_of(named)):
+                self._forget([named])
         else:
             self._forget([halt for key, halt in self.entries.items() if key in self.leaving])
             self.renewed.clear()
@@ -172,9 +176,15 @@ def key_of(halt: HaltTrading) -> str:
     )
 
 
-def id_of(about: HaltTrading | ResumeTrading) -> str:
-    """Return an entry's id as its owner gave it, also where this is a copy on another node."""
-    return about.halt_id.removeprefix(f"{about.owner}: ")
+def name_of(about: HaltTrading | ResumeTrading, node: str) -> str:
+    """Return what names an entry everywhere: its id, and the node on which it began.
+
+    Args:
+        about: an entry as a node has it, its own or a copy.
+        node: that node.
+    """
+    is_copy = about.owner.startswith(NODE) or not about.halt_id
+    return about.halt_id if is_copy else f"{NODE}{node}: {about.halt_id}"
 
 
 def lift_streams(heard: Mapping[str, Sequence[type[Event]]]) -> list[str]:
@@ -182,14 +192,14 @@ def lift_streams(heard: Mapping[str, Sequence[type[Event]]]) -> list[str]:
     return [stream for stream, classes in heard.items() if HaltLifted in classes]
 
 
-def lifts_of(resume: ResumeTrading, lifted: Sequence[HaltTrading]) -> list[HaltLifted]:
+def lifts_of(resume: ResumeTrading, lifted: Sequence[HaltTrading], node: str) -> list[HaltLifted]:
     """Return what is said behind all that was approved, of what was lifted.
 
     A halt without an id is lifted everywhere by what is announced; so were all in versions before.
     """
-    names = [id_of(halt) for halt in lifted if halt.halt_id]
+    names = [name_of(halt, node) for halt in lifted if halt.halt_id]
     if not names and resume.by:
-        names = [id_of(resume)]
+        names = [name_of(resume, node)]
     return [HaltLifted(name, resume.reason, resume.by, resume.why) for name in names]
 
 

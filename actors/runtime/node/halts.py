@@ -17,14 +17,12 @@ from actors.events.orders import CancelAllVerified
 from actors.events.system import HaltTrading, ResumeTrading
 from actors.runtime.node.kill import KILL, Kill, KillFile
 from actors.runtime.statistics import HaltRecord
-from actors.runtime.trading_state import HaltEntries, is_halted, key_of, lift_of, scope_of
+from actors.runtime.trading_state import NODE, HaltEntries, is_halted, key_of, lift_of, scope_of
 
 log = logging.getLogger("kaiju")
 
 NO_ROOM = "the disk is full or fails"
 """Begins the reason of every halt that ends by itself."""
-NODE = "node "
-"""Begins the owner of a copy; no actor has a name with a space."""
 OLD_COPY = re.compile(rf"({NODE}\S+): ")
 """How the reason of a copy begins in a journal from before entries had owners and ids."""
 OPERATOR = "an operator"

@@ -80,6 +80,7 @@ class Wiring:
             settings = actor_class.Settings.model_validate(dict(settings or {}))
         actor = actor_class.created_by(self._ingress, name, settings)
         actor.session, actor.directory = self._session, self.config.directory
+        actor.node_name = self.config.name
         actor.instruments, actor.currencies = self.instruments, self.currencies
         actor.accepts = accepts
         actor.leaves_orders = self.config.leaves_orders

@@ -23,15 +23,19 @@ from actors.runtime.moved import present_path
 if TYPE_CHECKING:
     from actors.runtime.actor import Actor
 
-CONFIGURATION = ("settings", "heard", "roles", "accepts", "instruments", "currencies")
+CONFIGURATION = (
+    *("settings", "heard", "roles", "accepts", "instruments", "currencies"),
+    "node_name",
+)
 """Attributes of an actor, and keys of a header."""
-ABSENT: Mapping[str, Any] = MappingProxyType({"roles": {}})
+ABSENT: Mapping[str, Any] = MappingProxyType({"roles": {}, "node_name": ""})
 """What headers mean that were written before they had these keys."""
 
 
 def configuration_of(actor: Actor) -> dict[str, Any]:
     """Return an actor's configuration, as it stands in a segment's header."""
     return {
+        "node_name": actor.node_name,
         "settings": actor.settings.model_dump(mode="json"),
         "heard": {stream: [tag_of(c) for c in classes] for stream, classes in actor.heard.items()},
         "roles": dict(actor.roles),
@@ -88,6 +92,7 @@ def _readings(actor: Actor, header: Mapping[str, Any]) -> dict[str, Callable[[An
         return MappingProxyType({currency.currency: currency for currency in read})
 
     return {
+        "node_name": str,
         "settings": type(actor.settings).model_validate,
         "heard": heard,
         "roles": dict,
