@@ -197,7 +197,8 @@ class Execution(Actor):
         if any(event_class in INTENTS for event_class in classes):
             self._withdraw_all_of(owner_of(reset.stream))
         elif BookStateChanged in classes:
-            self._withdraw_everything()
+            for strategy, instrument in self._places():
+                self._withdraw(strategy, instrument)
         elif classes:
             reason = f"own orders unknown: {reset.stream} was reset ({reset.reason})"
             halt = HaltTrading(reason, owner=self.name, since=self.now)
@@ -233,10 +234,8 @@ class Execution(Actor):
     @handles(HaltLifted)
     def on_halt_lifted(self, lift: HaltLifted) -> None:
         """Take intents again: everything approved before has been refused."""
-        state = self.state
-        if state.halts.take_lift(
-            lift, self.node_name, self.envelope.id[0], lift_streams(self.heard)
-        ):
+        state, streams = self.state, lift_streams(self.heard)
+        if state.halts.take_lift(lift, self.node_name, self.envelope.id[0], streams):
             state.halted = bool(state.halts.reason())
             for key, intent in list(state.waiting.items()):
                 if not self._must_go(intent.strategy, intent.instrument):
@@ -259,8 +258,8 @@ class Execution(Actor):
         """Try again where a refusal made a quote, or a cancel that must be, wait."""
         self.state.retry_timer = 0
         for strategy, instrument in list(self._places()):
-            self._work(strategy, instrument, Side.BUY)
-            self._work(strategy, instrument, Side.SELL)
+            for side in Side:
+                self._work(strategy, instrument, side)
         self._cancel_taking()
 
     def busy(self) -> bool:
@@ -272,8 +271,8 @@ class Execution(Actor):
         quote = quotes.setdefault(intent.instrument, WorkingQuote())
         quote.bid.want(intent.bid_px, intent.bid_qty)
         quote.ask.want(intent.ask_px, intent.ask_qty)
-        self._work(intent.strategy, intent.instrument, Side.BUY)
-        self._work(intent.strategy, intent.instrument, Side.SELL)
+        for side in Side:
+            self._work(intent.strategy, intent.instrument, side)
 
     def _accepts(self, intent: QuoteIntent | Signal) -> bool:
         state, emitter = self.state, owner_of(self.envelope.id[0])
@@ -290,21 +289,19 @@ class Execution(Actor):
             text = f"{emitter} trades as {emitter}, not as {intent.strategy}"
         else:
             return True
-        if isinstance(intent, QuoteIntent) and self._is_lifting(intent, emitter):
-            state.waiting[f"{intent.strategy} {intent.instrument}"] = intent
-            state.quotes.setdefault(intent.strategy, {}).setdefault(
-                intent.instrument, WorkingQuote()
-            )
-            return False
-        self.emit(IntentRefused(intent.strategy, intent.instrument, emitter, text))
+        if not (isinstance(intent, QuoteIntent) and self._waits(intent, emitter)):
+            self.emit(IntentRefused(intent.strategy, intent.instrument, emitter, text))
         return False
 
-    def _is_lifting(self, intent: QuoteIntent, emitter: str) -> bool:
-        """Tell whether a quote is refused for nothing but a halt whose lift is on its way."""
-        if self.state.stopping or emitter not in (intent.strategy, self.name):
-            return False
-        place = {"instrument": intent.instrument, "strategy": intent.strategy}
-        return self.state.halts.is_lifting(**place)
+    def _waits(self, intent: QuoteIntent, emitter: str) -> bool:
+        """Keep a quote that only a halt refuses whose lift is on its way; tell whether it is one."""
+        state, strategy, name = self.state, intent.strategy, intent.instrument
+        own = emitter in (strategy, self.name) and not state.stopping
+        if own and state.halts.is_lifting(instrument=name, strategy=strategy):
+            state.waiting[f"{strategy} {name}"] = intent
+            state.quotes.setdefault(strategy, {}).setdefault(name, WorkingQuote())
+            return True
+        return False
 
     def _work(self, strategy: str, instrument: str, side: Side) -> None:
         quote_side = self.state.quotes[strategy][instrument].side(side)
@@ -410,10 +407,6 @@ class Execution(Actor):
 
     def _withdraw_all_of(self, strategy: str) -> None:
         for instrument in self.state.quotes.get(strategy, ()):
-            self._withdraw(strategy, instrument)
-
-    def _withdraw_everything(self) -> None:
-        for strategy, instrument in self._places():
             self._withdraw(strategy, instrument)
 
     def _cancel_what_must_go(self) -> None:

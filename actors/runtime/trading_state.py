@@ -137,11 +137,15 @@ class HaltEntries(msgspec.Struct):
 
     def is_lifting(self, *, instrument: str, strategy: str) -> bool:
         """Tell whether all that halts a place is about to be lifted."""
-        return bool(self.leaving) and all(
-            key in self.leaving
-            for key, halt in self.entries.items()
-            if is_halted(halt.level)
-            and covers(halt, venue_of(instrument), "", instrument, strategy)
+        return (
+            not self.flattening
+            and bool(self.leaving)
+            and all(
+                key in self.leaving
+                for key, halt in self.entries.items()
+                if is_halted(halt.level)
+                and covers(halt, venue_of(instrument), "", instrument, strategy)
+            )
         )
 
     def _is_outdated(self, key: str) -> bool:

@@ -7,6 +7,7 @@ from typing import ClassVar
 import msgspec
 import pytest
 
+from actors.events.accounts import TradingState
 from actors.events.event import Event
 from actors.events.market import Side, TopOfBook
 from actors.events.orders import (
@@ -35,7 +36,7 @@ from actors.order_management import OrderManagement
 from actors.risk import Risk
 from actors.runtime.actor import Actor, handles
 from actors.runtime.node.halts import Halts
-from actors.runtime.trading_state import HaltEntries
+from actors.runtime.trading_state import FLATTEN, HaltEntries
 from actors.testing import SECOND, START, ActorTest, SystemTest
 from gateways.gateway import Gateway
 from tests.kit.builders import (
@@ -258,6 +259,15 @@ def test_a_quote_waits_for_no_lift_where_another_halt_holds() -> None:
     kit = execution()
     kit.given(HALT, RESUME, wanted(9_980))
     kit.given(HaltTrading("again", "core-0-2"))
+
+    assert [type(event) for event in kit.given(wanted(9_990))] == [IntentRefused]
+    assert kit.given(LIFT) == []
+
+
+def test_a_quote_waits_for_no_lift_while_an_operator_closes_all_positions() -> None:
+    kit = execution()
+    flat = HaltTrading("flat", f"{FLATTEN}-1", "operator", TradingState.REDUCING)
+    kit.given(HALT, flat, RESUME)
 
     assert [type(event) for event in kit.given(wanted(9_990))] == [IntentRefused]
     assert kit.given(LIFT) == []
