@@ -294,14 +294,14 @@ class Execution(Actor):
         return False
 
     def _waits(self, intent: QuoteIntent, emitter: str) -> bool:
-        """Keep a quote that only a halt refuses whose lift is on its way; tell whether it is one."""
+        """Keep a quote that only a halt refuses that is being lifted; tell whether it is one."""
         state, strategy, name = self.state, intent.strategy, intent.instrument
         own = emitter in (strategy, self.name) and not state.stopping
-        if own and state.halts.is_lifting(instrument=name, strategy=strategy):
+        waits = own and state.halts.is_lifting(instrument=name, strategy=strategy)
+        if waits:
             state.waiting[f"{strategy} {name}"] = intent
             state.quotes.setdefault(strategy, {}).setdefault(name, WorkingQuote())
-            return True
-        return False
+        return waits
 
     def _work(self, strategy: str, instrument: str, side: Side) -> None:
         quote_side = self.state.quotes[strategy][instrument].side(side)
