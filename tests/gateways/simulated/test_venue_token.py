@@ -152,8 +152,10 @@ def test_a_node_trades_with_the_token_and_halts_for_good_without_it(
     thread.start()
     try:
         until(lambda: node.halts.reason, "a halt")
-        until(lambda: node.actors["good"].snapshot("connection"), "a connection")
-        until(lambda: node.actors["bad_feed"].snapshot("connection"), "a refusal")
+        until(
+            lambda: all(actor.snapshot("connection") for actor in node.actors.values()),
+            "connections and refusals",
+        )
     finally:
         node.request_stop("the test is over")
         thread.join(PATIENCE)
