@@ -239,8 +239,7 @@ class Execution(Actor):
             state.halted = bool(state.halts.reason())
             for key, intent in list(state.waiting.items()):
                 if not self._must_go(intent.strategy, intent.instrument):
-                    del state.waiting[key]
-                    self._quote(intent)
+                    self._quote(state.waiting.pop(key))
 
     @handles(StopRequested)
     def on_stop_requested(self, stop: StopRequested) -> None:
