@@ -28,6 +28,7 @@ from actors.events.system import (
 from actors.execution import Execution
 from actors.model.quoting import QuoteSide, WorkingQuote
 from actors.runtime.actor import Actor, handles
+from actors.runtime.recovery.configuration import configuration_of, configure
 from actors.testing import SECOND, START, ActorTest, SystemTest
 from tests.kit.builders import (
     BTCUSDT,
@@ -313,6 +314,37 @@ def test_an_order_is_as_old_as_its_intent_however_late_execution_hears_of_it() -
     [intent], [sent] = system.envelopes("careful.signals"), system.emitted("execution.orders")
     assert isinstance(sent, SubmitOrder)
     assert sent.decided_at == intent.time
+
+
+def test_a_strategy_that_wants_more_than_its_budget_is_refused_and_told() -> None:
+    kit = ActorTest(Execution, {"intents_per_second": 10, "intent_burst": 2}, name="execution")
+    two, another = [signal(Side.BUY, 1)] * 2, signal(Side.BUY, 1, strategy="other")
+    text = "more than 10 intents a second after a burst of 2"
+    refused = IntentRefused("taker", BTC, "execution", text, "INTENT_RATE")
+
+    assert [type(event) for event in kit.given(*two)] == [SubmitOrder, SubmitOrder]
+    assert kit.given(*two) == [refused, refused]
+    assert [type(event) for event in kit.given(another)] == [SubmitOrder]
+    kit.advance(SECOND // 10)
+    assert [type(event) for event in kit.given(*two)] == [SubmitOrder, IntentRefused]
+
+
+def test_by_default_two_hundred_intents_a_second_pass_after_a_burst_of_four_hundred() -> None:
+    kit = execution()
+    sent = kit.given(*[signal(Side.BUY, 1)] * 401)
+    kit.advance(SECOND)
+    sent += kit.given(*[signal(Side.BUY, 1)] * 201)
+
+    assert sum(isinstance(event, SubmitOrder) for event in sent) == 600
+
+
+def test_a_journal_of_before_the_budget_means_that_there_is_none() -> None:
+    kit = ActorTest(Execution, {"backoff": "250ms"}, name="execution")
+    header = configuration_of(kit.actor)
+    header["settings"] = {"backoff": header["settings"]["backoff"]}
+    configure(kit.actor, header | {"classes": {}})
+
+    assert kit.actor.settings.intents_per_second == 0
 
 
 def test_every_signal_is_an_order_of_its_own() -> None:
