@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from typing import ClassVar
+from typing import Any, ClassVar
 
 import msgspec
 from pydantic import Field
@@ -40,6 +40,7 @@ from actors.events.system import (
     StreamStale,
     TimerFired,
 )
+from actors.model.order_rate import INTENT_RATE, IntentBudgets
 from actors.model.quoting import Action, OwnOrder, QuoteSide, WorkingQuote
 from actors.model.risk_order import FOREIGN
 from actors.runtime.actor import Actor, handles
@@ -67,6 +68,12 @@ class Execution(Actor):
 
         backoff: Duration = Field(default=250 * MILLISECOND, gt=0)
         """Pause on one side of a quote after a refusal, of an order or of a cancel."""
+        intents_per_second: int = Field(default=200, ge=0, le=1_000_000)
+        """Signals and quotes of one strategy that are acted on; 0 for any number."""
+        intent_burst: int = Field(default=400, ge=1)
+        """Intents of one strategy that may come at once before the rate limits them."""
+
+        ABSENT: ClassVar[Mapping[str, Any]] = {"intents_per_second": 0}
 
     class State(msgspec.Struct):
         """Own orders that have not ended, and what strategies want."""
@@ -88,6 +95,8 @@ class Execution(Actor):
         """Pending timer; 0 for none."""
         waiting: dict[str, QuoteIntent] = {}
         """Quotes that wait for a lift which is on its way, by strategy and instrument."""
+        budgets: IntentBudgets = msgspec.field(default_factory=IntentBudgets)
+        """Intents so far, by strategy."""
         leaving: bool = False
         """Whether a stop leaves open orders at the venue."""
 
@@ -274,7 +283,7 @@ class Execution(Actor):
             self._work(intent.strategy, intent.instrument, side)
 
     def _accepts(self, intent: QuoteIntent | Signal) -> bool:
-        state, emitter = self.state, owner_of(self.envelope.id[0])
+        state, emitter, code = self.state, owner_of(self.envelope.id[0]), ""
         if state.stopping:
             text = "the run is ending"
         elif state.halted:
@@ -286,11 +295,18 @@ class Execution(Actor):
         # Only a command from outside, and a test, comes from our own inbox.
         elif emitter not in (intent.strategy, self.name):
             text = f"{emitter} trades as {emitter}, not as {intent.strategy}"
+        elif text := self._beyond_budget(intent.strategy):
+            code = INTENT_RATE
         else:
             return True
         if not (isinstance(intent, QuoteIntent) and self._waits(intent, emitter)):
-            self.emit(IntentRefused(intent.strategy, intent.instrument, emitter, text))
+            about = (intent.strategy, intent.instrument, emitter)
+            self.emit(IntentRefused(*about, text, code))
         return False
+
+    def _beyond_budget(self, strategy: str) -> str:
+        rate, burst = self.settings.intents_per_second, self.settings.intent_burst
+        return self.state.budgets.refusal(strategy, self.now, rate, burst)
 
     def _waits(self, intent: QuoteIntent, emitter: str) -> bool:
         """Keep a quote that only a halt refuses that is being lifted; tell whether it is one."""

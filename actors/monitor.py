@@ -62,6 +62,8 @@ class Monitor(Actor):
     def on_intent_refused(self, refusal: IntentRefused) -> None:
         """Count an intent that execution did not act on."""
         self._count("intents_refused", refusal.emitter)
+        if refusal.code:
+            self._count(f"intents_refused[{refusal.code}]", refusal.emitter)
 
     @handles(OrderApproved)
     def on_order_approved(self, approval: OrderApproved) -> None:

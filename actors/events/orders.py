@@ -82,6 +82,8 @@ class IntentRefused(Event):
     emitter: str
     """Actor that emitted it."""
     text: str
+    code: str = ""
+    """INTENT_RATE where there were too many; else empty."""
 
 
 class SubmitOrder(Event):

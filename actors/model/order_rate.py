@@ -2,8 +2,14 @@
 
 from __future__ import annotations
 
+from typing import Final
+
 import msgspec
 
+from actors.events.durations import SECOND
+
+INTENT_RATE: Final = "INTENT_RATE"
+"""The code of a refusal of one intent too many."""
 MAX_REMEMBERED = 1_000
 """Different orders after which those that need no throttle any more are forgotten."""
 
@@ -42,3 +48,26 @@ class Repeats(msgspec.Struct):
         if len(self.rates) >= MAX_REMEMBERED:
             self.rates = {o: rate for o, rate in self.rates.items() if rate.full_at > now}
         self.rates.setdefault(order, OrderRate()).take(now, interval_ns)
+
+
+class IntentBudgets(msgspec.Struct):
+    """How many intents each strategy has left."""
+
+    rates: dict[str, OrderRate] = {}
+
+    def refusal(self, strategy: str, now: int, per_second: int, burst: int) -> str:
+        """Count an intent, or return why it is one too many.
+
+        Args:
+            strategy: whose intent it is.
+            now: UTC nanoseconds.
+            per_second: intents that are acted on; 0 for any number.
+            burst: of them, how many may come at once.
+        """
+        if not per_second:
+            return ""
+        rate, interval = self.rates.setdefault(strategy, OrderRate()), SECOND // per_second
+        if rate.waiting(now, interval, burst):
+            return f"more than {per_second} intents a second after a burst of {burst}"
+        rate.take(now, interval)
+        return ""

@@ -6,12 +6,12 @@ Money is never a float here: `Amount` refuses one, because ``0.1`` in YAML is al
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from decimal import Decimal, InvalidOperation
 from difflib import get_close_matches
 from pathlib import Path
 from reprlib import repr as short
-from typing import Annotated, Any
+from typing import Annotated, Any, ClassVar
 
 from pydantic import (
     AfterValidator,
@@ -41,6 +41,8 @@ class Settings(BaseModel):
     """Base of every actor's settings: frozen, and a key that is not declared is an error."""
 
     model_config = ConfigDict(frozen=True, extra="forbid", use_attribute_docstrings=True)
+    ABSENT: ClassVar[Mapping[str, Any]] = {}
+    """What a journal means whose header was written before these settings were there."""
 
 
 def parse_duration(text: str) -> int:

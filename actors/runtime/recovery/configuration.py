@@ -19,6 +19,7 @@ import msgspec
 from actors.events.event import Event, tag_of
 from actors.events.reference import Currency, Instrument
 from actors.runtime.moved import present_path
+from actors.runtime.settings import Settings
 
 if TYPE_CHECKING:
     from actors.runtime.actor import Actor
@@ -83,6 +84,10 @@ def _readings(actor: Actor, header: Mapping[str, Any]) -> dict[str, Callable[[An
         names = header["classes"]
         return {stream: tuple(_imported(names[t]) for t in ts) for stream, ts in tags.items()}
 
+    def settings(found: Mapping[str, Any]) -> Settings:
+        kind: type[Settings] = type(actor.settings)
+        return kind.model_validate({**kind.ABSENT, **found})
+
     def instruments(found: list[Any]) -> Mapping[str, Instrument]:
         read = msgspec.convert(found, list[Instrument])
         return MappingProxyType({instrument.instrument: instrument for instrument in read})
@@ -93,7 +98,7 @@ def _readings(actor: Actor, header: Mapping[str, Any]) -> dict[str, Callable[[An
 
     return {
         "node_name": str,
-        "settings": type(actor.settings).model_validate,
+        "settings": settings,
         "heard": heard,
         "roles": dict,
         "accepts": lambda found: None if found is None else frozenset(found),
