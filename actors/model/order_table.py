@@ -8,6 +8,7 @@ order whose outcome is not known is UNKNOWN until the venue says something about
 from __future__ import annotations
 
 from collections.abc import Mapping
+from operator import attrgetter
 from typing import Final
 
 import msgspec
@@ -122,6 +123,8 @@ that ended meanwhile are races that happen, not mistakes. A trade behind a fill 
 mistake of the venue's, and counts: it happened.
 """
 
+DISPUTED = attrgetter("disputed")
+
 
 class OrderTable(msgspec.Struct):
     """All open orders, and the closed ones that reports may still be late for."""
@@ -138,7 +141,7 @@ class OrderTable(msgspec.Struct):
         """Return the orders about which the venue is to be asked, open ones first."""
         # An ended order is in doubt only where it is disputed, and there may be many of them.
         in_doubt = [record for record in self.open.values() if record.in_doubt]
-        return in_doubt + [record for record in self.closed.values() if record.disputed]
+        return in_doubt + list(filter(DISPUTED, self.closed.values()))
 
     def submit(
         self, order: SubmitOrder, now: int

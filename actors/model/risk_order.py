@@ -152,8 +152,8 @@ class Case(msgspec.Struct, frozen=True, gc=False):
 
 def same_order(order: SubmitOrder) -> str:
     """Return what two orders have in common that ask for the same, whatever their ids."""
-    what = (order.strategy, order.instrument, order.side.name, order.qty, order.order_type.value)
-    return " ".join(map(str, (*what, order.limit_px)))
+    what = f"{order.strategy} {order.instrument} {order.side.name} {order.qty}"
+    return f"{what} {order.order_type.value} {order.limit_px}"
 
 
 def worst_px(order: SubmitOrder, top: TopOfBook | None, contract: Contract) -> int:
