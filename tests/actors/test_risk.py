@@ -50,7 +50,7 @@ def test_orders_in_flight_together_cannot_pass_the_position_limit() -> None:
 
     assert kit.given(an_order(1, Side.BUY, 6)) == [OrderApproved(an_order(1, Side.BUY, 6))]
     assert kit.given(second) == [
-        denied(second, "MAX_POSITION", text),
+        denied(second, "MAX_POSITION", text, 11, 10),
         RiskLimitExceeded("MAX_POSITION", "maker", BTC, 11, 10, text),
     ]
 

@@ -40,8 +40,9 @@ def an_order(n: int, side: Side, qty: int, px: int = 10_000, **about: str) -> Su
     )
 
 
-def denied(of: SubmitOrder, code: str, text: str) -> OrderDenied:
-    return OrderDenied(of.client_order_id, of.strategy, of.instrument, of.side, of.qty, code, text)
+def denied(of: SubmitOrder, code: str, text: str, value: int = 0, limit: int = 0) -> OrderDenied:
+    about = (of.client_order_id, of.strategy, of.instrument)
+    return OrderDenied(*about, of.side, of.qty, code, text, value, limit)
 
 
 def code_of(emitted: list[Event]) -> str:
