@@ -325,22 +325,16 @@ class Risk(Actor):
         )
 
     def _deny(self, order: SubmitOrder, denial: Denial) -> None:
+        code, text = denial.code.value, denial.text
         about = (order.strategy, order.instrument)
+        value, limit = min(denial.value, LARGEST), min(denial.limit or 0, LARGEST)
         self.emit(
             OrderDenied(
-                order.client_order_id, *about, order.side, order.qty, denial.code.value, denial.text
+                order.client_order_id, *about, order.side, order.qty, code, text, value, limit
             )
         )
         if denial.limit is not None:
-            self.emit(
-                RiskLimitExceeded(
-                    denial.code.value,
-                    *about,
-                    min(denial.value, LARGEST),
-                    min(denial.limit, LARGEST),
-                    denial.text,
-                )
-            )
+            self.emit(RiskLimitExceeded(code, *about, value, limit, text))
 
     def _remember(self, client_order_id: str) -> None:
         known, keep = self.state.known_ids, self.settings.remembered_orders
