@@ -188,7 +188,7 @@ def test_an_order_above_the_largest_amount_is_denied() -> None:
     text = "order of 0.00600000 USDT exceeds limit 0.00500000 USDT"
 
     assert risk(max_order_notional={BTC: "0.005"}).given(buy(6)) == [
-        denied(buy(6), "MAX_ORDER_NOTIONAL", text),
+        denied(buy(6), "MAX_ORDER_NOTIONAL", text, 600_000, 500_000),
         RiskLimitExceeded("MAX_ORDER_NOTIONAL", "maker", BTC, 600_000, 500_000, text),
     ]
 
@@ -230,7 +230,7 @@ def test_a_collared_price_is_explained() -> None:
     text = "limit price 110.00 is 999 basis points outside the spread 99.99 / 100.01, limit 500"
 
     assert risk().given(buy(6, 11_000)) == [
-        denied(buy(6, 11_000), "PRICE_COLLAR", text),
+        denied(buy(6, 11_000), "PRICE_COLLAR", text, 999, 500),
         RiskLimitExceeded("PRICE_COLLAR", "maker", BTC, 999, 500, text),
     ]
 
@@ -247,6 +247,8 @@ def test_gross_exposure_adds_up_over_the_instruments_of_one_currency() -> None:
             ether,
             "MAX_GROSS_EXPOSURE",
             text := "gross exposure 300.00000000 USDT exceeds limit 250.00000000 USDT",
+            300 * 10**8,
+            250 * 10**8,
         ),
         RiskLimitExceeded(
             "MAX_GROSS_EXPOSURE", "maker", ETHUSDT.instrument, 300 * 10**8, 250 * 10**8, text
@@ -324,7 +326,7 @@ def test_the_venues_own_limit_of_open_orders_is_kept() -> None:
     text = "1 orders are open in BTCUSDT.SIM, limit 1"
 
     assert kit.given(an_order(2, Side.BUY, 1))[0] == denied(
-        an_order(2, Side.BUY, 1), "MAX_OPEN_ORDERS", text
+        an_order(2, Side.BUY, 1), "MAX_OPEN_ORDERS", text, 1, 1
     )
 
 
