@@ -11,7 +11,6 @@ from pydantic import Field
 from actors.events.durations import MILLISECOND
 from actors.events.event import Event
 from actors.events.market import BookState, BookStateChanged, Side
-from actors.events.order_words import OrderType, TimeInForce
 from actors.events.orders import (
     CancelOrder,
     CancelRejected,
@@ -325,7 +324,7 @@ class Execution(Actor):
                 order = self._new_order(strategy, instrument, side, quote_side.qty, quote_side.px)
                 quote_side.place(order)
                 self.state.quoting[order.client_order_id] = (strategy, instrument, side)
-                self._submit(order, OrderType.LIMIT, TimeInForce.GTC, post_only=True)
+                self.emit(order.as_quote(self._decided_at()))
             case Action.CANCEL if quote_side.order is not None:
                 self._cancel(quote_side.order)
             case Action.LATER:
@@ -351,30 +350,7 @@ class Execution(Actor):
     def _take(self, strategy: str, instrument: str, side: Side, qty: int, px: int = 0) -> None:
         order = self._new_order(strategy, instrument, side, qty, px)
         self.state.taking[order.client_order_id] = order
-        self._submit(order, OrderType.LIMIT if px else OrderType.MARKET, TimeInForce.IOC)
-
-    def _submit(
-        self,
-        order: OwnOrder,
-        order_type: OrderType,
-        time_in_force: TimeInForce,
-        *,
-        post_only: bool = False,
-    ) -> None:
-        self.emit(
-            SubmitOrder(
-                order.client_order_id,
-                order.strategy,
-                order.instrument,
-                order.side,
-                order.qty,
-                order_type,
-                time_in_force,
-                order.px,
-                post_only,
-                decided_at=self._decided_at(),
-            )
-        )
+        self.emit(order.as_taker(self._decided_at()))
 
     def _decided_at(self) -> int:
         """Return when a strategy decided what is done now, or we did, where a quote stands."""

@@ -7,6 +7,8 @@ from enum import StrEnum
 import msgspec
 
 from actors.events.market import Side
+from actors.events.order_words import OrderType, TimeInForce
+from actors.events.orders import SubmitOrder
 
 
 class Action(StrEnum):
@@ -36,6 +38,31 @@ class OwnOrder(msgspec.Struct):
     def cancelable(self) -> bool:
         """True if a cancel can be sent and was not."""
         return self.submitted and not self.canceling
+
+    def as_quote(self, decided_at: int) -> SubmitOrder:
+        """Return what asks for it as one side of a quote, decided at a time (UTC ns)."""
+        return self._order(OrderType.LIMIT, TimeInForce.GTC, decided_at, post_only=True)
+
+    def as_taker(self, decided_at: int) -> SubmitOrder:
+        """Return what asks for it at once: up to its limit, or at market where it has none."""
+        order_type = OrderType.LIMIT if self.px else OrderType.MARKET
+        return self._order(order_type, TimeInForce.IOC, decided_at, post_only=False)
+
+    def _order(
+        self, kind: OrderType, time_in_force: TimeInForce, decided_at: int, *, post_only: bool
+    ) -> SubmitOrder:
+        return SubmitOrder(
+            self.client_order_id,
+            self.strategy,
+            self.instrument,
+            self.side,
+            self.qty,
+            kind,
+            time_in_force,
+            self.px,
+            post_only,
+            decided_at=decided_at,
+        )
 
 
 class QuoteSide(msgspec.Struct):
