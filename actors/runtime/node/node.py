@@ -75,41 +75,19 @@ class Node:
         session = config.session if self.data is None else self.data.file.session
         output = "announced" if links is None else config.name
         self._control = ControlLog(self.loop, output, f"{config.name}-{session}")
-        place = config.data or config.directory
+        announce, place = self._control.announce, config.data or config.directory
         kill_file = None if place is None else KillFile(place, self._disk)
-        self.halts = Halts(self._control.announce, kill_file, self._control.halt_entry)
-        self.supervisor = Supervisor(
-            self.loop, self._control.announce, self.halts, config.directory
-        )
+        self.halts = Halts(announce, kill_file, self._control.halt_entry)
+        self.supervisor = Supervisor(self.loop, announce, self.halts, config.directory)
         self.operator = OperatorCommands(self._control, self.supervisor, self.loop)
         self._ingress = Ingress(self.loop, self._poller, self.supervisor)
         self.call = self._ingress.call
-        self.wiring = Wiring(config, self.loop, self.supervisor, self._ingress, session)
-        self.actors, self.streams = self.wiring.actors, self.wiring.streams
-        self.mirrors = self.wiring.mirrors
-        self.instruments, self.currencies = self.wiring.instruments, self.wiring.currencies
-        self.add, self.add_remote = self.wiring.add, self.wiring.add_remote
-        self.connect, self.ref = self.wiring.connect, self.wiring.ref
-        self._ports = PortRunners(
-            bound=config.bound, max_held=config.max_held, on_failure=self._port_failed
-        )
-        self.let_out_only_cancels = self._ports.let_out_only_cancels
-        self._stop = GracefulShutdown(
-            self.actors,
-            self.loop,
-            self.clock,
-            supervisor=self.supervisor,
-            ingress=self._ingress,
-            outside=self._outside,
-            wait=self._wait,
-        )
-        self._surroundings = Surroundings(
-            config,
-            self.clock,
-            halt=self.halts.halt,
-            is_busy=self._stop.is_busy,
-            request_stop=self.request_stop,
-        )
+        wiring = self.wiring = Wiring(config, self.loop, self.supervisor, self._ingress, session)
+        self.actors, self.streams, self.mirrors = wiring.actors, wiring.streams, wiring.mirrors
+        self.instruments, self.currencies = wiring.instruments, wiring.currencies
+        self.add, self.add_remote = wiring.add, wiring.add_remote
+        self.connect, self.ref = wiring.connect, wiring.ref
+        self._surround()
         self._durability: NodeDurability | None = None
         self.turns = 0
         """Turns of the loop so far; 0 before the first one, negative after the last."""
@@ -123,6 +101,29 @@ class Node:
         """Why the run ended or is to end; empty while it goes on."""
         self._has_sources = self._ending = False
         self._next_turn = 0
+
+    def _surround(self) -> None:
+        """Make what stands between the loop and the world around the process."""
+        self._ports = PortRunners(
+            bound=self.config.bound, max_held=self.config.max_held, on_failure=self._port_failed
+        )
+        self.let_out_only_cancels = self._ports.let_out_only_cancels
+        self._stop = GracefulShutdown(
+            self.actors,
+            self.loop,
+            self.clock,
+            supervisor=self.supervisor,
+            ingress=self._ingress,
+            outside=self._outside,
+            wait=self._wait,
+        )
+        self._surroundings = Surroundings(
+            self.config,
+            self.clock,
+            halt=self.halts.halt,
+            is_busy=self._stop.is_busy,
+            request_stop=self.request_stop,
+        )
 
     def halt(self, reason: str) -> None:
         """Halt trading by an operator's word; callable from any thread and signal handler."""
