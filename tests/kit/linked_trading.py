@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import random
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator
 from contextlib import contextmanager
 from io import StringIO
 from pathlib import Path
@@ -88,11 +88,11 @@ class Desk(Accounts):
         self.kill(*victims)
         return f"{' and '.join(victims)} killed"
 
-    def stop(self) -> None:
-        """End the run and then the venue, in order."""
+    def stop(self, failed: Collection[str] = ()) -> None:
+        """End the run and then the venue, in order; nodes on which an actor raised say so."""
         streams = {edge.stream for edge in self._across()}
         self._due = {stream: self.nodes.emitted(stream) for stream in streams}
-        self.nodes.stop(rest=self._rests)
+        self.nodes.stop(rest=self._rests, failed=failed)
         assert self.venue.stop() == 0, self.venue.log.read_text()
 
     def defects(self) -> list[str]:
@@ -103,9 +103,14 @@ class Desk(Accounts):
         return f"{self.nodes.logs()}\nvenue: {self.venue.log.read_text()}"
 
     def _across(self) -> list[Edge]:
-        graph = self.nodes.checked.graph
-        home = {name: actor.node for name, actor in self.nodes.checked.topology.actors.items()}
-        return [edge for edge in graph.edges if home[edge.source] != home[edge.reader]]
+        """Return what leads from node to node, but to readers that keep no journal."""
+        graph, actors = self.nodes.checked.graph, self.nodes.checked.topology.actors
+        return [
+            edge
+            for edge in graph.edges
+            if actors[edge.source].node != actors[edge.reader].node
+            and actors[edge.reader].durable != "none"
+        ]
 
     def _rests(self) -> bool:
         """Tell whether nobody has an order open; market data comes as long as there are nodes."""

@@ -8,13 +8,14 @@ from __future__ import annotations
 
 import signal
 import socket
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import msgspec
 
+from actors.runtime.errors import ExitCode
 from actors.runtime.journal.data_directory import JOURNALS
 from actors.runtime.journal.segments import JournalReader
 from actors.runtime.journal.steps import read_step
@@ -143,17 +144,19 @@ class LinkedRun:
 
         until(enough, f"{count} {what} of {stream}", self.logs)
 
-    def stop(self, rest: Callable[[], bool] | None = None) -> None:
+    def stop(self, rest: Callable[[], bool] | None = None, failed: Collection[str] = ()) -> None:
         """End the run in order, and see that everybody ended well.
 
         Args:
             rest: tells whether nothing is left to do; without, that nothing is on its way.
+            failed: nodes that say at their end that an actor raised.
         """
         for process in self.processes.values():
             process.signal(signal.SIGINT)
         until(rest or self._is_quiet, "rest", self.logs)
         codes = {node: process.stop() for node, process in self.processes.items()}
-        assert set(codes.values()) == {0}, (codes, self.logs())
+        due = {node: ExitCode.FAILED if node in failed else ExitCode.OK for node in codes}
+        assert codes == due, (codes, self.logs())
 
     def logs(self) -> str:
         return "\n".join(

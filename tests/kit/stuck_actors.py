@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Mapping
 from pathlib import Path
 from typing import ClassVar, Literal
@@ -10,8 +11,17 @@ import msgspec
 from pydantic import Field
 
 from actors.events.event import Event
-from actors.events.orders import OrderAccepted, OrderCanceled
+from actors.events.market import Side
+from actors.events.orders import OrderAccepted, OrderCanceled, Signal
+from actors.events.role import Role
 from actors.runtime.actor import Actor, handles
+
+A_NAP = 0.05
+"""Seconds."""
+BETWEEN_RAISES = 0.3
+"""Seconds; an actor that raises six times within one is not started again."""
+FLOOD = 500
+"""Signals for one order: more than execution acts on in a second."""
 
 
 class Stuck(Actor):
@@ -49,18 +59,63 @@ class Stuck(Actor):
 
 
 class Switched(Actor):
-    """Stands still for as long as a file is there: not what an actor may do, and never verified."""
+    """Misbehaves for as long as a file is there: not what an actor may do, and never verified.
+
+    The file says how: ``spin``, ``sleep``, ``lock`` (each never returns), ``raise`` or ``flood``.
+    """
 
     class Settings(Actor.Settings):
-        """The file."""
+        """The file, and one that is there once it misbehaves."""
 
         switch: Path
+        note: Path
 
     outputs: ClassVar[Mapping[str, tuple[type[Event], ...]]] = {}
     settings: Settings
 
     @handles(OrderAccepted, OrderCanceled)
-    def on_order(self, _order: OrderAccepted | OrderCanceled) -> None:
-        """Stand still, if the file is there."""
+    def on_order(self, order: OrderAccepted | OrderCanceled) -> None:
+        """Do what the file says, if it is there."""
+        try:
+            how = self.settings.switch.read_text()
+        except FileNotFoundError:
+            return
+        if how == "raise":
+            self._raise()
+        elif how == "flood":
+            self._flood(order)
+        else:
+            self.settings.note.touch()
+            self._stand_still(how)
+
+    def _stand_still(self, how: str) -> None:
         while self.settings.switch.exists():
-            pass
+            if how == "sleep":
+                time.sleep(A_NAP)
+            elif how == "lock":
+                sum(range(10**18))
+
+    def _raise(self) -> None:
+        """Raise, but not so often that it is not started again."""
+        last = self.settings.note.stat().st_mtime if self.settings.note.exists() else 0.0
+        if time.time() - last > BETWEEN_RAISES:
+            self.settings.note.touch()
+            raise RuntimeError("a mistake")
+
+    def _flood(self, _order: OrderAccepted | OrderCanceled) -> None:
+        raise NotImplementedError
+
+
+class Flooding(Switched):
+    """Misbehaves likewise, and wants far more orders than anybody may have when it floods."""
+
+    outputs: ClassVar[Mapping[str, tuple[type[Event], ...]]] = {"signals": (Signal,)}
+    role = Role.STRATEGY
+
+    def _flood(self, order: OrderAccepted | OrderCanceled) -> None:
+        if not isinstance(order, OrderAccepted):
+            return
+        self.settings.note.touch()
+        for _ in range(FLOOD):
+            side, qty = Side(-order.side), order.qty
+            self.emit(Signal(self.name, order.instrument, side, qty, order.limit_px))
