@@ -2,7 +2,7 @@
 
 The venue's answers are those of the recorded run, with the ids of its orders. Ids are counters, so
 one order more or less shifts all later ids: an answer goes to the order that is equal but for its
-id, and never to another one.
+id and the time at which it was decided, and never to another one.
 """
 
 from __future__ import annotations
@@ -196,4 +196,4 @@ def _common_prefix(texts: Collection[str]) -> str:
 
 
 def _content(order: SubmitOrder) -> Hashable:
-    return msgspec.structs.astuple(order)[1:]
+    return msgspec.structs.astuple(msgspec.structs.replace(order, client_order_id="", decided_at=0))
