@@ -39,7 +39,7 @@ NEVER_RETURN = ("spin", "sleep", "lock")
 AMONG_TEN = 10
 MISBEHAVING = {"core": "Switched", "desk": "Flooding"}
 """Class of the strategy that misbehaves, on the node with the gateway and on that of execution."""
-NODE_OF = {"flood": "desk", "spin": "core", "sleep": "core", "lock": "core"}
+NODE_OF = {"flood": "desk", "lock": "core"}
 """Where a way is always the same node's."""
 WITHIN = 2.0
 WITHIN_LOCKED = 15.0
