@@ -370,7 +370,7 @@ def readers_of(graph: Graph, node: str) -> dict[str, frozenset[str]]:
 
 def handled_of(mirror: Mirror) -> set[type[Event]]:
     """Return the classes of a stream that some reader here handles."""
-    return {c for reader in mirror.stream.readers for c in reader.handlers}
+    return {c for reader in mirror.readers for c in reader.handlers}
 
 
 def _subscription_of(

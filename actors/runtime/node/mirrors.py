@@ -168,6 +168,11 @@ class Mirror:
             self._admit_pending()
 
     @property
+    def readers(self) -> tuple[Input, ...]:
+        """All readers here, also those that wait for a snapshot."""
+        return tuple(self._readers)
+
+    @property
     def read(self) -> int:
         """Number of the first event that some reader has not handled."""
         waiting = [pending.holder.position for pending in self._pending]
