@@ -149,9 +149,8 @@ def _lot_filter(case: Case) -> Denial | None:
     elif instrument.max_qty and qty > instrument.max_qty:
         problem = f"above the venue's maximum {case.quantity(instrument.max_qty)}"
     else:
-        problem = ""
-    text = f"quantity {case.quantity(qty)}: {problem}"
-    return Denial(RiskCode.LOT_FILTER, text) if problem else None
+        return None
+    return Denial(RiskCode.LOT_FILTER, f"quantity {case.quantity(qty)}: {problem}")
 
 
 def _min_notional(case: Case) -> Denial | None:

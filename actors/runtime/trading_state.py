@@ -130,6 +130,8 @@ class HaltEntries(msgspec.Struct):
         self, *, venue: str = "", account: str = "", instrument: str = "", strategy: str = ""
     ) -> str:
         """Return why nothing new is sent at a place; empty where something may be."""
+        if not self.entries:
+            return ""
         level, halt = self.strictest(
             venue=venue, account=account, instrument=instrument, strategy=strategy
         )

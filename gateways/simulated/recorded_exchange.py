@@ -49,6 +49,8 @@ class RecordedExchange(SimulatedVenue):
         market = venue.markets[quote.instrument]
         if market.resting:
             self.report(venue.on_quote(quote, self.now))
+        elif quote.update_id >= market.newest_id > 0:  # most quotes, so without a call
+            market.quote, market.newest_id = quote, quote.update_id
         else:
             market.take_quote(quote)
 

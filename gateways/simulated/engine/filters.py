@@ -41,8 +41,10 @@ def _unsupported(order: NewOrderSingle) -> str:
         return f"order_type was {order.order_type}, allowed are {' and '.join(ORDER_TYPES)}"
     if order.time_in_force not in TIMES_IN_FORCE:
         return f"time_in_force was {order.time_in_force}, allowed are {', '.join(TIMES_IN_FORCE)}"
-    given = next((name for name in UNSUPPORTED if getattr(order, name)), "")
-    return f"{given} was {getattr(order, given)}, this venue has no such orders" if given else ""
+    if not (order.stop_px or order.expire_time or order.reduce_only or order.display_qty):
+        return ""
+    given = next(name for name in UNSUPPORTED if getattr(order, name))
+    return f"{given} was {getattr(order, given)}, this venue has no such orders"
 
 
 def _contradiction(order: NewOrderSingle) -> str:
