@@ -32,8 +32,9 @@ class MarketView(msgspec.Struct):
         if instrument in self.down:
             return False
         self.tops[instrument] = top
-        if top.bid_px and top.ask_px:
-            self.marks[instrument] = top.bid_px + top.ask_px
+        bid_px, ask_px = top.bid_px, top.ask_px
+        if bid_px and ask_px:
+            self.marks[instrument] = bid_px + ask_px
         return True
 
     def forget(self, missed: Iterable[type[Event]]) -> bool:

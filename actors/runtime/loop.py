@@ -324,7 +324,11 @@ class Loop:
             self.post(self._inboxes[actor], TimerFired(name, timer_id, due), cause)
             return True
         _, name, event, source, inbox = heads[0]
-        following = self._next_of(name, source)
+        try:  # `_next_of` without the call
+            following = next(source, None)
+        except Exception as error:  # noqa: BLE001 - as there
+            self.on_source_failure(name, error)
+            following = None
         if following is None:
             heappop(heads)
             if not heads:
