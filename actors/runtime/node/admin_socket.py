@@ -32,6 +32,10 @@ MAX_REQUEST: Final = 64 * 1024
 """Bytes."""
 REQUEST_TIME: Final = 5.0
 """Seconds within which a request must be complete, and its answer taken."""
+LONGEST_NUMBER: Final = 8
+"""Digits of a length: what has more is no request."""
+A_MOMENT: Final = 0.025
+"""Seconds until a connection is accepted again for which there was no descriptor."""
 AT_ONCE: Final = 64 * 1024
 PEER: Final = struct.Struct("3i")
 """Process, user and group, as SO_PEERCRED gives them."""
@@ -118,14 +122,19 @@ class AdminSocket:
         shutil.rmtree(self._folder, ignore_errors=True)
 
     def _accept(self) -> None:
-        with suppress(BlockingIOError, ConnectionError):
+        try:
             accepted, _ = self._listener.accept()
-            if len(self._connections) >= MAX_CONNECTIONS:
-                accepted.close()
-                return
-            accepted.setblocking(False)
-            self._connections[accepted.fileno()] = _Connection(accepted)
-            self._selector.register(accepted, selectors.EVENT_READ)
+        except (BlockingIOError, ConnectionError):
+            return
+        except OSError:  # no descriptor is left: whoever asks waits, and the loop is watched on
+            time.sleep(A_MOMENT)
+            return
+        if len(self._connections) >= MAX_CONNECTIONS:
+            accepted.close()
+            return
+        accepted.setblocking(False)
+        self._connections[accepted.fileno()] = _Connection(accepted)
+        self._selector.register(accepted, selectors.EVENT_READ)
 
     def _remove_left_socket(self) -> None:
         """Remove the socket of a process that was killed."""
@@ -186,7 +195,9 @@ class _Connection:
         method, _, rest = lines[0].partition(" ")
         headers = dict(line.lower().split(": ", 1) for line in lines[1:] if ": " in line)
         length = headers.get("content-length", "0")
-        if not end or not length.isdecimal() or len(body) < int(length):
+        if not end or not length.isdecimal() or len(length) > LONGEST_NUMBER:
+            return None
+        if len(body) < int(length):
             return None
         return AdminRequest(_who(self.socket), method, rest.partition(" ")[0], body[: int(length)])
 

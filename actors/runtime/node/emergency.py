@@ -28,13 +28,13 @@ import msgspec
 
 from actors.events.durations import MILLISECOND, SECOND
 from actors.events.system import OperatorCommand
+from actors.runtime.actor import Actor
 from actors.runtime.errors import ExitCode
 from actors.runtime.journal.disk import Disk
 from actors.runtime.node.admin_socket import AdminRequest, AdminSocket
 from actors.runtime.node.kill import STUCK_FILE, Kill, KillFile, keep_stuck
 from actors.runtime.node.node import Node
 from actors.runtime.node.operator_commands import STOPS, CommandAnswer, CommandBody
-from actors.runtime.ports import EmergencyConnection
 
 log = logging.getLogger("kaiju")
 
@@ -209,7 +209,13 @@ class EmergencyThread:
         pending.request.answer(HTTPStatus.OK, msgspec.json.encode(answer))
 
     def _end_process(self, reason: str, command: _Pending | None = None) -> None:
-        """Do without the loop what it would have done, and end the process."""
+        """Do without the loop what it would have done, and end the process, whatever fails."""
+        try:
+            self._do_without_the_loop(reason, command)
+        finally:
+            os._exit(ExitCode.KILLED)
+
+    def _do_without_the_loop(self, reason: str, command: _Pending | None) -> None:
         assert self._socket is not None
         sys.setswitchinterval(SWITCH_INTERVAL)
         node, who = self._node, "" if command is None else command.command.who
@@ -219,10 +225,11 @@ class EmergencyThread:
         said = [f"{text}: the process ends with KILL", problem]
         problems = [problem] if problem else []
         for actor in node.actors.values():
-            if (connection := type(actor).emergency(actor.settings)) is not None:
-                problem = _cancel_all(connection)
-                said.append(f"{actor.name}: {problem or 'the venue lists nothing open'}")
-                problems += [problem] if problem else []
+            # Each venue has its time: what ends the process is put off.
+            faulthandler.dump_traceback_later(LOCK_TIMEOUT, exit=True)
+            if (left := _cancel_all(actor)) is not None:
+                said.append(f"{actor.name}: {left or 'the venue lists nothing open'}")
+                problems += [left] if left else []
         for pending in self._pending:
             missing = "; ".join((text, *problems))
             pending.missing = "" if pending is command and not problems else missing
@@ -233,12 +240,13 @@ class EmergencyThread:
         speaker = threading.Thread(target=_say, args=(said,), daemon=True)
         speaker.start()
         speaker.join(SAID_WITHIN)
-        os._exit(ExitCode.KILLED)
 
 
-def _cancel_all(connection: EmergencyConnection) -> str:
+def _cancel_all(actor: Actor) -> str | None:
+    """Cancel what an actor's venue has open; return what went wrong, None where it has none."""
     try:
-        return connection.cancel_all(CANCEL_WITHIN)
+        connection = type(actor).emergency(actor.settings)
+        return None if connection is None else connection.cancel_all(CANCEL_WITHIN)
     except Exception as error:  # noqa: BLE001 - the other venues come all the same
         return f"{type(error).__name__}: {error}"
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from pathlib import Path
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Annotated, Final
 
 import msgspec
 
@@ -47,6 +47,9 @@ class CommandAnswer(msgspec.Struct, frozen=True):
     """What has to happen yet; empty where it is confirmed or refused."""
 
 
+LONGEST_WAIT: Final = 86_400
+
+
 class CommandBody(msgspec.Struct, frozen=True):
     """What `POST /command` has in it."""
 
@@ -54,8 +57,8 @@ class CommandBody(msgspec.Struct, frozen=True):
     command: str
     arguments: dict[str, str] = {}
     why: str = ""
-    wait: float = 10.0
-    """Seconds to wait until the command is confirmed."""
+    wait: Annotated[float, msgspec.Meta(ge=0, le=LONGEST_WAIT)] = 10.0
+    """Seconds to wait until the command is confirmed, a day at most."""
 
 
 class OperatorCommands:

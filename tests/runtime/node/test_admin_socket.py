@@ -23,6 +23,7 @@ from actors.runtime.node.admin_socket import (
     AdminRequest,
     AdminSocket,
 )
+from tests.kit.descriptors import no_descriptors_left
 
 
 @pytest.fixture
@@ -116,3 +117,21 @@ def test_what_a_killed_process_left_is_removed(tmp_path: Path) -> None:
     again.close()
     left.close()
     assert not (tmp_path / ADMIN_FILE).exists()
+
+
+def test_who_asks_when_no_descriptor_is_left_waits_and_is_heard(admin: AdminSocket) -> None:
+    client = connected(admin)
+    client.sendall(b"GET /status HTTP/1.1\r\n\r\n")
+    with no_descriptors_left():
+        assert requests(admin) == []
+
+    assert [request.path for request in requests(admin)] == ["/status"]
+    client.close()
+
+
+def test_a_length_that_is_no_number_of_bytes_is_no_request(admin: AdminSocket) -> None:
+    client = connected(admin)
+    client.sendall(b"POST /command HTTP/1.1\r\nContent-Length: " + b"9" * 5_000 + b"\r\n\r\n{}")
+
+    assert requests(admin) == []
+    client.close()
