@@ -178,7 +178,8 @@ class Loop:
             queue.extend(stream.readers * len(envelopes))
         else:
             for envelope in envelopes:
-                stream.keep(envelope)
+                stream.tail.append(envelope)  # `keep` without the call
+                stream.next_seq += 1
                 stream.offer(envelope, queue)
         if stream.next_seq > stream.trim_at:
             self._note_grown(stream)

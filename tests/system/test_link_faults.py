@@ -71,21 +71,27 @@ def test_a_reader_that_is_stopped_past_the_high_water_mark_costs_the_others_noth
     with linked(BUSY, preludes=preludes) as run:
         run.start()
         until(run.is_live, "live inputs", run.logs)
-        other = run.known_link("two", "kept.ticks")
+        other, before = (run.known_link(node, "kept.ticks") for node in ("two", "three"))
         needed = []
         for number in range(TIMES):
-            before, emitted = run.known_link("three", "kept.ticks"), run.emitted("kept.ticks")
+            emitted = run.emitted("kept.ticks")
             run.processes["three"].signal(signal.SIGSTOP)
             run.until_emitted("kept.ticks", emitted + MISSED)
             run.processes["three"].signal(signal.SIGCONT)
-            run.until_count("resumes", "three", "kept.ticks", before.resumes + 1)
+            until(partial(has_read, run, emitted + MISSED), f"the end of stop {number}", run.logs)
             until(run.is_live, f"life after stop {number}", run.logs)
             needed.append(run.processes["one"].resident)
         assert needed[-1] - needed[0] < MAX_GROWTH, needed
         after = run.known_link("two", "kept.ticks")
         assert (after.gaps, after.resumes) == (other.gaps, other.resumes)
+        # On a busy machine a frame has several events, and the queues of one stop may hold them.
+        assert run.known_link("three", "kept.ticks").resumes > before.resumes
         finish(run)
         assert run.resets() <= TIMES, "only of the stream that is not durable"
+
+
+def has_read(run: LinkedRun, count: int) -> bool:
+    return run.known_link("three", "kept.ticks").position > count
 
 
 def test_a_node_that_joins_late_is_given_everything_that_was_kept_for_it() -> None:
